@@ -1,0 +1,138 @@
+use domain::ids::OrderId;
+use jiff::Timestamp;
+use store::pg::sales_extract::SalesLine;
+
+use super::*;
+
+/// A line of `number` at `at`: kind by the number as importers give it, customer by the number's first letter.
+fn line(number: &str, at: &str, quantity: i64, unit_price: &str) -> SalesLine {
+    let at: Timestamp = at.parse().expect("a time");
+    let mut random = [0; 10];
+    random[..number.len()].copy_from_slice(number.as_bytes());
+    SalesLine {
+        order_id: OrderId::new(Timestamp::UNIX_EPOCH, random),
+        number: number.to_owned(),
+        kind: domain::imported_order::kind_of(number),
+        status: OrderStatus::Completed,
+        customer: Some("17850".to_owned()),
+        country: None,
+        currency: "GBP".to_owned(),
+        line_number: 1,
+        occurred_at: at,
+        sku: "85123A".to_owned(),
+        quantity,
+        unit_price: unit_price.parse().expect("a price"),
+    }
+}
+
+fn report_in(time_zone: &str, lines: &[SalesLine]) -> Vec<DailySales> {
+    let frame = crate::extract::frame(EPOCH, lines).expect("lines make a frame");
+    daily_sales(frame.lazy(), &Basis { time_zone: time_zone.to_owned(), price_scale: 2 }).expect("computes")
+}
+
+/// Rows as `date currency orders cancelled customers units gross refunds net raw aov rate`.
+fn rows(time_zone: &str, lines: &[SalesLine]) -> Vec<String> {
+    let text = |row: DailySales| {
+        let DailySales { date, currency, orders, cancelled_orders, customers, units, .. } = &row;
+        let amounts = [row.gross_revenue, row.refunds, row.net_revenue, row.raw_sum, row.aov];
+        let amounts = amounts.map(|amount| amount.to_string()).join(" ");
+        let rate = row.cancellation_rate;
+        format!("{date} {currency} {orders} {cancelled_orders} {customers} {units} {amounts} {rate}")
+    };
+    report_in(time_zone, lines).into_iter().map(text).collect()
+}
+
+const NOON: &str = "2010-12-01T12:00:00Z";
+
+#[test]
+fn no_line_makes_no_row() {
+    assert!(rows("UTC", &[]).is_empty());
+}
+
+#[test]
+fn each_kind_of_line_counts_where_it_belongs() {
+    let lines = [
+        line("1", NOON, 6, "2.55"),
+        line("1", NOON, 6, "2.55"),
+        line("2", NOON, 1, "0.005"),
+        line("3", NOON, 10, "0"),
+        line("4", NOON, -5, "1.00"),
+        line("C5", NOON, -2, "2.55"),
+        line("A6", NOON, 1, "-100.00"),
+    ];
+    // 30.60 + 0.005 sold, 5.10 given back, 5.00 and 100.00 of adjustments.
+    let row = "2010-12-01 GBP 2 1 1 13 30.605 -5.10 25.505 -79.495 15.30 0.333333";
+    assert_eq!(rows("UTC", &lines), [row]);
+}
+
+#[test]
+fn rates_and_averages_round_half_up() {
+    let lines = [line("1", NOON, 1, "0.01"), line("2", NOON, 1, "0.02"), line("C3", NOON, -1, "0.01")];
+    let row = &report_in("UTC", &lines)[0];
+    assert_eq!((row.aov.to_string(), row.cancellation_rate.to_string()), ("0.02".into(), "0.333333".into()));
+    let credits = [line("C1", NOON, -1, "1"), line("C2", NOON, -1, "1")];
+    let row = &report_in("UTC", &credits)[0];
+    assert_eq!((row.aov.to_string(), row.cancellation_rate.to_string()), ("0.00".into(), "1.000000".into()));
+    let adjustment = &report_in("UTC", &[line("A1", NOON, 1, "1")])[0];
+    assert_eq!(adjustment.cancellation_rate.to_string(), "0.000000");
+}
+
+#[test]
+fn blank_customers_are_not_counted() {
+    let blank = SalesLine { customer: None, ..line("1", NOON, 1, "1") };
+    let other = SalesLine { customer: Some("12345".to_owned()), ..line("2", NOON, 1, "1") };
+    assert_eq!(report_in("UTC", &[blank.clone()])[0].customers, 0);
+    assert_eq!(report_in("UTC", &[blank, other, line("3", NOON, 1, "1"), line("4", NOON, 1, "1")])[0].customers, 2);
+}
+
+#[test]
+fn currencies_are_not_mixed() {
+    let euro = SalesLine { currency: "EUR".to_owned(), ..line("2", NOON, 1, "3") };
+    let rows = rows("UTC", &[line("1", NOON, 1, "1"), euro]);
+    assert_eq!(rows.iter().map(|row| &row[11..14]).collect::<Vec<_>>(), ["EUR", "GBP"]);
+}
+
+#[test]
+fn an_order_that_is_not_paid_does_not_count() {
+    let unpaid = |status| SalesLine { status, ..line("1", NOON, 1, "1") };
+    assert!(rows("UTC", &[unpaid(OrderStatus::PendingPayment), unpaid(OrderStatus::Cancelled)]).is_empty());
+    assert_eq!(report_in("UTC", &[unpaid(OrderStatus::Paid)])[0].orders, 1);
+}
+
+#[test]
+fn days_are_those_of_the_zone_also_when_clocks_change() {
+    let dates = |zone: &str, times: &[&str]| -> Vec<String> {
+        let lines: Vec<_> = times.iter().map(|at| line("1", at, 1, "1")).collect();
+        report_in(zone, &lines).iter().map(|row| format!("{} {}", row.date, row.units)).collect()
+    };
+    // London goes forward on 2011-03-27 at 01:00 UTC and back on 2011-10-30 at 01:00 UTC.
+    let spring = ["2011-03-26T23:59:59Z", "2011-03-27T00:00:00Z", "2011-03-27T22:59:59Z", "2011-03-27T23:00:00Z"];
+    assert_eq!(dates("Europe/London", &spring), ["2011-03-26 1", "2011-03-27 2", "2011-03-28 1"]);
+    let autumn = ["2011-10-29T22:59:59Z", "2011-10-29T23:00:00Z", "2011-10-30T23:59:59Z", "2011-10-31T00:00:00Z"];
+    assert_eq!(dates("Europe/London", &autumn), ["2011-10-29 1", "2011-10-30 2", "2011-10-31 1"]);
+    assert_eq!(dates("Pacific/Auckland", &["2011-01-01T11:00:00Z"]), ["2011-01-02 1"]);
+    assert_eq!(dates("America/New_York", &["2011-01-01T04:59:59Z"]), ["2010-12-31 1"]);
+}
+
+#[test]
+fn sums_beyond_64_bits_are_exact() {
+    let lines: Vec<_> = (0..20).map(|_| line("1", NOON, 1_000_000_000_000, "1")).collect();
+    let row = &report_in("UTC", &lines)[0];
+    assert_eq!(row.gross_revenue.to_string(), "20000000000000.00");
+    assert_eq!(row.units, 20_000_000_000_000);
+    let refunds: Vec<_> = (0..20).map(|_| line("C1", NOON, -1_000_000_000_000, "1")).collect();
+    assert_eq!(report_in("UTC", &refunds)[0].refunds.to_string(), "-20000000000000.00");
+}
+
+#[test]
+fn a_line_that_does_not_fit_is_named() {
+    let unfit = crate::extract::frame(EPOCH, &[line("7", NOON, i64::MAX, "2")]).expect_err("does not fit");
+    assert_eq!(unfit.to_string(), "line 1 of order \"7\" does not fit the lake");
+}
+
+#[test]
+fn an_unknown_zone_is_an_error() {
+    let frame = crate::extract::frame(EPOCH, &[line("1", NOON, 1, "1")]).expect("a frame");
+    let basis = Basis { time_zone: "Mars/Olympus".to_owned(), price_scale: 2 };
+    assert!(daily_sales(frame.lazy(), &basis).is_err());
+}

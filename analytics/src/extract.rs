@@ -1,0 +1,152 @@
+//! From a snapshot of a standby to the lake: whole days, one after the other.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use polars::prelude::*;
+use rust_decimal::Decimal;
+use store::error::StoreError;
+use store::pg::sales_extract::{SalesLine, Snapshot};
+
+use crate::lake::{Lake, LakeError, column};
+
+/// Digits after the point of prices and amounts in the lake.
+pub const MICROS_SCALE: u32 = domain::imported_order::PRICE_SCALE_MAX;
+
+/// Why a day cannot be extracted.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtractError {
+    /// The standby.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The disk.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// A frame cannot be built.
+    #[error("the lines of {0} do not make a frame")]
+    Frame(Date, #[source] PolarsError),
+    /// Prices are exact: what does not fit is not rounded.
+    #[error("line {line_number} of order {number:?} does not fit the lake")]
+    Unfit {
+        /// The order.
+        number: String,
+        /// The line.
+        line_number: i32,
+    },
+    /// The writing thread panicked.
+    #[error("writing a day failed")]
+    Writer(#[source] tokio::task::JoinError),
+}
+
+/// What an extract wrote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extracted {
+    /// Files.
+    pub days: u64,
+    /// Lines in them.
+    pub lines: u64,
+}
+
+/// Writes those UTC days whole. Holds one day and one batch in memory.
+pub async fn write_days(
+    snapshot: &Snapshot<'_>,
+    lake: &Lake,
+    channel: &str,
+    days: &[Date],
+) -> Result<Extracted, ExtractError> {
+    let mut extracted = Extracted::default();
+    if days.is_empty() {
+        return Ok(extracted);
+    }
+    let lines = snapshot.lines(channel, days).await?;
+    let mut open: Option<(Date, Vec<SalesLine>)> = None;
+    loop {
+        let batch = snapshot.next_batch(&lines).await?;
+        let is_last = batch.is_empty();
+        for line in batch {
+            let day = line.occurred_at.to_zoned(TimeZone::UTC).date();
+            match &mut open {
+                Some((current, lines)) if *current == day => lines.push(line),
+                _ => {
+                    if let Some((finished, lines)) = open.replace((day, vec![line])) {
+                        write(lake, channel, finished, lines, &mut extracted).await?;
+                    }
+                }
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
+    if let Some((finished, lines)) = open {
+        write(lake, channel, finished, lines, &mut extracted).await?;
+    }
+    Ok(extracted)
+}
+
+async fn write(
+    lake: &Lake,
+    channel: &str,
+    day: Date,
+    lines: Vec<SalesLine>,
+    extracted: &mut Extracted,
+) -> Result<(), ExtractError> {
+    extracted.days += 1;
+    extracted.lines += lines.len() as u64;
+    let (lake, channel) = (lake.clone(), channel.to_owned());
+    tokio::task::spawn_blocking(move || {
+        let mut frame = frame(day, &lines)?;
+        Ok(lake.write_day(&channel, day, &mut frame)?)
+    })
+    .await
+    .map_err(ExtractError::Writer)?
+}
+
+/// The lines as a frame with the lake's columns.
+pub fn frame(day: Date, lines: &[SalesLine]) -> Result<DataFrame, ExtractError> {
+    let prices: Vec<i64> = lines.iter().map(price_micros).collect::<Result<_, _>>()?;
+    let amounts: Vec<i64> = lines
+        .iter()
+        .zip(&prices)
+        .map(|(line, price)| line.quantity.checked_mul(*price).ok_or_else(|| unfit(line)))
+        .collect::<Result<_, _>>()?;
+    fn texts<'a>(name: &str, lines: &'a [SalesLine], text: impl Fn(&'a SalesLine) -> Option<&'a str>) -> Column {
+        let texts: StringChunked = lines.iter().map(text).collect();
+        texts.with_name(name.into()).into_column()
+    }
+    let ids: Vec<String> = lines.iter().map(|line| line.order_id.to_string()).collect();
+    let line_numbers: Vec<i32> = lines.iter().map(|line| line.line_number).collect();
+    let times: Vec<i64> = lines.iter().map(|line| line.occurred_at.as_microsecond()).collect();
+    let quantities: Vec<i64> = lines.iter().map(|line| line.quantity).collect();
+    let times = Int64Chunked::from_vec(column::OCCURRED_AT.into(), times);
+    DataFrame::new(
+        lines.len(),
+        vec![
+            Column::new(column::ORDER_ID.into(), ids),
+            texts(column::NUMBER, lines, |line| Some(&line.number)),
+            texts(column::KIND, lines, |line| Some(line.kind.name())),
+            texts(column::STATUS, lines, |line| Some(line.status.name())),
+            texts(column::CUSTOMER, lines, |line| line.customer.as_deref()),
+            texts(column::COUNTRY, lines, |line| line.country.as_deref()),
+            texts(column::CURRENCY, lines, |line| Some(&line.currency)),
+            Column::new(column::LINE_NUMBER.into(), line_numbers),
+            times.into_datetime(TimeUnit::Microseconds, Some(polars::prelude::TimeZone::UTC)).into_column(),
+            texts(column::SKU, lines, |line| Some(&line.sku)),
+            Column::new(column::QUANTITY.into(), quantities),
+            Column::new(column::UNIT_PRICE_MICROS.into(), prices),
+            Column::new(column::AMOUNT_MICROS.into(), amounts),
+        ],
+    )
+    .map_err(|error| ExtractError::Frame(day, error))
+}
+
+fn price_micros(line: &SalesLine) -> Result<i64, ExtractError> {
+    line.unit_price
+        .checked_mul(Decimal::from(10i64.pow(MICROS_SCALE)))
+        .filter(Decimal::is_integer)
+        .and_then(|micros| i64::try_from(micros).ok())
+        .ok_or_else(|| unfit(line))
+}
+
+fn unfit(line: &SalesLine) -> ExtractError {
+    ExtractError::Unfit { number: line.number.clone(), line_number: line.line_number }
+}

@@ -1,0 +1,174 @@
+//! The daemon: an import's event brings its channel up to date.
+
+use std::time::{Duration, Instant};
+
+use domain::event::{CloudEvent, EventData};
+use store::amqp::broker::Broker;
+use store::amqp::consumer::Delivery;
+use store::amqp::topology::DurableQueue;
+use store::error::StoreError;
+use store::settings::{AmqpSettings, PostgresSettings};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::lake::Lake;
+use crate::run::{self, RunError, Scope};
+
+/// Pauses between tries, growing.
+const PAUSE_FIRST: Duration = Duration::from_millis(500);
+const PAUSE_LAST: Duration = Duration::from_secs(15);
+/// How long one delivery is tried before it goes back to the queue, which counts.
+const TRIES_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a run may go on after the stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What the daemon works with.
+#[derive(Debug, Clone)]
+pub struct Daemon {
+    /// PostgreSQL.
+    pub postgres: PostgresSettings,
+    /// RabbitMQ.
+    pub amqp: AmqpSettings,
+    /// The lake.
+    pub lake: Lake,
+}
+
+impl Daemon {
+    /// Consumes until the stop; connects anew for as long as it takes.
+    pub async fn run(&self, stop: &CancellationToken) {
+        let mut pause = PAUSE_FIRST;
+        while !stop.is_cancelled() {
+            match self.consume(stop).await {
+                Ok(()) => pause = PAUSE_FIRST,
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "no deliveries");
+                }
+            }
+            wait(pause, stop).await;
+            pause = (pause * 2).min(PAUSE_LAST);
+        }
+    }
+
+    /// Until the connection is lost or the program stops.
+    async fn consume(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+        let broker = Broker::connect(&self.amqp).await?;
+        let mut consumer = broker.consume(DurableQueue::Analytics, 1).await?;
+        tracing::info!(queue = DurableQueue::Analytics.name(), "consuming");
+        loop {
+            let delivery = tokio::select! {
+                () = stop.cancelled() => break,
+                delivery = consumer.next() => delivery,
+            };
+            let Some(delivery) = delivery else { return Ok(()) };
+            let handled = tokio::select! {
+                handled = self.handle(delivery, stop) => handled,
+                () = past(stop) => break,
+            };
+            handled?;
+        }
+        broker.close().await;
+        Ok(())
+    }
+
+    async fn handle(&self, delivery: Delivery, stop: &CancellationToken) -> Result<(), StoreError> {
+        let read = delivery.event().and_then(|event| Ok((event.event_data()?, event)));
+        let (data, event) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a message is no event of ours");
+                settled("malformed");
+                return delivery.fail().await;
+            }
+        };
+        let EventData::OrdersImported(imported) = data else {
+            settled("ignored");
+            return delivery.done().await;
+        };
+        let span = span(&event, &imported.channel);
+        match self.bring_up_to_date(&imported.channel, stop).instrument(span).await {
+            Outcome::Done => delivery.done().await,
+            Outcome::Later => delivery.retry().await,
+            Outcome::Never => delivery.fail().await,
+        }
+    }
+
+    async fn bring_up_to_date(&self, channel: &str, stop: &CancellationToken) -> Outcome {
+        let started = Instant::now();
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let error = match observed(&self.postgres, &self.lake, channel, Scope::Changed).await {
+                Ok(report) => {
+                    let (days, rows) = (report.extracted.days, report.rows);
+                    tracing::info!(channel, days, rows, "daily sales are up to date");
+                    settled("done");
+                    return Outcome::Done;
+                }
+                Err(error) => error,
+            };
+            let cause = &error as &dyn std::error::Error;
+            if !error.is_worth_a_retry() {
+                tracing::error!(error = cause, channel, "daily sales cannot be computed");
+                settled("failed");
+                return Outcome::Never;
+            }
+            if stop.is_cancelled() || started.elapsed() > TRIES_TIMEOUT {
+                tracing::warn!(error = cause, channel, "daily sales go back to the queue");
+                settled("retried");
+                return Outcome::Later;
+            }
+            tracing::warn!(error = cause, channel, "daily sales are tried again");
+            wait(pause, stop).await;
+            pause = (pause * 2).min(PAUSE_LAST);
+        }
+    }
+}
+
+enum Outcome {
+    Done,
+    Later,
+    Never,
+}
+
+/// A run with its metrics.
+pub async fn observed(
+    postgres: &PostgresSettings,
+    lake: &Lake,
+    channel: &str,
+    scope: Scope,
+) -> Result<run::RunReport, RunError> {
+    let started = Instant::now();
+    let result = run::daily_sales(postgres, lake, channel, scope).await;
+    let label = if result.is_ok() { "published" } else { "failed" };
+    metrics::counter!("analytics_runs_total", "report" => "daily_sales", "result" => label).increment(1);
+    metrics::histogram!("analytics_run_seconds", "report" => "daily_sales")
+        .record(started.elapsed().as_secs_f64());
+    if let Ok(report) = &result {
+        metrics::counter!("analytics_lines_extracted_total").increment(report.extracted.lines);
+        metrics::gauge!("analytics_as_of_seconds", "report" => "daily_sales", "channel" => channel.to_owned())
+            .set(report.as_of.as_second() as f64);
+    }
+    result
+}
+
+fn settled(result: &'static str) {
+    metrics::counter!("analytics_deliveries_total", "result" => result).increment(1);
+}
+
+fn span(event: &CloudEvent, channel: &str) -> tracing::Span {
+    let span = tracing::info_span!("daily_sales", channel, event_id = %event.id, trace_id = tracing::field::Empty);
+    process::trace::continue_from(&span, event.traceparent.as_deref());
+    span
+}
+
+async fn wait(pause: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(pause) => {}
+    }
+}
+
+/// Ends when the stop is so long ago that a run is given up.
+async fn past(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(STOP_TIMEOUT).await;
+}

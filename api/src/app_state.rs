@@ -1,0 +1,76 @@
+//! What every handler may use: the stores, the caches, the index, tokens and the cursor key.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cache::product_cache::ProductCache;
+use cache::search_cache::SearchCache;
+use domain::event::Cause;
+use search_indexer::client::SearchClient;
+use secrecy::ExposeSecret;
+use store::mongo::connection::Mongo;
+use store::pg::pool::PgPools;
+
+use crate::caller::{Caller, Tokens};
+use crate::cursor::CursorKey;
+use crate::request_id;
+use crate::settings::Settings;
+use crate::start_error::StartError;
+
+/// The state of the API. Made without asking any server, so that the API starts when one is down.
+#[derive(Debug)]
+pub struct AppState {
+    /// PostgreSQL, write and read.
+    pub pools: PgPools,
+    /// MongoDB.
+    pub mongo: Mongo,
+    /// Products.
+    pub products: ProductCache,
+    /// Search results.
+    pub searches: SearchCache,
+    /// The search engine.
+    pub search: SearchClient,
+    /// Who is known.
+    pub tokens: Tokens,
+    /// Signs cursors.
+    pub cursors: CursorKey,
+    /// Whether changes are heard.
+    pub is_subscribed: AtomicBool,
+    /// Whether the API is about to stop.
+    pub is_stopping: AtomicBool,
+}
+
+impl AppState {
+    /// The state for those settings.
+    pub async fn new(settings: &Settings) -> Result<Self, StartError> {
+        let tokens = match &settings.development_tokens {
+            Some(_) if settings.environment == "production" => return Err(StartError::DevelopmentTokens),
+            Some(tokens) => Tokens::development(tokens),
+            None => Tokens::default(),
+        };
+        Ok(Self {
+            pools: PgPools::new(&settings.postgres)?,
+            mongo: Mongo::connect(&settings.mongo).await?,
+            products: ProductCache::new(&settings.cache, &settings.memcached)?,
+            searches: SearchCache::new(&settings.cache, &settings.redis)?,
+            search: SearchClient::new(&settings.search)?,
+            tokens,
+            cursors: CursorKey::from_hex(settings.api.cursor_key.expose_secret())?,
+            is_subscribed: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether changes are heard.
+    pub fn hears_changes(&self) -> bool {
+        self.is_subscribed.load(Ordering::SeqCst)
+    }
+}
+
+/// What an event tells of the request that caused it.
+pub fn cause(caller: &Caller) -> Cause {
+    Cause {
+        actor: caller.actor(),
+        request_id: request_id::current(),
+        traceparent: process::trace::current_traceparent(),
+    }
+}

@@ -1,0 +1,176 @@
+//! A JSON body as a typed value; whatever is wrong with it is a problem that names the place.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+
+use crate::error_code::ErrorCode;
+use crate::json_limits::{self, JsonLimitError};
+use crate::problem::Problem;
+
+/// Largest body.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// How long a body may take to arrive.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
+const MEDIA_TYPES: [&str; 2] = ["application/json", "application/merge-patch+json"];
+
+/// The body of a request.
+#[derive(Debug)]
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let checked = check_head(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            checked?;
+            let body = tokio::time::timeout(ARRIVAL_TIMEOUT, read(payload))
+                .await
+                .map_err(|_| {
+                    Problem::new(ErrorCode::RequestTimeout, "the body did not arrive in 10 seconds")
+                })??;
+            parse(&body).map(Self)
+        })
+    }
+}
+
+fn check_head(request: &HttpRequest) -> Result<(), Problem> {
+    if !MEDIA_TYPES.contains(&request.content_type()) {
+        let detail = format!("send {}", MEDIA_TYPES.join(" or "));
+        return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail)
+            .with_header(header::ACCEPT, header::HeaderValue::from_static(MEDIA_TYPES[0])));
+    }
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        return Err(Problem::new(
+            ErrorCode::UnsupportedMediaType,
+            "send the body without a content encoding",
+        ));
+    }
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length > BODY_BYTES_MAX as u64) {
+        return Err(too_large());
+    }
+    Ok(())
+}
+
+async fn read(mut payload: Payload) -> Result<BytesMut, Problem> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| {
+            Problem::new(ErrorCode::MalformedBody, "the body was cut").with_cause(error.to_string())
+        })?;
+        if body.len() + chunk.len() > BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn too_large() -> Problem {
+    Problem::new(ErrorCode::BodyTooLarge, format!("at most {BODY_BYTES_MAX} bytes"))
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    json_limits::check(body).map_err(|error| match &error {
+        JsonLimitError::Malformed(_) => Problem::new(ErrorCode::MalformedBody, error.to_string()),
+        JsonLimitError::TooComplex(_) => Problem::new(ErrorCode::BodyTooComplex, error.to_string()),
+    })?;
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let text = error.inner().to_string();
+        // The place in the text is of no use once the field is named.
+        let detail = text
+            .rsplit_once(" at line ")
+            .map_or(text.as_str(), |(detail, _)| detail);
+        let code = if detail.starts_with("unknown field") {
+            "unknown_field"
+        } else {
+            "invalid"
+        };
+        Problem::invalid_field(pointer(error.path()), code, detail)
+    })
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        let name = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Enum { .. } | Segment::Unknown => continue,
+        };
+        pointer.push('/');
+        pointer.push_str(&name);
+    }
+    pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use domain::product_draft::ProductDraft;
+
+    use super::*;
+
+    async fn draft(body: impl Into<Vec<u8>>, content_type: &str) -> Result<JsonBody<ProductDraft>, Problem> {
+        let (request, mut payload) = TestRequest::post()
+            .insert_header(("content-type", content_type))
+            .set_payload(body.into())
+            .to_http_parts();
+        JsonBody::from_request(&request, &mut payload).await
+    }
+
+    async fn refused(body: impl Into<Vec<u8>>) -> (ErrorCode, String) {
+        let problem = draft(body, "application/json").await.expect_err("a problem");
+        (problem.code(), problem.to_string())
+    }
+
+    #[actix_web::test]
+    async fn a_wrong_field_is_named() {
+        let (code, text) =
+            refused(r#"{"title": "T", "variants": [{"sku": "S"}, {"sku": "S", "colour": 1}]}"#).await;
+        assert_eq!(code, ErrorCode::InvalidField);
+        assert!(text.contains("/variants/1/colour: unknown field"), "{text}");
+        let (_, text) = refused(r#"{"title": 3, "variants": []}"#).await;
+        assert!(text.contains("/title: invalid type"), "{text}");
+    }
+
+    #[actix_web::test]
+    async fn a_body_has_limits() {
+        assert_eq!(refused("{").await.0, ErrorCode::MalformedBody);
+        assert_eq!(refused("[".repeat(40)).await.0, ErrorCode::BodyTooComplex);
+        assert_eq!(
+            refused(vec![b' '; BODY_BYTES_MAX + 1]).await.0,
+            ErrorCode::BodyTooLarge
+        );
+        let wrong_type = draft("{}", "text/plain").await.expect_err("a problem");
+        assert_eq!(wrong_type.code(), ErrorCode::UnsupportedMediaType);
+    }
+
+    #[actix_web::test]
+    async fn a_good_body_is_read() {
+        let body = r#"{"title": "T", "variants": [{"sku": "S"}]}"#;
+        assert_eq!(
+            draft(body, "application/json; charset=utf-8")
+                .await
+                .expect("valid")
+                .0
+                .title,
+            "T"
+        );
+    }
+}

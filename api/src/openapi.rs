@@ -1,0 +1,98 @@
+//! The OpenAPI 3.1 document, generated from the handlers. `api --print-openapi` prints it; `openapi.json` is committed.
+
+use actix_web::HttpResponse;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::problem::{FieldErrorJson, ProblemJson};
+use crate::routes::{analytics, health, orders, products, search};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Entrepot",
+        description = "Catalogue, search, orders and reports of the shop. Errors are RFC 9457 problem documents.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(
+        products::list::list_products,
+        products::create::create_product,
+        products::get::get_product,
+        products::patch::patch_product,
+        search::search_products::search_products,
+        orders::list::list_orders,
+        orders::get::get_order,
+        analytics::daily_sales::daily_sales,
+        health::live::live,
+        health::ready::ready,
+    ),
+    components(schemas(ProblemJson<'static>, FieldErrorJson<'static>)),
+    modifiers(&BearerToken),
+)]
+struct Document;
+
+struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", scheme);
+    }
+}
+
+/// The document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+/// The document as it is committed.
+pub fn to_text() -> String {
+    let mut text = serde_json::to_string_pretty(&document()).expect("plain data becomes JSON");
+    text.push('\n');
+    text
+}
+
+/// `GET /api/v1/openapi.json`
+pub(crate) async fn serve() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header(("cache-control", "public, max-age=300"))
+        .content_type("application/json")
+        .body(to_text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_document_is_the_generated_one() {
+        let committed = include_str!("../openapi.json");
+        assert_eq!(
+            to_text(),
+            committed,
+            "write it anew: api --print-openapi > api/openapi.json"
+        );
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let text = to_text();
+        let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert!(
+            document["openapi"]
+                .as_str()
+                .is_some_and(|version| version.starts_with("3.1."))
+        );
+        for reference in text.split("\"$ref\": \"").skip(1) {
+            let pointer = reference
+                .split('"')
+                .next()
+                .expect("a closed text")
+                .trim_start_matches('#');
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
+        }
+    }
+}

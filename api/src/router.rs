@@ -1,0 +1,144 @@
+//! Every route on one screen.
+
+use actix_web::guard::{self, GuardContext};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{Handler, HttpResponse, Resource, Responder, Route, web};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::error_code::ErrorCode;
+use crate::openapi;
+use crate::problem::Problem;
+use crate::routes::analytics::daily_sales::daily_sales;
+use crate::routes::health::{live::live, ready::ready};
+use crate::routes::orders::{get::get_order, list::list_orders};
+use crate::routes::products::{
+    create::create_product, get::get_product, list::list_products, patch::patch_product,
+};
+use crate::routes::search::search_products::search_products;
+
+/// Adds every route.
+pub fn configure(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            web::scope("/api/v1")
+                .service(
+                    resource("/products", "GET, HEAD, POST")
+                        .route(get(list_products))
+                        .route(post(create_product)),
+                )
+                .service(
+                    resource("/products/{id}", "GET, HEAD, PATCH")
+                        .route(get(get_product))
+                        .route(patch(patch_product)),
+                )
+                .service(resource("/search", "GET, HEAD").route(get(search_products)))
+                .service(resource("/orders", "GET, HEAD").route(get(list_orders)))
+                .service(resource("/orders/{id}", "GET, HEAD").route(get(get_order)))
+                .service(resource("/analytics/daily-sales", "GET, HEAD").route(get(daily_sales)))
+                .service(resource("/openapi.json", "GET, HEAD").route(get(openapi::serve))),
+        )
+        .service(resource("/health/live", "GET, HEAD").route(get(live)))
+        .service(resource("/health/ready", "GET, HEAD").route(get(ready)))
+        .service(web::redirect("/docs", "/docs/"))
+        .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/api/v1/openapi.json")))
+        .default_service(web::to(nothing_here));
+}
+
+fn get<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let is_read = |context: &GuardContext<'_>| matches!(context.head().method, Method::GET | Method::HEAD);
+    web::route().guard(guard::fn_guard(is_read)).to(handler)
+}
+
+fn post<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::post().to(handler)
+}
+
+fn patch<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::patch().to(handler)
+}
+
+/// A resource that answers other methods with those that it has.
+fn resource(path: &str, allowed: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move {
+        let problem = Problem::new(ErrorCode::MethodNotAllowed, format!("allowed: {allowed}"));
+        Err::<HttpResponse, _>(problem.with_header(header::ALLOW, HeaderValue::from_static(allowed)))
+    }))
+}
+
+async fn nothing_here() -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found("route"))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::StatusCode;
+    use actix_web::{App, test};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn every_documented_route_is_there() {
+        let app = test::init_service(App::new().configure(configure)).await;
+        let document = serde_json::to_value(openapi::document()).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths");
+        assert!(paths.len() >= 8);
+        for (path, methods) in paths {
+            for method in methods.as_object().expect("methods").keys() {
+                let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
+                let request = test::TestRequest::default()
+                    .method(method.clone())
+                    .uri(&path.replace("{id}", "x"));
+                let answer = test::call_service(&app, request.to_request()).await;
+                // Without a state the handlers fail, but they are reached.
+                let missing = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
+                assert!(!missing.contains(&answer.status()), "{method} {path}");
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_is_not_there_is_a_problem() {
+        let app = test::init_service(App::new().configure(configure)).await;
+        for path in ["/", "/api/v1/users", "/api/v1/products/a/b"] {
+            let answer = test::call_service(&app, test::TestRequest::get().uri(path).to_request()).await;
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(
+                answer.headers().get(header::CONTENT_TYPE).expect("a header"),
+                "application/problem+json"
+            );
+        }
+        let request = test::TestRequest::delete().uri("/api/v1/products").to_request();
+        let answer = test::call_service(&app, request).await;
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(
+            answer.headers().get(header::ALLOW).expect("a header"),
+            "GET, HEAD, POST"
+        );
+    }
+
+    #[actix_web::test]
+    async fn head_is_answered_where_get_is() {
+        let app = test::init_service(App::new().configure(configure)).await;
+        let request = test::TestRequest::default()
+            .method(Method::HEAD)
+            .uri("/health/live")
+            .to_request();
+        assert_eq!(test::call_service(&app, request).await.status(), StatusCode::OK);
+    }
+}

@@ -1,0 +1,4 @@
+//! Whether the process lives and can work.
+
+pub mod live;
+pub mod ready;

@@ -1,0 +1,137 @@
+//! `GET /health/ready`
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use store::pg::health;
+use utoipa::ToSchema;
+
+use crate::app_state::AppState;
+use crate::error_chain;
+
+/// Longest wait for one dependency.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// Without these nothing works; without the others the shop is slower, or a part of it is away.
+const NEEDED: [&str; 3] = ["postgres_write", "postgres_read", "mongo"];
+
+/// Whether the API can work.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Ready {
+    /// `ok`, `degraded`, `unavailable` or `stopping`.
+    status: &'static str,
+    /// Each dependency by name.
+    dependencies: BTreeMap<&'static str, Dependency>,
+}
+
+/// How a dependency is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Dependency {
+    /// `ok` or `error`.
+    status: &'static str,
+    /// Whether the API is useless without it.
+    needed: bool,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Whether the API can work: each dependency by name.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    tag = "health",
+    responses(
+        (status = 200, description = "It can work, perhaps degraded", body = Ready),
+        (status = 503, description = "A needed dependency is down, or it is stopping", body = Ready),
+    ),
+    security(()),
+)]
+pub async fn ready(state: web::Data<AppState>) -> HttpResponse {
+    let dependencies = ask_all(&state).await;
+    let is_down = |needed: bool| {
+        dependencies
+            .values()
+            .any(|it| it.needed == needed && it.status != "ok")
+    };
+    let status = match (
+        state.is_stopping.load(Ordering::SeqCst),
+        is_down(true),
+        is_down(false),
+    ) {
+        (true, _, _) => "stopping",
+        (_, true, _) => "unavailable",
+        (_, _, true) => "degraded",
+        _ => "ok",
+    };
+    let can_work = matches!(status, "ok" | "degraded");
+    let mut answer = if can_work {
+        HttpResponse::Ok()
+    } else {
+        HttpResponse::ServiceUnavailable()
+    };
+    answer.json(Ready { status, dependencies })
+}
+
+async fn ask_all(state: &AppState) -> BTreeMap<&'static str, Dependency> {
+    let rabbitmq = async {
+        if state.hears_changes() {
+            Ok(())
+        } else {
+            Err("changes are not heard".to_owned())
+        }
+    };
+    let (write, read, mongo, rabbitmq, redis, memcached, search) = futures_util::join!(
+        ask("postgres_write", async {
+            health::ping_write(&state.pools)
+                .await
+                .map_err(|error| error_chain::text(&error))
+        }),
+        ask("postgres_read", async {
+            health::ping_read(&state.pools)
+                .await
+                .map_err(|error| error_chain::text(&error))
+        }),
+        ask("mongo", async {
+            state
+                .mongo
+                .ping()
+                .await
+                .map_err(|error| error_chain::text(&error))
+        }),
+        ask("rabbitmq", rabbitmq),
+        ask("redis", state.searches.ping()),
+        ask("memcached", state.products.ping()),
+        ask("search", async {
+            state
+                .search
+                .ping()
+                .await
+                .map_err(|error| error_chain::text(&error))
+        }),
+    );
+    [write, read, mongo, rabbitmq, redis, memcached, search].into()
+}
+
+async fn ask(
+    name: &'static str,
+    ping: impl Future<Output = Result<(), String>>,
+) -> (&'static str, Dependency) {
+    let error = match tokio::time::timeout(TIMEOUT, ping).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error),
+        Err(_) => Some("no answer in a second".to_owned()),
+    };
+    let status = if error.is_none() { "ok" } else { "error" };
+    (
+        name,
+        Dependency {
+            status,
+            needed: NEEDED.contains(&name),
+            error,
+        },
+    )
+}

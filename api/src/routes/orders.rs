@@ -1,0 +1,5 @@
+//! Orders.
+
+pub mod get;
+pub mod list;
+pub mod order_json;

@@ -1,0 +1,7 @@
+//! Products.
+
+pub mod create;
+pub mod find;
+pub mod get;
+pub mod list;
+pub mod patch;

@@ -1,0 +1,113 @@
+//! `GET /products`
+
+#![expect(
+    unused_qualifications,
+    reason = "in what utoipa::path generates for query parameters"
+)]
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use domain::ids::ProductId;
+use domain::permission::Permission;
+use domain::product::ProductStatus;
+use serde::Serialize;
+use store::mongo::products::{self, ProductFilter};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::app_state::AppState;
+use crate::authorized::Anyone;
+use crate::page::{self, Page};
+use crate::problem::{Problem, ReadProblems};
+use crate::product_json::{ProductJson, ProductStatusName};
+use crate::query_string::{FromQuery, Parameters, ReadQuery};
+
+const PUBLIC: &str = "public, max-age=0, s-maxage=10, stale-while-revalidate=30";
+
+/// Which products, and from where on.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListProducts {
+    /// Only this category and those below it.
+    #[param(max_length = 300)]
+    pub category: Option<String>,
+    /// Only this status; for staff. Without it: active ones.
+    #[param(value_type = Option<ProductStatusName>, inline)]
+    pub status: Option<ProductStatus>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Most items of a page.
+    #[param(minimum = 1, maximum = 100, default = 20, required = false)]
+    pub limit: u16,
+}
+
+impl ReadQuery for ListProducts {
+    fn read(parameters: &mut Parameters) -> Self {
+        use ProductStatus::{Active, Archived, Draft};
+        let choices = [Draft, Active, Archived].map(|status| (status.name(), status));
+        Self {
+            category: parameters.text("category", 300),
+            status: parameters.choice("status", &choices),
+            cursor: parameters.cursor(),
+            limit: parameters.limit(),
+        }
+    }
+}
+
+/// A page of products.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProductPage {
+    /// By id.
+    data: Vec<ProductJson>,
+    /// Where the next page begins.
+    page: Page,
+}
+
+/// Products by id.
+#[utoipa::path(
+    get,
+    path = "/api/v1/products",
+    tag = "catalogue",
+    params(ListProducts),
+    responses((status = 200, description = "A page of products", body = ProductPage), ReadProblems),
+    security((), ("bearer" = [])),
+)]
+pub async fn list_products(
+    caller: Anyone,
+    query: FromQuery<ListProducts>,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, Problem> {
+    let FromQuery(ListProducts {
+        category,
+        status,
+        cursor,
+        limit,
+    }) = query;
+    if status.is_some() {
+        caller.require(Permission::ManageProducts)?;
+    }
+    let filter = ProductFilter {
+        status: Some(status.unwrap_or(ProductStatus::Active)),
+        category,
+    };
+    let list = format!("products {filter:?}");
+    let after = cursor
+        .map(|cursor| state.cursors.open::<ProductId>(&list, &cursor))
+        .transpose()?;
+    let mut found = products::list(&state.mongo, &filter, after, i64::from(limit) + 1).await?;
+    let has_more = page::cut(&mut found, limit);
+    let next_cursor = found
+        .last()
+        .filter(|_| has_more)
+        .map(|last| state.cursors.seal(&list, &last.id));
+    let data = found.iter().map(ProductJson::from).collect();
+    let mut answer = HttpResponse::Ok();
+    if caller.0.is_none() {
+        answer
+            .insert_header((header::CACHE_CONTROL, PUBLIC))
+            .insert_header(("surrogate-key", "products"));
+    }
+    Ok(answer.json(ProductPage {
+        data,
+        page: Page { next_cursor, limit },
+    }))
+}

@@ -1,0 +1,294 @@
+//! `GET /search`
+
+#![expect(
+    unused_qualifications,
+    reason = "in what utoipa::path generates for query parameters"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, web};
+use cache::search_cache::{SearchFacet, SearchHit, SearchKey, SearchResult};
+use domain::product::{Product, ProductStatus};
+use search_indexer::error::SearchError;
+use search_indexer::query::{self, FacetValue, SearchPage, SearchRequest, Sort};
+use serde::Serialize;
+use serde_json::Value;
+use store::mongo::products;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::app_state::AppState;
+use crate::authorized::Anyone;
+use crate::page::Page;
+use crate::problem::{Problem, ReadProblems};
+use crate::product_json::ProductSummaryJson;
+use crate::query_string::{FromQuery, Parameters, ReadQuery};
+
+const SORTS: [(&str, Sort); 4] = [
+    ("relevance", Sort::Relevance),
+    ("newest", Sort::Newest),
+    ("price_asc", Sort::PriceAsc),
+    ("price_desc", Sort::PriceDesc),
+];
+
+/// The order of hits.
+#[derive(Debug, ToSchema)]
+#[schema(as = Sort, rename_all = "snake_case")]
+pub enum SortName {
+    /// Best match first.
+    Relevance,
+    /// Newest first.
+    Newest,
+    /// Cheapest first.
+    PriceAsc,
+    /// Dearest first.
+    PriceDesc,
+}
+
+/// What is looked for.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SearchProducts {
+    /// Words.
+    #[param(max_length = 200)]
+    pub q: Option<String>,
+    /// Only this category and those below it.
+    #[param(max_length = 300)]
+    pub category: Option<String>,
+    /// Only this brand.
+    #[param(max_length = 200)]
+    pub brand: Option<String>,
+    /// Lowest price, in minor units.
+    #[param(minimum = 0)]
+    pub price_min: Option<i64>,
+    /// Highest price, in minor units.
+    #[param(minimum = 0)]
+    pub price_max: Option<i64>,
+    /// Values of attributes: `attr.colour=blue`. At most 20.
+    #[param(rename = "attr", style = Form, explode = true, value_type = Option<BTreeMap<String, String>>)]
+    pub attributes: BTreeMap<String, String>,
+    /// Only what can be bought, or only what cannot.
+    pub in_stock: Option<bool>,
+    /// The order of hits; by relevance when missing.
+    #[param(value_type = Option<SortName>, inline)]
+    pub sort: Sort,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Most hits of a page.
+    #[param(minimum = 1, maximum = 100, default = 20, required = false)]
+    pub limit: u16,
+}
+
+impl ReadQuery for SearchProducts {
+    fn read(parameters: &mut Parameters) -> Self {
+        let read = Self {
+            q: parameters.words("q", query::TEXT_LENGTH_MAX),
+            category: parameters.text("category", 300),
+            brand: parameters.text("brand", 200),
+            price_min: parameters.parsed("price_min", "minor units"),
+            price_max: parameters.parsed("price_max", "minor units"),
+            attributes: parameters.prefixed("attr.", 200),
+            in_stock: parameters.choice("in_stock", &[("true", true), ("false", false)]),
+            sort: parameters.choice("sort", &SORTS).unwrap_or_default(),
+            cursor: parameters.cursor(),
+            limit: parameters.limit(),
+        };
+        if read.attributes.len() > query::ATTRIBUTE_COUNT_MAX {
+            parameters.refuse(
+                "attr",
+                "too_many",
+                format!("at most {}", query::ATTRIBUTE_COUNT_MAX),
+            );
+        }
+        for (name, price) in [("price_min", read.price_min), ("price_max", read.price_max)] {
+            if price.is_some_and(|price| price < 0) {
+                parameters.refuse(name, "out_of_range", "not below 0");
+            }
+        }
+        read
+    }
+}
+
+/// A page of hits.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SearchPage)]
+pub struct SearchPageJson {
+    /// Best first, or in the order asked for.
+    data: Vec<HitJson>,
+    /// Counts over all that matches.
+    facets: FacetsJson,
+    /// Where the next page begins.
+    page: Page,
+    /// What was searched for.
+    query: UnderstoodJson,
+}
+
+/// A product that matches.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SearchHit)]
+struct HitJson {
+    #[serde(flatten)]
+    product: ProductSummaryJson,
+    /// How well it matches; `null` when sorted by something else.
+    #[schema(required = true)]
+    score: Option<f64>,
+}
+
+/// Facets with their most frequent values.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = Facets)]
+struct FacetsJson {
+    /// Category paths; a product counts in all above its own.
+    category: Vec<FacetValueJson>,
+    /// Brands.
+    brand: Vec<FacetValueJson>,
+}
+
+/// A value and how many products have it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FacetValue)]
+struct FacetValueJson {
+    value: String,
+    count: u64,
+}
+
+/// How the query was read.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UnderstoodQuery)]
+struct UnderstoodJson {
+    /// The words that were searched for.
+    understood: String,
+    /// Names of the merchandising rules that took part.
+    rules_applied: Vec<String>,
+}
+
+/// Searches the products that are on sale.
+#[utoipa::path(
+    get,
+    path = "/api/v1/search",
+    tag = "search",
+    params(SearchProducts),
+    responses((status = 200, description = "A page of hits", body = SearchPageJson), ReadProblems),
+    security((), ("bearer" = [])),
+)]
+pub async fn search_products(
+    _caller: Anyone,
+    query: FromQuery<SearchProducts>,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, Problem> {
+    let FromQuery(SearchProducts { cursor, limit, .. }) = &query;
+    let mut request = request(&query.0);
+    let list = format!("search {request:?}");
+    request.limit = *limit;
+    request.search_after = cursor
+        .as_ref()
+        .map(|cursor| state.cursors.open::<Vec<Value>>(&list, cursor))
+        .transpose()?;
+    let key = SearchKey(format!("{request:?}"));
+    let answer = state
+        .searches
+        .get_or_compute(&key, SearchError::is_unavailable, async || {
+            Ok(to_result(query::search(&state.search, &request).await?, *limit))
+        })
+        .await?;
+    let result = &answer.entry.result;
+    let next_cursor = result.next.as_ref().map(|place| state.cursors.seal(&list, place));
+    let body = SearchPageJson {
+        data: join(&state, &result.hits).await?,
+        facets: facets(&result.facets),
+        page: Page {
+            next_cursor,
+            limit: *limit,
+        },
+        query: UnderstoodJson {
+            understood: request.text.unwrap_or_default(),
+            rules_applied: Vec::new(),
+        },
+    };
+    let mut response = HttpResponse::Ok();
+    if answer.is_stale {
+        response.insert_header(("cache-status", "search; hit; detail=stale-engine-away"));
+    }
+    Ok(response.json(body))
+}
+
+/// Everything but the place in the list.
+fn request(query: &SearchProducts) -> SearchRequest {
+    SearchRequest {
+        text: query.q.clone(),
+        category: query.category.clone(),
+        brand: query.brand.clone(),
+        price_min_minor: query.price_min,
+        price_max_minor: query.price_max,
+        attributes: query.attributes.clone(),
+        buyable: query.in_stock,
+        sort: query.sort,
+        limit: 0,
+        search_after: None,
+    }
+}
+
+/// A full page may have a next one.
+fn to_result(page: SearchPage, limit: u16) -> SearchResult {
+    let is_full = page.hits.len() >= usize::from(limit);
+    let next = page.hits.last().filter(|_| is_full).map(|hit| hit.sort.clone());
+    let hit = |hit: query::Hit| SearchHit {
+        product_id: hit.product_id,
+        score: hit.score,
+    };
+    let facet = |name: &str, values: Vec<FacetValue>| SearchFacet {
+        name: name.to_owned(),
+        values: values
+            .into_iter()
+            .map(|value| (value.value, value.count))
+            .collect(),
+    };
+    SearchResult {
+        hits: page.hits.into_iter().map(hit).collect(),
+        facets: vec![
+            facet("category", page.facets.category),
+            facet("brand", page.facets.brand),
+        ],
+        next,
+    }
+}
+
+/// The products of the hits as they are now. One that is no longer on sale is left out.
+async fn join(state: &AppState, hits: &[SearchHit]) -> Result<Vec<HitJson>, Problem> {
+    let ids: Vec<_> = hits.iter().map(|hit| hit.product_id).collect();
+    let found = state
+        .products
+        .get_or_load_many(&ids, |ids| async move {
+            products::find_many(&state.mongo, &ids).await
+        })
+        .await?;
+    let by_id: BTreeMap<_, Arc<Product>> = found.into_iter().map(|product| (product.id, product)).collect();
+    let hit = |hit: &SearchHit| {
+        let product = by_id
+            .get(&hit.product_id)
+            .filter(|product| product.status == ProductStatus::Active)?;
+        Some(HitJson {
+            product: ProductSummaryJson::from(product.as_ref()),
+            score: hit.score,
+        })
+    };
+    Ok(hits.iter().filter_map(hit).collect())
+}
+
+fn facets(facets: &[SearchFacet]) -> FacetsJson {
+    let values = |name: &str| {
+        let facet = facets.iter().find(|facet| facet.name == name);
+        let values = facet.into_iter().flat_map(|facet| &facet.values);
+        values
+            .map(|(value, count)| FacetValueJson {
+                value: value.clone(),
+                count: *count,
+            })
+            .collect()
+    };
+    FacetsJson {
+        category: values("category"),
+        brand: values("brand"),
+    }
+}

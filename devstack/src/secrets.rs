@@ -1,0 +1,107 @@
+//! The passwords and tokens of one stack: random, made once per data folder, readable by its owner only.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    account::Account,
+    error::{Result, StackError},
+};
+
+/// The roles that get a development token until accounts exist.
+pub const ROLES: [&str; 5] = ["admin", "vendor", "merchandiser", "analyst", "shopper"];
+
+/// Every secret of one stack.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    /// PostgreSQL superuser `postgres`.
+    pub postgres_superuser: String,
+    /// PostgreSQL role `entrepot`, which our processes use.
+    pub postgres_application: String,
+    /// PostgreSQL role `replicator`.
+    pub postgres_replicator: String,
+    /// PostgreSQL role `pgpool_check`.
+    pub postgres_check: String,
+    /// Pgpool-II's control user `entrepot`.
+    pub pgpool_pcp: String,
+    /// RabbitMQ user `entrepot`, which our processes use.
+    pub rabbitmq_application: String,
+    /// RabbitMQ user `administrator`, management.
+    pub rabbitmq_administrator: String,
+    /// RabbitMQ's Erlang cookie.
+    pub rabbitmq_cookie: String,
+    /// The key that signs cursors, 32 bytes in hex.
+    pub cursor_key: String,
+    /// One bearer token per role.
+    pub tokens: BTreeMap<String, String>,
+    /// One demonstration password per role.
+    pub passwords: BTreeMap<String, String>,
+}
+
+impl Secrets {
+    /// Reads the secrets of a data folder, making them when they are missing.
+    ///
+    /// # Errors
+    /// When the file cannot be read, written or understood.
+    pub fn load_or_make(file: &Path, account: &Account) -> Result<Self> {
+        if file.exists() {
+            let text = fs::read_to_string(file).map_err(StackError::path("read", file))?;
+            return toml::from_str(&text).map_err(|error| StackError::Malformed {
+                file: file.display().to_string(),
+                reason: error.to_string(),
+            });
+        }
+        let secrets = Self::random();
+        let text = toml::to_string(&secrets).map_err(|error| StackError::refused(error.to_string()))?;
+        account.write_private(file, &text)?;
+        Ok(secrets)
+    }
+
+    fn random() -> Self {
+        let for_each_role = || {
+            ROLES
+                .iter()
+                .map(|role| ((*role).to_owned(), random_hex(24)))
+                .collect()
+        };
+        Self {
+            postgres_superuser: random_hex(16),
+            postgres_application: random_hex(16),
+            postgres_replicator: random_hex(16),
+            postgres_check: random_hex(16),
+            pgpool_pcp: random_hex(16),
+            rabbitmq_application: random_hex(16),
+            rabbitmq_administrator: random_hex(16),
+            rabbitmq_cookie: random_hex(16).to_uppercase(),
+            cursor_key: random_hex(32),
+            tokens: for_each_role(),
+            passwords: for_each_role(),
+        }
+    }
+}
+
+/// `bytes` random bytes in hex: safe in any file, URL and command line.
+fn random_hex(bytes: usize) -> String {
+    let mut random = rand::rng();
+    (0..bytes)
+        .map(|_| format!("{:02x}", random.random::<u8>()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_survive_their_file_and_differ_between_stacks() {
+        let secrets = Secrets::random();
+        let text = toml::to_string(&secrets).unwrap();
+        assert_eq!(toml::from_str::<Secrets>(&text).unwrap(), secrets);
+        assert_ne!(Secrets::random(), secrets);
+        assert_eq!(secrets.cursor_key.len(), 64);
+        assert_eq!(secrets.tokens.len(), ROLES.len());
+    }
+}

@@ -1,0 +1,303 @@
+//! Pgpool-II: the one address of the nodes, that sends writes to the primary and reads where they are wanted.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use rustix::process::Signal;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::NoTls;
+
+use super::postgres::{self, NODES, data_folder, node_name, quoted, render, server_name};
+use crate::{
+    error::{Result, StackError},
+    probe::PROBE_DEADLINE,
+    process,
+    server::{Launch, Server, Step},
+    settings::DATABASE,
+    stack::{Stack, StackKind},
+};
+
+const NAME: &str = "pgpool";
+const PROGRAM: &str = "/usr/sbin/pgpool";
+const CONTROL_USER: &str = "entrepot";
+
+const CONFIGURATION: &str = include_str!("../../../deploy/pgpool/pgpool.conf.template");
+const ACCESS: &str = include_str!("../../../deploy/pgpool/pool_hba.conf");
+const FAILOVER: &str = include_str!("../../../deploy/pgpool/failover.sh");
+
+/// How long one control command may take. It waits while a failover is at work.
+const CONTROL_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long all nodes may take to be up in its eyes after its start.
+const ATTACHED_DEADLINE: Duration = Duration::from_secs(40);
+
+struct Pgpool {
+    stack: Arc<Stack>,
+}
+
+/// Pgpool-II in front of a stack's nodes.
+#[must_use]
+pub fn server(stack: &Arc<Stack>) -> Arc<dyn Server> {
+    Arc::new(Pgpool { stack: Arc::clone(stack) })
+}
+
+/// How many clients can be connected at once: one child process each, and one more is refused.
+pub(super) fn children(kind: StackKind) -> u16 {
+    match kind {
+        StackKind::Development => 64,
+        StackKind::Test => 144,
+    }
+}
+
+/// Held by the failover script while it works, and by an old primary that is about to start.
+pub(super) fn failover_lock(stack: &Stack) -> PathBuf {
+    stack.folders.run.join("failover.lock")
+}
+
+/// Makes the lock's file, once and for ever: a new file would be another lock.
+pub(super) fn make_failover_lock(stack: &Stack) -> Result<()> {
+    let path = failover_lock(stack);
+    if path.exists() { Ok(()) } else { stack.account.write_private(&path, "") }
+}
+
+/// Attaches a node that serves again and that Pgpool-II holds for down. It never does so by itself.
+pub(super) async fn attach_if_down(stack: &Stack, index: usize) -> Result<()> {
+    let information = control(stack, "pcp_node_info", index).await?;
+    if state_of(&information) != Some(NodeState::Down) {
+        return Ok(());
+    }
+    eprintln!("{NAME}: {} is attached", server_name(index));
+    control(stack, "pcp_attach_node", index).await.map(drop)
+}
+
+/// What Pgpool-II holds a node for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NodeState {
+    Up,
+    Down,
+}
+
+/// Reads the answer of `pcp_node_info`: host, port, status as a number, weight and more. 1 and 2 are up, 3 is down.
+fn state_of(information: &str) -> Option<NodeState> {
+    match information.split_whitespace().nth(2)? {
+        "1" | "2" => Some(NodeState::Up),
+        "3" => Some(NodeState::Down),
+        _ => None,
+    }
+}
+
+async fn control(stack: &Stack, program: &str, index: usize) -> Result<String> {
+    let launch = Launch::new(PathBuf::from("/usr/sbin").join(program))
+        .args(["-w", "-h", "127.0.0.1", "-U", CONTROL_USER, "-p"])
+        .arg(stack.ports.pgpool_pcp.to_string())
+        .args(["-n", &index.to_string()])
+        .env("PCPPASSFILE", stack.folders.server(NAME).join("pcp.pass"));
+    stack.run(NAME, &launch, CONTROL_DEADLINE).await
+}
+
+/// Removes a file, which need not be there.
+fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StackError::path("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+impl Pgpool {
+    fn folder(&self) -> PathBuf {
+        self.stack.folders.server(NAME)
+    }
+
+    fn configuration(&self) -> String {
+        let stack = &self.stack;
+        let folder = self.folder();
+        let failover =
+            format!("\"{0}/failover.sh\" \"{0}/failover.settings\"", folder.display().to_string().replace('\'', "''"));
+        render(
+            CONFIGURATION,
+            &[
+                ("PORT", &stack.ports.pgpool.to_string()),
+                ("PCP_PORT", &stack.ports.pgpool_pcp.to_string()),
+                ("SOCKETS", &stack.folders.run.display().to_string().replace('\'', "''")),
+                ("FOLDER", &folder.display().to_string().replace('\'', "''")),
+                ("CHILDREN", &children(stack.kind).to_string()),
+                ("CHECK_PASSWORD", &stack.secrets.postgres_check),
+                ("FAILOVER", &failover),
+                ("BACKENDS", &(0..NODES).map(|index| self.backend(index)).collect::<String>()),
+            ],
+        )
+    }
+
+    fn backend(&self, index: usize) -> String {
+        format!(
+            "backend_hostname{index} = '127.0.0.1'\nbackend_port{index} = {port}\nbackend_weight{index} = 1\n\
+             backend_data_directory{index} = {data}\nbackend_flag{index} = 'ALLOW_TO_FAILOVER'\n\
+             backend_application_name{index} = '{name}'\n\n",
+            port = self.stack.ports.postgres[index],
+            data = quoted(&data_folder(&self.stack, index).display().to_string()),
+            name = node_name(index),
+        )
+    }
+
+    /// What the failover script needs to know, as a bash file.
+    fn failover_settings(&self) -> Result<String> {
+        let stack = &self.stack;
+        let folder = self.folder();
+        let addresses = stack.ports.postgres.map(|port| format!("127.0.0.1:{port}")).join(" ");
+        let names: Vec<String> = (0..NODES).map(node_name).collect();
+        let path = |path: PathBuf| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+        Ok(format!(
+            "NODES=({addresses})\nNAMES=({})\nPSQL={}\nREPLICATION='{}'\nLOG={}\nLOCK={}\nPGPASSFILE={}\n",
+            names.join(" "),
+            path(postgres::programs()?.join("psql")),
+            postgres::REPLICATION,
+            path(stack.folders.log("failover")),
+            path(failover_lock(stack)),
+            path(folder.join("failover.pgpass")),
+        ))
+    }
+
+    async fn write_files(&self) -> Result<()> {
+        let stack = &self.stack;
+        let account = &stack.account;
+        let folder = stack.server_folder(NAME)?;
+        make_failover_lock(stack)?;
+        account.write_private(&folder.join("pgpool.conf"), &self.configuration())?;
+        account.write_private(&folder.join("pool_hba.conf"), ACCESS)?;
+        account.write_script(&folder.join("failover.sh"), FAILOVER)?;
+        account.write_private(&folder.join("failover.settings"), &self.failover_settings()?)?;
+        // The script's role and the control user do the same work, so they share a secret.
+        let secret = &stack.secrets.pgpool_pcp;
+        account.write_private(&folder.join("failover.pgpass"), &format!("*:*:*:pgpool_failover:{secret}\n"))?;
+        account.write_private(&folder.join("pcp.pass"), &format!("*:*:{CONTROL_USER}:{secret}\n"))?;
+        let application = &stack.secrets.postgres_application;
+        account.write_private(&folder.join("pool_passwd"), &format!("{DATABASE}:TEXT{application}\n"))?;
+        let hash = Launch::new("/usr/sbin/pg_md5").arg(secret);
+        let hash = stack.run(NAME, &hash, CONTROL_DEADLINE).await?;
+        account.write_private(&folder.join("pcp.conf"), &format!("{CONTROL_USER}:{}\n", hash.trim()))
+    }
+
+    /// What it wrote down when it last ran keeps a returned old primary out, but also a node that has recovered since.
+    /// When the nodes themselves say that one is the primary and all others follow, that is newer, and it starts anew.
+    async fn forget_outdated_status(&self) -> Result<()> {
+        if postgres::all_in_order(&self.stack).await {
+            return remove_file(&self.folder().join("pgpool_status"));
+        }
+        Ok(())
+    }
+
+    /// One question through it, as our processes ask.
+    async fn answers(&self) -> Result<bool> {
+        let (client, connection) = tokio_postgres::Config::new()
+            .host("127.0.0.1")
+            .port(self.stack.ports.pgpool)
+            .user(DATABASE)
+            .password(&self.stack.secrets.postgres_application)
+            .dbname(DATABASE)
+            .application_name("shop-rw")
+            .connect(NoTls)
+            .await?;
+        // A broken connection is seen by the question that waits for it.
+        tokio::spawn(async move { connection.await.ok() });
+        let row = client.query_one("SELECT NOT pg_is_in_recovery()", &[]).await?;
+        Ok(row.get(0))
+    }
+}
+
+impl Server for Pgpool {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.stack.ports.pgpool)
+    }
+
+    fn ports(&self) -> Vec<u16> {
+        vec![self.stack.ports.pgpool, self.stack.ports.pgpool_pcp]
+    }
+
+    fn after(&self) -> Vec<String> {
+        (0..NODES).map(server_name).collect()
+    }
+
+    fn prepare(&self) -> Step<'_> {
+        async {
+            self.write_files().await?;
+            self.forget_outdated_status().await
+        }
+        .boxed()
+    }
+
+    fn launch(&self) -> Result<Launch> {
+        let folder = self.folder();
+        Ok(Launch::new(PROGRAM)
+            .arg("-n")
+            .args(["-f".into(), folder.join("pgpool.conf").into_os_string()])
+            .args(["-F".into(), folder.join("pcp.conf").into_os_string()])
+            .args(["-a".into(), folder.join("pool_hba.conf").into_os_string()])
+            .stop(Signal::INT, Duration::from_secs(10)))
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<bool>> {
+        async {
+            timeout(PROBE_DEADLINE, self.answers())
+                .await
+                .unwrap_or_else(|_| Err(StackError::refused("no answer to a query")))
+        }
+        .boxed()
+    }
+
+    /// It may have started with what it believed when it stopped; nodes that are in order since are attached.
+    fn after_start(&self) -> Step<'_> {
+        async {
+            let deadline = Instant::now() + ATTACHED_DEADLINE;
+            for index in 0..NODES {
+                while let Err(error) = attach_if_down(&self.stack, index).await {
+                    if Instant::now() >= deadline {
+                        return Err(error);
+                    }
+                    sleep(Duration::from_millis(200)).await;
+                }
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    /// When it is killed, its children stay and hold the port.
+    fn before_restart(&self) -> Step<'_> {
+        async {
+            let path = self.folder().join("pgpool.pid");
+            // Pgpool-II ends its number with a NUL.
+            let digits = |text: String| text.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok();
+            let leader = fs::read_to_string(&path).ok().and_then(digits);
+            if let Some(leader) = leader {
+                process::kill_group_of(leader);
+            }
+            remove_file(&path)?;
+            self.forget_outdated_status().await
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_of_a_node_is_the_third_word() {
+        let words = |status| format!("127.0.0.1 15433 {status} 0.333333 up up primary primary 0 none none");
+        assert_eq!(state_of(&words(1)), Some(NodeState::Up));
+        assert_eq!(state_of(&words(2)), Some(NodeState::Up));
+        assert_eq!(state_of(&words(3)), Some(NodeState::Down));
+        assert_eq!(state_of(&words(0)), None);
+        assert_eq!(state_of(""), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! The programs that no package of the distribution installs, and where they are kept once extracted.
+
+use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
+
+use crate::error::{Result, StackError};
+
+/// OpenSearch, the search engine of the stack.
+pub const OPENSEARCH: &str = "opensearch-3.8.0";
+/// Elasticsearch, which the tests prove wire compatibility with.
+pub const ELASTICSEARCH: &str = "elasticsearch-9.2.0";
+/// MongoDB's server.
+pub const MONGOD: &str = "mongod-6.0.5";
+/// A Java of our own, only where no installed one is new enough.
+pub const JAVA: &str = "java-25";
+/// The oldest Java that the engines run on.
+pub const OLDEST_JAVA: u32 = 21;
+
+/// Where the tools are.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// One folder per tool and version, shared by all stacks of this machine.
+    pub root: PathBuf,
+}
+
+impl Tools {
+    /// The folder of this machine's (root) or this person's tools.
+    ///
+    /// # Errors
+    /// When a person without HOME asks.
+    pub fn locate() -> Result<Self> {
+        if geteuid().is_root() {
+            return Ok(Self {
+                root: PathBuf::from("/var/cache/entrepot/tools"),
+            });
+        }
+        let home = std::env::var_os("HOME").ok_or_else(|| StackError::refused("HOME is not set"))?;
+        Ok(Self {
+            root: Path::new(&home).join(".cache/entrepot/tools"),
+        })
+    }
+
+    /// The folder of one tool.
+    #[must_use]
+    pub fn folder(&self, tool: &str) -> PathBuf {
+        self.root.join(tool)
+    }
+
+    /// MongoDB's server program.
+    #[must_use]
+    pub fn mongod(&self) -> PathBuf {
+        self.folder(MONGOD).join("mongod")
+    }
+
+    /// The Java to run the search engines with: an installed one, else our own.
+    #[must_use]
+    pub fn java_home(&self) -> Option<PathBuf> {
+        installed_java().or_else(|| {
+            let own = self.folder(JAVA);
+            own.join("bin/java").is_file().then_some(own)
+        })
+    }
+}
+
+/// The newest Java under /usr/lib/jvm that is new enough, by its `release` file.
+fn installed_java() -> Option<PathBuf> {
+    std::fs::read_dir("/usr/lib/jvm")
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|home| home.join("bin/java").is_file())
+        .filter_map(|home| {
+            let release = std::fs::read_to_string(home.join("release")).ok()?;
+            Some((java_version(&release)?, home))
+        })
+        .filter(|(version, _)| *version >= OLDEST_JAVA)
+        .max()
+        .map(|(_, home)| home)
+}
+
+/// The major version in the text of a `release` file.
+fn java_version(release: &str) -> Option<u32> {
+    let line = release
+        .lines()
+        .find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
+    line.trim_matches('"').split(['.', '-', '+']).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::java_version;
+
+    #[test]
+    fn a_java_is_known_by_its_release_file() {
+        assert_eq!(
+            java_version("IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"25.0.1\"\n"),
+            Some(25)
+        );
+        assert_eq!(java_version("JAVA_VERSION=\"21\"\n"), Some(21));
+        assert_eq!(java_version("JAVA_VERSION=\"1.8.0_412\"\n"), Some(1));
+        assert_eq!(java_version("nothing"), None);
+    }
+}

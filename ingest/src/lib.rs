@@ -1,0 +1,9 @@
+//! What comes in: importers of orders and products, and the relays that carry both outboxes to RabbitMQ.
+//!
+//! Serves no request and computes no report: it meets `api` and `analytics` in tables and in messages.
+
+pub mod input;
+pub mod orders;
+pub mod products;
+pub mod refused_rows;
+pub mod relay;

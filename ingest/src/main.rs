@@ -1,0 +1,77 @@
+//! `ingest relay` carries events to RabbitMQ; `ingest import …` brings orders and products in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use ingest::orders::ImportOrders;
+use ingest::products::ImportProducts;
+use serde::Deserialize;
+use store::mongo::connection::Mongo;
+use store::pg::pool::PgPools;
+use store::settings::{AmqpSettings, MongoSettings, PostgresSettings};
+
+#[derive(Parser)]
+#[command(about = "What comes in: importers and event relays")]
+struct Arguments {
+    /// Settings file
+    #[arg(long, global = true, default_value = "entrepot.toml")]
+    settings: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Carry the events of both outboxes to RabbitMQ, until stopped
+    Relay,
+    /// Bring in a file
+    #[command(subcommand)]
+    Import(Import),
+}
+
+#[derive(Subcommand)]
+enum Import {
+    /// An order history
+    Orders(ImportOrders),
+    /// A catalogue
+    Products(ImportProducts),
+}
+
+#[derive(Deserialize)]
+struct Settings {
+    postgres: PostgresSettings,
+    mongo: MongoSettings,
+    amqp: AmqpSettings,
+    ingest: IngestSettings,
+}
+
+#[derive(Deserialize)]
+struct IngestSettings {
+    metrics: SocketAddr,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let settings: Settings = process::settings::load(&arguments.settings)?;
+    match arguments.verb {
+        Verb::Relay => relay(&settings).await,
+        Verb::Import(Import::Orders(import)) => ingest::orders::run(import, &settings.postgres).await,
+        Verb::Import(Import::Products(import)) => {
+            ingest::products::run(import, &settings.postgres, &settings.mongo).await
+        }
+    }
+}
+
+async fn relay(settings: &Settings) -> anyhow::Result<()> {
+    let _telemetry = process::telemetry::init("ingest", Some(settings.ingest.metrics))?;
+    let stop = process::shutdown::signal();
+    let pools = PgPools::new(&settings.postgres)?;
+    let mongo = Mongo::connect(&settings.mongo).await?;
+    tokio::join!(
+        ingest::relay::pg_outbox::run(&pools, &settings.amqp, &stop),
+        ingest::relay::mongo_outbox::run(&mongo, &settings.amqp, &stop),
+    );
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! `ingest import orders`: its arguments, its progress bar and its report.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use domain::money::Currency;
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use store::settings::PostgresSettings;
+
+use super::{ImportOptions, ImportReport, OrderFormat, Phase, Progress};
+use crate::refused_rows::default_path;
+
+const TICK: Duration = Duration::from_millis(200);
+
+/// Arguments of `import orders`.
+#[derive(Debug, clap::Args)]
+pub struct ImportOrders {
+    /// Shape of the file
+    #[arg(long, value_enum)]
+    pub format: OrderFormat,
+    /// History that the orders belong to, such as online-retail
+    #[arg(long)]
+    pub channel: String,
+    /// Currency of the orders, as its ISO 4217 code
+    #[arg(long, default_value = "GBP", value_parser = currency)]
+    pub currency: Currency,
+    /// Where refused rows go [default: the file's name with .refused.csv, in the current folder]
+    #[arg(long)]
+    pub refused: Option<PathBuf>,
+    /// CSV file, plain or gzip
+    pub file: PathBuf,
+}
+
+/// Imports a file, shows how far it is and prints what came of it.
+pub async fn run(arguments: ImportOrders, settings: &PostgresSettings) -> anyhow::Result<()> {
+    let ImportOrders { format, channel, currency, refused, file } = arguments;
+    let refused = refused.unwrap_or_else(|| default_path(&file));
+    let options = ImportOptions { file, format, channel, currency, refused };
+    let bar = progress_bar();
+    let report = super::import(settings, &options, |progress| show(&bar, progress)).await;
+    bar.finish_and_clear();
+    print(&options, &report?);
+    Ok(())
+}
+
+fn currency(text: &str) -> Result<Currency, String> {
+    Currency::from_code(text).ok_or_else(|| format!("{text:?} is no ISO 4217 code"))
+}
+
+fn progress_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {binary_bytes}/{binary_total_bytes} {msg}")
+        .expect("a valid template");
+    let bar = ProgressBar::new(0).with_style(style);
+    bar.enable_steady_tick(TICK);
+    bar
+}
+
+fn show(bar: &ProgressBar, progress: Progress) {
+    let Progress { phase, read_bytes, size_bytes, rows_read, rows_refused, elapsed } = progress;
+    bar.set_length(size_bytes);
+    let rows = format!("{} rows, {rows_refused} refused", HumanCount(rows_read));
+    match phase {
+        Phase::Reading => {
+            bar.set_position(read_bytes);
+            bar.set_message(rows);
+        }
+        Phase::Merging => {
+            bar.set_position(size_bytes);
+            bar.set_message(format!("{rows}; read in {}, merging", HumanDuration(elapsed)));
+        }
+    }
+}
+
+fn print(options: &ImportOptions, report: &ImportReport) {
+    let merged = report.merged;
+    let refused = &report.refused;
+    println!("{} into channel {}", options.file.display(), options.channel);
+    println!("  rows read          {}", HumanCount(report.rows_read));
+    println!("  rows refused       {}", HumanCount(refused.rows()));
+    for (reason, rows) in &refused.by_reason {
+        println!("    {reason}: {rows}");
+    }
+    if let Some(path) = &refused.path {
+        println!("    written to {}", path.display());
+    }
+    println!("  documents added    {}", HumanCount(merged.documents_added));
+    println!("  documents changed  {}", HumanCount(merged.documents_changed));
+    println!("  lines added        {}", HumanCount(merged.lines_added));
+    println!("  lines there before {}", HumanCount(merged.lines_known));
+    let seconds = report.elapsed.as_secs_f64();
+    println!("  {seconds:.1} s, {} lines per second", HumanCount(report.rows_per_second()));
+}

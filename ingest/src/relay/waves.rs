@@ -1,0 +1,66 @@
+//! Publishing many events at once without losing the order of an aggregate.
+
+use std::collections::HashSet;
+
+use domain::event::CloudEvent;
+use store::amqp::publisher::Publisher;
+use store::error::StoreError;
+
+/// Publishes events, which are in version order per aggregate. A wave holds at most one event of an aggregate; after a
+/// refusal the aggregate's later events are not sent. `true` per event that the broker has.
+pub async fn publish_in_order(
+    publisher: &Publisher,
+    events: &[&CloudEvent],
+) -> Result<Vec<bool>, StoreError> {
+    let mut sent = vec![false; events.len()];
+    let mut held_back = HashSet::new();
+    let mut remaining: Vec<usize> = (0..events.len()).collect();
+    while !remaining.is_empty() {
+        let (wave, later) = split(events, &remaining, &held_back);
+        let batch: Vec<_> = wave.iter().map(|&position| events[position]).collect();
+        let confirmed = publisher.publish(&batch).await?;
+        for (&position, &is_sent) in wave.iter().zip(&confirmed) {
+            sent[position] = is_sent;
+            if !is_sent {
+                held_back.insert(events[position].subject.as_str());
+            }
+        }
+        remaining = later;
+    }
+    Ok(sent)
+}
+
+/// The first remaining event of each aggregate, and the rest; events of aggregates that are held back are in neither.
+fn split(events: &[&CloudEvent], remaining: &[usize], held_back: &HashSet<&str>) -> (Vec<usize>, Vec<usize>) {
+    let mut seen = HashSet::new();
+    remaining
+        .iter()
+        .filter(|&&position| !held_back.contains(events[position].subject.as_str()))
+        .partition(|&&position| seen.insert(events[position].subject.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::event::{Cause, Event};
+    use domain::ids::{EventId, ProductId};
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn event(product: u8, version: i64) -> CloudEvent {
+        let at = Timestamp::UNIX_EPOCH;
+        let product = ProductId::new(at, [product; 10]);
+        Event::product_changed(EventId::new(at, [0; 10]), at, product, version, Cause::default())
+            .to_cloud_event()
+    }
+
+    #[test]
+    fn a_wave_has_one_event_of_each_aggregate() {
+        let events = [event(1, 1), event(1, 2), event(2, 1), event(1, 3)];
+        let events: Vec<_> = events.iter().collect();
+        let (wave, later) = split(&events, &[0, 1, 2, 3], &HashSet::new());
+        assert_eq!((wave, later), (vec![0, 2], vec![1, 3]));
+        let held_back = HashSet::from([events[0].subject.as_str()]);
+        assert_eq!(split(&events, &[1, 3], &held_back), (vec![], vec![]));
+    }
+}

@@ -1,0 +1,78 @@
+//! PostgreSQL migrations, run by refinery, which keeps their checksums in `refinery_schema_history`.
+
+use refinery::{Migration, Runner, Target};
+use tokio_postgres::Client;
+
+/// Name and text of every migration, oldest first.
+pub const FILES: [(&str, &str); 7] = [
+    (
+        "0001_create_partition_functions",
+        include_str!("../pg/0001_create_partition_functions.sql"),
+    ),
+    ("0002_create_users", include_str!("../pg/0002_create_users.sql")),
+    ("0003_create_orders", include_str!("../pg/0003_create_orders.sql")),
+    ("0004_create_outbox", include_str!("../pg/0004_create_outbox.sql")),
+    (
+        "0005_create_idempotency_keys",
+        include_str!("../pg/0005_create_idempotency_keys.sql"),
+    ),
+    (
+        "0006_create_index_ticket",
+        include_str!("../pg/0006_create_index_ticket.sql"),
+    ),
+    (
+        "0007_create_daily_sales",
+        include_str!("../pg/0007_create_daily_sales.sql"),
+    ),
+];
+
+/// Months of partitions that a migrated database has ahead; the worker keeps it so.
+pub const PARTITION_MONTHS_AHEAD: i32 = 3;
+
+/// Why a database could not be migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum PgMigrationError {
+    /// A migration failed, or an applied one was edited.
+    #[error("migrating PostgreSQL failed")]
+    Migration(#[from] refinery::Error),
+    /// The partitions ahead could not be made.
+    #[error("creating partitions failed")]
+    Partitions(#[from] tokio_postgres::Error),
+}
+
+/// Brings a database to the newest version and gives it partitions ahead. The client must reach the primary itself.
+/// Returns the names of the migrations that were applied now.
+pub async fn run(client: &mut Client) -> Result<Vec<String>, PgMigrationError> {
+    let applied = run_to(client, FILES.len()).await?;
+    client
+        .execute(
+            "SELECT ensure_partitions_ahead(now(), $1)",
+            &[&PARTITION_MONTHS_AHEAD],
+        )
+        .await?;
+    Ok(applied)
+}
+
+/// Applies the first `count` migrations, without partitions: what an upgrade test starts from.
+pub async fn run_to(client: &mut Client, count: usize) -> Result<Vec<String>, PgMigrationError> {
+    let version = i32::try_from(count).expect("few migrations");
+    let report = Runner::new(&migrations()?)
+        .set_target(Target::Version(version))
+        .run_async(client)
+        .await?;
+    Ok(report
+        .applied_migrations()
+        .iter()
+        .map(ToString::to_string)
+        .collect())
+}
+
+fn migrations() -> Result<Vec<Migration>, refinery::Error> {
+    FILES
+        .iter()
+        .map(|(file, sql)| {
+            let (number, name) = file.split_once('_').expect("NNNN_verb_noun");
+            Migration::unapplied(&format!("V{}__{name}", number.trim_start_matches('0')), sql)
+        })
+        .collect()
+}

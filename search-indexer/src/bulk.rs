@@ -1,0 +1,178 @@
+//! Many documents in one request, each guarded by the ticket as its external version.
+
+use std::collections::BTreeMap;
+
+use domain::ids::ProductId;
+use elasticsearch::http::Method;
+use serde_json::{Value, json};
+
+use crate::client::{BULK_TIMEOUT, Body, Request, SearchClient};
+use crate::document::ProductDocument;
+use crate::error::{SearchError, is_refusal, reason};
+use crate::index::Target;
+
+/// Largest request body that is begun with another document, in bytes.
+const BODY_SIZE_MAX: usize = 5 << 20;
+
+/// What became of one document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ItemResult {
+    /// It is in the index.
+    Indexed,
+    /// The index holds a document of a later ticket, which has seen all that this one could: done.
+    Superseded,
+    /// The engine could not take it now.
+    Retryable(String),
+    /// The engine will never take it.
+    Refused(String),
+}
+
+/// Writes documents whose facts were all read after `ticket` was taken. One result per document, in their
+/// order.
+pub async fn index(
+    client: &SearchClient,
+    target: &Target,
+    ticket: i64,
+    documents: &[ProductDocument],
+) -> Result<Vec<ItemResult>, SearchError> {
+    let mut results = Vec::with_capacity(documents.len());
+    let mut lines = Vec::new();
+    let mut count = 0;
+    for document in documents {
+        append(&mut lines, ticket, document);
+        count += 1;
+        if lines.len() >= BODY_SIZE_MAX {
+            results.extend(send(client, target, std::mem::take(&mut lines), count).await?);
+            count = 0;
+        }
+    }
+    if count > 0 {
+        results.extend(send(client, target, lines, count).await?);
+    }
+    Ok(results)
+}
+
+/// The content hashes that an index holds of those products; a product that is not in it is missing.
+pub async fn content_hashes(
+    client: &SearchClient,
+    index: &str,
+    products: &[ProductId],
+) -> Result<BTreeMap<ProductId, String>, SearchError> {
+    if products.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let request = Request::json(Method::Post, format!("{index}/_mget"), json!({"ids": products}));
+    let query = [("_source_includes", "content_hash")];
+    let body = client
+        .send(Request {
+            query: &query,
+            timeout: BULK_TIMEOUT,
+            ..request
+        })
+        .await?;
+    let documents = body["docs"]
+        .as_array()
+        .ok_or_else(|| SearchError::Malformed("no docs".to_owned()))?;
+    let hash = |document: &Value| {
+        let id = document["_id"].as_str()?.parse().ok()?;
+        Some((id, document["_source"]["content_hash"].as_str()?.to_owned()))
+    };
+    Ok(documents.iter().filter_map(hash).collect())
+}
+
+fn append(lines: &mut Vec<u8>, ticket: i64, document: &ProductDocument) {
+    let action =
+        json!({"index": {"_id": document.product_id, "version": ticket, "version_type": "external"}});
+    for line in [serde_json::to_vec(&action), serde_json::to_vec(document)] {
+        lines.extend(line.expect("plain data becomes JSON"));
+        lines.push(b'\n');
+    }
+}
+
+async fn send(
+    client: &SearchClient,
+    target: &Target,
+    lines: Vec<u8>,
+    count: usize,
+) -> Result<Vec<ItemResult>, SearchError> {
+    let (name, query): (&str, &[(&str, &str)]) = match target {
+        Target::Alias(alias) => (alias, &[("require_alias", "true")]),
+        Target::Index(index) => (index, &[]),
+    };
+    let request = Request::new(Method::Post, format!("{name}/_bulk"));
+    let request = Request {
+        query,
+        body: Body::Lines(lines),
+        timeout: BULK_TIMEOUT,
+        ..request
+    };
+    let results = read_results(&client.send(request).await?)?;
+    if results.len() == count {
+        Ok(results)
+    } else {
+        Err(SearchError::Malformed(format!(
+            "{} results for {count} documents",
+            results.len()
+        )))
+    }
+}
+
+fn read_results(body: &Value) -> Result<Vec<ItemResult>, SearchError> {
+    let items = body["items"]
+        .as_array()
+        .ok_or_else(|| SearchError::Malformed("no items".to_owned()))?;
+    items.iter().map(|item| read_result(&item["index"])).collect()
+}
+
+fn read_result(item: &Value) -> Result<ItemResult, SearchError> {
+    let status = item["status"]
+        .as_u64()
+        .and_then(|status| u16::try_from(status).ok());
+    let status = status.ok_or_else(|| SearchError::Malformed("an item without status".to_owned()))?;
+    Ok(match status {
+        200..=299 => ItemResult::Indexed,
+        409 => ItemResult::Superseded,
+        status if is_refusal(status) => ItemResult::Refused(format!("{status}: {}", reason(item))),
+        status => ItemResult::Retryable(format!("{status}: {}", reason(item))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_has_its_result() {
+        let item = |status: u16| json!({"index": {"status": status, "error": {"reason": "why"}}});
+        let body =
+            json!({"items": [item(200), item(201), item(409), item(400), item(404), item(429), item(503)]});
+        let retryable = |status: u16| ItemResult::Retryable(format!("{status}: why"));
+        assert_eq!(
+            read_results(&body).expect("well-formed"),
+            [
+                ItemResult::Indexed,
+                ItemResult::Indexed,
+                ItemResult::Superseded,
+                ItemResult::Refused("400: why".to_owned()),
+                retryable(404),
+                retryable(429),
+                retryable(503),
+            ]
+        );
+        assert!(read_results(&json!({"items": [{"index": {}}]})).is_err());
+        assert!(read_results(&json!({})).is_err());
+    }
+
+    #[test]
+    fn a_document_is_two_lines_with_its_ticket() {
+        let mut lines = Vec::new();
+        let product_id = ProductId::new(jiff::Timestamp::UNIX_EPOCH, [0; 10]);
+        append(&mut lines, 7, &ProductDocument::gone(product_id));
+        let text = String::from_utf8(lines).expect("UTF-8");
+        let (action, document) = text.split_once('\n').expect("two lines");
+        let action: Value = serde_json::from_str(action).expect("JSON");
+        assert_eq!(action["index"]["version"], 7);
+        assert_eq!(action["index"]["version_type"], "external");
+        assert!(document.ends_with("}\n"));
+    }
+}

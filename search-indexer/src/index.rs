@@ -1,0 +1,239 @@
+//! Concrete indexes and the aliases that point at them.
+//!
+//! Everyone searches and writes through the alias `{prefix}-products`. While a rebuild fills a new index, the
+//! alias `{prefix}-products-next` points at it and consumers write to both.
+
+use std::collections::BTreeMap;
+
+use elasticsearch::http::Method;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::client::{BULK_TIMEOUT, Request, SearchClient};
+use crate::error::SearchError;
+use crate::mapping::{Analysis, index_body};
+
+/// Where documents are written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Whatever the alias points at; a write fails when it points at nothing.
+    Alias(String),
+    /// A concrete index, whoever points at it.
+    Index(String),
+}
+
+/// What our aliases point at now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Aliases {
+    /// The index that is searched.
+    pub current: Option<String>,
+    /// The index that a rebuild is filling.
+    pub next: Option<String>,
+    /// Every concrete index of ours, oldest first: names sort by the time of their making.
+    pub all: Vec<String>,
+}
+
+/// A new name for a concrete index: `{alias}-{yyyymmddhhmmss}-{random}`.
+pub fn new_name(alias: &str, now: Timestamp, random: [u8; 4]) -> String {
+    format!(
+        "{alias}-{}-{:08x}",
+        now.strftime("%Y%m%d%H%M%S"),
+        u32::from_be_bytes(random)
+    )
+}
+
+/// Makes an empty index that nobody points at yet.
+pub async fn create(client: &SearchClient, name: &str, analysis: Analysis) -> Result<(), SearchError> {
+    let request = Request::json(Method::Put, name.to_owned(), index_body(analysis));
+    client
+        .send(Request {
+            timeout: BULK_TIMEOUT,
+            ..request
+        })
+        .await
+        .map(drop)
+}
+
+/// What the aliases point at. Ask after the events to be written were received: see [`crate::projection`].
+pub async fn aliases(client: &SearchClient) -> Result<Aliases, SearchError> {
+    let path = format!("{}*/_alias", client.alias());
+    let answer = client.answer(Request::new(Method::Get, path)).await?;
+    match answer.status {
+        200 => Ok(read_aliases(client, &answer.body)),
+        404 => Ok(Aliases::default()),
+        status => Err(SearchError::from_answer(status, &answer.body)),
+    }
+}
+
+/// Makes sure that the alias points at an index, an empty one when there was none; gives its name when it is
+/// new. Of two that try at once one wins: an alias has one index to write to, so the second is refused.
+pub async fn ensure(
+    client: &SearchClient,
+    analysis: Analysis,
+    now: Timestamp,
+    random: [u8; 4],
+) -> Result<Option<String>, SearchError> {
+    if aliases(client).await?.current.is_some() {
+        return Ok(None);
+    }
+    let name = new_name(client.alias(), now, random);
+    create(client, &name, analysis).await?;
+    let Err(error) = update_aliases(client, vec![add_current(client, &name)]).await else {
+        return Ok(Some(name));
+    };
+    delete(client, &name).await?;
+    if aliases(client).await?.current.is_some() {
+        Ok(None)
+    } else {
+        Err(error)
+    }
+}
+
+/// Points the alias of the index being filled at `name`: from now on consumers write to it too.
+pub async fn begin_filling(client: &SearchClient, name: &str) -> Result<(), SearchError> {
+    let next = client.next_alias();
+    update_aliases(client, vec![json!({"add": {"index": name, "alias": next}})]).await
+}
+
+/// Points the alias at `name` and at nothing else, and ends the filling of it, in one step that all readers
+/// see at once. An index that does not exist (any longer) is an error, and nothing is changed.
+pub async fn switch(client: &SearchClient, name: &str) -> Result<(), SearchError> {
+    let alias = client.alias();
+    let now = aliases(client).await?;
+    let mut actions = vec![add_current(client, name)];
+    if let Some(current) = now.current.filter(|current| current != name) {
+        actions.push(json!({"remove": {"index": current, "alias": alias}}));
+    }
+    if now.next.as_deref() == Some(name) {
+        actions.push(json!({"remove": {"index": name, "alias": client.next_alias(), "must_exist": true}}));
+    }
+    update_aliases(client, actions).await
+}
+
+/// Makes everything written so far visible to searches.
+pub async fn refresh(client: &SearchClient, name: &str) -> Result<(), SearchError> {
+    let request = Request::new(Method::Post, format!("{name}/_refresh"));
+    client
+        .send(Request {
+            timeout: BULK_TIMEOUT,
+            ..request
+        })
+        .await
+        .map(drop)
+}
+
+/// Removes a concrete index; one that is gone already is no error.
+pub async fn delete(client: &SearchClient, name: &str) -> Result<(), SearchError> {
+    let request = Request::new(Method::Delete, name.to_owned());
+    let answer = client
+        .answer(Request {
+            timeout: BULK_TIMEOUT,
+            ..request
+        })
+        .await?;
+    match answer.status {
+        200 | 404 => Ok(()),
+        status => Err(SearchError::from_answer(status, &answer.body)),
+    }
+}
+
+fn add_current(client: &SearchClient, name: &str) -> Value {
+    json!({"add": {"index": name, "alias": client.alias(), "is_write_index": true}})
+}
+
+async fn update_aliases(client: &SearchClient, actions: Vec<Value>) -> Result<(), SearchError> {
+    let request = Request::json(Method::Post, "_aliases".to_owned(), json!({"actions": actions}));
+    client
+        .send(Request {
+            timeout: BULK_TIMEOUT,
+            ..request
+        })
+        .await
+        .map(drop)
+}
+
+fn read_aliases(client: &SearchClient, body: &Value) -> Aliases {
+    let Some(indexes) = body.as_object() else {
+        return Aliases::default();
+    };
+    let ours: BTreeMap<&str, &Value> = indexes
+        .iter()
+        .map(|(name, index)| (name.as_str(), index))
+        .filter(|(name, _)| is_concrete(client.alias(), name))
+        .collect();
+    let behind = |alias: &str| {
+        let found = ours
+            .iter()
+            .find(|(_, index)| index["aliases"].get(alias).is_some());
+        found.map(|(name, _)| (*name).to_owned())
+    };
+    Aliases {
+        current: behind(client.alias()),
+        next: behind(&client.next_alias()),
+        all: ours.keys().map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+/// Whether `name` is one that [`new_name`] makes: another prefix may begin with ours.
+fn is_concrete(alias: &str, name: &str) -> bool {
+    let rest = name.strip_prefix(alias).and_then(|rest| rest.strip_prefix('-'));
+    let Some((time, random)) = rest.and_then(|rest| rest.split_once('-')) else {
+        return false;
+    };
+    time.len() == 14
+        && time.bytes().all(|byte| byte.is_ascii_digit())
+        && random.len() == 8
+        && random.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::SearchSettings;
+
+    fn client() -> SearchClient {
+        let settings = SearchSettings {
+            url: "http://127.0.0.1:1".into(),
+            index_prefix: "shop".into(),
+        };
+        SearchClient::new(&settings).expect("valid")
+    }
+
+    #[test]
+    fn names_sort_by_time_and_are_recognised() {
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        let first = new_name("shop-products", at(1_700_000_000), [0xff; 4]);
+        let second = new_name("shop-products", at(1_700_000_001), [0; 4]);
+        assert_eq!(first, "shop-products-20231114221320-ffffffff");
+        assert!(first < second);
+        assert!(is_concrete("shop-products", &first));
+        for other in [
+            "shop-products",
+            "shop-products-next",
+            "shop-products-2023-ffffffff",
+            "shop-productsx",
+        ] {
+            assert!(!is_concrete("shop-products", other), "{other}");
+        }
+    }
+
+    #[test]
+    fn aliases_are_read_and_strangers_left_out() {
+        let body = json!({
+            "shop-products-20231114221320-ffffffff": {"aliases": {"shop-products": {"is_write_index": true}}},
+            "shop-products-20231114221321-00000000": {"aliases": {"shop-products-next": {}}},
+            "shop-products-archive": {"aliases": {"shop-products": {}}},
+        });
+        let aliases = read_aliases(&client(), &body);
+        assert_eq!(
+            aliases.current.as_deref(),
+            Some("shop-products-20231114221320-ffffffff")
+        );
+        assert_eq!(
+            aliases.next.as_deref(),
+            Some("shop-products-20231114221321-00000000")
+        );
+        assert_eq!(aliases.all.len(), 2);
+        assert_eq!(read_aliases(&client(), &json!({})), Aliases::default());
+    }
+}

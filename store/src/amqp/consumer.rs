@@ -1,0 +1,88 @@
+//! Deliveries, and the three ways to settle one.
+
+use domain::event::{CloudEvent, InvalidEvent};
+use futures_util::StreamExt;
+use lapin::Channel;
+use lapin::options::{BasicAckOptions, BasicNackOptions};
+
+use crate::error::StoreError;
+
+/// A stream of deliveries of one queue.
+#[derive(Debug)]
+pub struct Consumer {
+    /// Held so that the channel lives as long as the consumer.
+    _channel: Channel,
+    deliveries: lapin::Consumer,
+    no_ack: bool,
+}
+
+impl Consumer {
+    pub(super) fn new(channel: Channel, deliveries: lapin::Consumer, no_ack: bool) -> Self {
+        Self {
+            _channel: channel,
+            deliveries,
+            no_ack,
+        }
+    }
+
+    /// The next delivery; `None` when the connection is lost. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        match self.deliveries.next().await? {
+            Ok(inner) => Some(Delivery {
+                inner,
+                no_ack: self.no_ack,
+            }),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a consumer lost its connection"
+                );
+                None
+            }
+        }
+    }
+}
+
+/// A message that waits to be settled. Dropped unsettled, it comes again when the connection ends.
+#[derive(Debug)]
+pub struct Delivery {
+    inner: lapin::message::Delivery,
+    no_ack: bool,
+}
+
+impl Delivery {
+    /// What the message says.
+    pub fn event(&self) -> Result<CloudEvent, InvalidEvent> {
+        CloudEvent::from_bytes(&self.inner.data)
+    }
+
+    /// The effect is in place.
+    pub async fn done(self) -> Result<(), StoreError> {
+        if !self.no_ack {
+            self.inner.ack(BasicAckOptions::default()).await?;
+        }
+        Ok(())
+    }
+
+    /// Comes again, until the queue's delivery limit dead-letters it.
+    pub async fn retry(self) -> Result<(), StoreError> {
+        self.refuse(true).await
+    }
+
+    /// Never will be done: dead-lettered at once.
+    pub async fn fail(self) -> Result<(), StoreError> {
+        self.refuse(false).await
+    }
+
+    async fn refuse(self, requeue: bool) -> Result<(), StoreError> {
+        if !self.no_ack {
+            self.inner
+                .nack(BasicNackOptions {
+                    requeue,
+                    ..BasicNackOptions::default()
+                })
+                .await?;
+        }
+        Ok(())
+    }
+}

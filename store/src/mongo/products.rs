@@ -1,0 +1,164 @@
+//! Products. A write inserts its event into the outbox in the same transaction.
+
+use bson::{Document, doc};
+use domain::event::Event;
+use domain::ids::ProductId;
+use domain::product::{Product, ProductStatus};
+use futures_util::TryStreamExt;
+use mongodb::Collection;
+
+use crate::error::StoreError;
+use crate::mongo::connection::Mongo;
+use crate::mongo::outbox;
+use crate::mongo::product_document::ProductDocument;
+use crate::mongo::transaction;
+
+const COLLECTION: &str = "products";
+/// Most products that one call reads or writes.
+pub const BATCH_MAX: usize = 1_000;
+
+/// Which products a list holds; `None` leaves a field open.
+#[derive(Debug, Clone, Default)]
+pub struct ProductFilter {
+    /// Only this status.
+    pub status: Option<ProductStatus>,
+    /// Only this category and those below it.
+    pub category: Option<String>,
+}
+
+/// What an insert found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inserted {
+    /// The product is new.
+    New,
+    /// A product with this id was there, and still is as it was.
+    Existing(Box<Product>),
+}
+
+/// One product by id.
+pub async fn find(mongo: &Mongo, id: ProductId) -> Result<Option<Product>, StoreError> {
+    find_one(mongo, doc! {"_id": id.to_string()}).await
+}
+
+/// One product by slug.
+pub async fn find_by_slug(mongo: &Mongo, slug: &str) -> Result<Option<Product>, StoreError> {
+    find_one(mongo, doc! {"slug": slug}).await
+}
+
+/// Those of the products that exist, in no order. At most [`BATCH_MAX`] ids.
+pub async fn find_many(mongo: &Mongo, ids: &[ProductId]) -> Result<Vec<Product>, StoreError> {
+    debug_assert!(ids.len() <= BATCH_MAX, "{} ids", ids.len());
+    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    read(collection(mongo).find(doc! {"_id": {"$in": ids}}).await?).await
+}
+
+/// Products after one, by id.
+pub async fn list(
+    mongo: &Mongo,
+    filter: &ProductFilter,
+    after: Option<ProductId>,
+    limit: i64,
+) -> Result<Vec<Product>, StoreError> {
+    let mut query = Document::new();
+    if let Some(status) = filter.status {
+        query.insert("status", status.name());
+    }
+    if let Some(category) = &filter.category {
+        // `0` follows `/`: the half-open range holds the category and what is below it, and uses the index.
+        let below = doc! {"category": {"$gte": format!("{category}/"), "$lt": format!("{category}0")}};
+        query.insert("$or", vec![doc! {"category": category}, below]);
+    }
+    if let Some(after) = after {
+        query.insert("_id", doc! {"$gt": after.to_string()});
+    }
+    read(
+        collection(mongo)
+            .find(query)
+            .sort(doc! {"_id": 1})
+            .limit(limit)
+            .await?,
+    )
+    .await
+}
+
+/// Every product after one, by id, whatever its status.
+pub async fn scan(mongo: &Mongo, after: Option<ProductId>, limit: i64) -> Result<Vec<Product>, StoreError> {
+    list(mongo, &ProductFilter::default(), after, limit).await
+}
+
+/// Adds a product with its event. The id makes a repeat harmless.
+pub async fn insert(mongo: &Mongo, product: &Product, event: &Event) -> Result<Inserted, StoreError> {
+    let document = ProductDocument::from(product);
+    let written = transaction::run(mongo, "insert_product", async |session| {
+        collection(mongo)
+            .insert_one(&document)
+            .session(&mut *session)
+            .await?;
+        outbox::append(mongo, session, std::slice::from_ref(event)).await
+    })
+    .await;
+    match written {
+        Ok(()) => Ok(Inserted::New),
+        Err(StoreError::Conflict { constraint }) if constraint == "_id_" => find(mongo, product.id)
+            .await?
+            .map(|existing| Inserted::Existing(Box::new(existing)))
+            .ok_or(StoreError::Conflict { constraint }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts a product, version n + 1, in the place of its version n. `false`: the stored version is another one.
+pub async fn replace(mongo: &Mongo, product: &Product, event: &Event) -> Result<bool, StoreError> {
+    let document = ProductDocument::from(product);
+    let filter = doc! {"_id": product.id.to_string(), "version": product.version - 1};
+    transaction::run(mongo, "replace_product", async |session| {
+        let result = collection(mongo)
+            .replace_one(filter.clone(), &document)
+            .session(&mut *session)
+            .await?;
+        if result.matched_count == 0 {
+            return Ok(false);
+        }
+        outbox::append(mongo, session, std::slice::from_ref(event)).await?;
+        Ok(true)
+    })
+    .await
+}
+
+/// Adds many products with their events, all or none. At most [`BATCH_MAX`].
+pub async fn insert_many(mongo: &Mongo, products: &[(Product, Event)]) -> Result<(), StoreError> {
+    debug_assert!(products.len() <= BATCH_MAX, "{} products", products.len());
+    if products.is_empty() {
+        return Ok(());
+    }
+    let documents: Vec<_> = products
+        .iter()
+        .map(|(product, _)| ProductDocument::from(product))
+        .collect();
+    let events: Vec<_> = products.iter().map(|(_, event)| event.clone()).collect();
+    transaction::run(mongo, "insert_products", async |session| {
+        collection(mongo)
+            .insert_many(&documents)
+            .session(&mut *session)
+            .await?;
+        outbox::append(mongo, session, &events).await
+    })
+    .await
+}
+
+async fn find_one(mongo: &Mongo, filter: Document) -> Result<Option<Product>, StoreError> {
+    collection(mongo)
+        .find_one(filter)
+        .await?
+        .map(Product::try_from)
+        .transpose()
+}
+
+async fn read(cursor: mongodb::Cursor<ProductDocument>) -> Result<Vec<Product>, StoreError> {
+    let documents: Vec<_> = cursor.try_collect().await?;
+    documents.into_iter().map(Product::try_from).collect()
+}
+
+fn collection(mongo: &Mongo) -> Collection<ProductDocument> {
+    mongo.database.collection(COLLECTION)
+}

@@ -1,0 +1,16 @@
+//! PostgreSQL: through Pgpool-II for requests ([`pool`]), straight to a server for bulk work ([`direct`]).
+
+pub mod channels;
+pub mod daily_sales;
+pub mod direct;
+pub mod health;
+pub mod idempotency;
+pub mod import_runs;
+pub mod index_ticket;
+pub mod order_import;
+pub mod orders;
+pub mod outbox;
+pub mod partitions;
+pub mod pool;
+pub mod sales_extract;
+pub mod transaction;

@@ -1,0 +1,62 @@
+//! Channels: our own shop and the imported histories.
+
+use tokio_postgres::types::Type;
+use tokio_postgres::{GenericClient, Row, Transaction};
+
+use crate::error::StoreError;
+
+/// Most channels that a list gives.
+pub const CHANNEL_COUNT_MAX: i64 = 1_000;
+
+/// Where orders come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Channel {
+    /// `shop`, or the name of an imported history.
+    pub code: String,
+    /// IANA name of the time zone that its days are counted in.
+    pub time_zone: String,
+    /// Digits after the point of the amounts in its reports.
+    pub price_scale: u32,
+}
+
+/// One channel.
+pub async fn find(client: &impl GenericClient, code: &str) -> Result<Option<Channel>, StoreError> {
+    const SQL: &str = "SELECT code, time_zone, price_scale FROM channels WHERE code = $1";
+    let rows = client.query_typed(SQL, &[(&code, Type::TEXT)]).await?;
+    rows.first().map(channel).transpose()
+}
+
+/// Every channel by code.
+pub async fn list(client: &impl GenericClient) -> Result<Vec<Channel>, StoreError> {
+    const SQL: &str = "SELECT code, time_zone, price_scale FROM channels ORDER BY code LIMIT $1";
+    let rows = client.query_typed(SQL, &[(&CHANNEL_COUNT_MAX, Type::INT8)]).await?;
+    rows.iter().map(channel).collect()
+}
+
+/// Makes a channel when it is missing, with days in UTC.
+pub async fn ensure(transaction: &Transaction<'_>, code: &str) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO channels (code) VALUES ($1) ON CONFLICT (code) DO NOTHING";
+    transaction.execute(SQL, &[&code]).await?;
+    Ok(())
+}
+
+/// Raises the digits of a channel's reports; never lowers them.
+pub async fn raise_price_scale(
+    transaction: &Transaction<'_>,
+    code: &str,
+    price_scale: i32,
+) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE channels SET price_scale = $2::int::smallint WHERE code = $1 AND price_scale < $2::int";
+    transaction.execute(SQL, &[&code, &price_scale]).await?;
+    Ok(())
+}
+
+fn channel(row: &Row) -> Result<Channel, StoreError> {
+    let price_scale: i16 = row.get(2);
+    Ok(Channel {
+        code: row.get(0),
+        time_zone: row.get(1),
+        price_scale: u32::try_from(price_scale)
+            .map_err(|_| StoreError::Inconsistent(format!("{price_scale} is no number of digits")))?,
+    })
+}

@@ -1,0 +1,296 @@
+//! Imported order histories: lines are staged by COPY on a direct connection, then merged in one transaction.
+//!
+//! A staged line is known when its document already has as many lines with the same code, time, quantity, price and
+//! text: identical lines are kept as often as a file has them, and a second import adds nothing.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::pin::pin;
+
+use bytes::Bytes;
+use domain::event::{Cause, Event, OrdersImported};
+use domain::ids::{EventId, ImportRunId};
+use domain::imported_order::{ImportedLine, kind_of};
+use domain::money::Currency;
+use futures_util::SinkExt;
+use jiff::Timestamp;
+use tokio_postgres::{Client, IsolationLevel, Transaction};
+
+use crate::error::StoreError;
+use crate::pg::import_runs::{self, ImportCounts};
+use crate::pg::{channels, outbox};
+
+/// Bytes of COPY text after which a chunk is sent.
+const CHUNK_BYTES: usize = 512 * 1024;
+/// Most months that one file may span.
+const MONTH_COUNT_MAX: i64 = 1_200;
+
+/// Lines in the text format of COPY.
+#[derive(Debug, Default)]
+pub struct LineChunk {
+    text: String,
+    lines: u64,
+}
+
+impl LineChunk {
+    /// Adds a line; `position` is its place in the file, unique and rising.
+    pub fn push(&mut self, position: u64, line: &ImportedLine) {
+        let text = &mut self.text;
+        let kind = kind_of(&line.number).name();
+        let (at, quantity, price) = (line.occurred_at, line.quantity, line.unit_price);
+        let minor = line.amount.amount_minor;
+        // A String takes whatever is written to it.
+        let _ = write!(text, "{position}\t{kind}\t{at}\t{quantity}\t{price}\t{minor}");
+        let (description, customer) = (line.description.as_deref(), line.customer_reference.as_deref());
+        for field in [Some(&*line.number), Some(&*line.sku), description, customer, line.country.as_deref()] {
+            text.push('\t');
+            escape(text, field);
+        }
+        text.push('\n');
+        self.lines += 1;
+    }
+
+    /// Whether it is time to send it.
+    pub fn is_full(&self) -> bool {
+        self.text.len() >= CHUNK_BYTES
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.lines == 0
+    }
+}
+
+/// Text as COPY wants it: `\N` is NULL, and four characters are escaped.
+fn escape(text: &mut String, field: Option<&str>) {
+    let Some(field) = field else { return text.push_str("\\N") };
+    if !field.bytes().any(|byte| matches!(byte, b'\\' | b'\t' | b'\n' | b'\r')) {
+        return text.push_str(field);
+    }
+    for character in field.chars() {
+        match character {
+            '\\' => text.push_str("\\\\"),
+            '\t' => text.push_str("\\t"),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            other => text.push(other),
+        }
+    }
+}
+
+/// What a merge needs to know beside the staged lines.
+#[derive(Debug, Clone)]
+pub struct OrderImport<'a> {
+    /// The run.
+    pub run: ImportRunId,
+    /// Id of the event that tells of it.
+    pub event: EventId,
+    /// Channel of the history.
+    pub channel: &'a str,
+    /// Currency of every document.
+    pub currency: Currency,
+    /// Name of the file, without its folder.
+    pub file_name: Cow<'a, str>,
+    /// When the run began.
+    pub started_at: Timestamp,
+    /// Rows of the file.
+    pub rows_read: u64,
+    /// Of them refused.
+    pub rows_refused: u64,
+    /// Trace of the run.
+    pub cause: Cause,
+}
+
+/// What a merge did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// Documents that were not there.
+    pub documents_added: u64,
+    /// Documents that were there and got lines, a customer or a country.
+    pub documents_changed: u64,
+    /// Lines that were not there.
+    pub lines_added: u64,
+    /// Lines that were there.
+    pub lines_known: u64,
+}
+
+/// How a merge ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MergeOutcome {
+    /// Merged and committed.
+    Merged(Merged),
+    /// A document of the file is there in another currency: nothing was changed.
+    OtherCurrency {
+        /// The document.
+        number: String,
+        /// Its currency.
+        currency: String,
+    },
+    /// The documents of the file are of more months than an import may make partitions for.
+    TooManyMonths(i64),
+}
+
+/// Takes the right to import into a channel for as long as the connection lives; `false` when another import has it.
+pub async fn lock(client: &Client, channel: &str) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT pg_try_advisory_lock(hashtextextended('order_import' || E'\\n' || $1, 3))";
+    Ok(client.query_one(SQL, &[&channel]).await?.get(0))
+}
+
+/// Makes the session's own tables that lines are staged in.
+pub async fn stage(client: &Client) -> Result<(), StoreError> {
+    Ok(client.batch_execute(include_str!("order_import/stage.sql")).await?)
+}
+
+/// Stages lines.
+pub async fn copy(client: &Client, chunk: LineChunk) -> Result<(), StoreError> {
+    const SQL: &str = "COPY staged_lines (position, kind, occurred_at, quantity, unit_price, amount_minor, number, \
+                       sku, description, customer, country) FROM STDIN";
+    let mut sink = pin!(client.copy_in::<_, Bytes>(SQL).await?);
+    sink.send(Bytes::from(chunk.text)).await?;
+    let copied = sink.finish().await?;
+    if copied == chunk.lines {
+        return Ok(());
+    }
+    Err(StoreError::Inconsistent(format!("{copied} of {} lines were staged", chunk.lines)))
+}
+
+/// Merges the staged lines: all of them or none. Makes their months first, in a transaction of its own.
+pub async fn merge(client: &mut Client, import: &OrderImport<'_>) -> Result<MergeOutcome, StoreError> {
+    client.batch_execute("SET lock_timeout = '30s'; ANALYZE staged_lines").await?;
+    let transaction = begin(client).await?;
+    channels::ensure(&transaction, import.channel).await?;
+    group(&transaction, import.channel).await?;
+    if let Some(refused) = refusal(&transaction, import).await? {
+        return Ok(refused);
+    }
+    make_months(&transaction).await?;
+    transaction.commit().await?;
+
+    let transaction = begin(client).await?;
+    let known = forget_known_lines(&transaction).await?;
+    import_runs::begin(
+        &transaction,
+        import.run,
+        "orders",
+        Some(import.channel),
+        &import.file_name,
+        import.started_at,
+    )
+    .await?;
+    let merged = Merged { lines_known: known, ..add(&transaction, import).await? };
+    finish(&transaction, import, merged).await?;
+    transaction.commit().await?;
+    Ok(MergeOutcome::Merged(merged))
+}
+
+async fn begin(client: &mut Client) -> Result<Transaction<'_>, StoreError> {
+    let transaction = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
+    transaction.batch_execute("SET LOCAL work_mem = '256MB'").await?;
+    Ok(transaction)
+}
+
+/// One row per document, with the id it has or will have.
+async fn group(transaction: &Transaction<'_>, channel: &str) -> Result<(), StoreError> {
+    transaction.execute(include_str!("order_import/group.sql"), &[&channel]).await?;
+    Ok(transaction.batch_execute("ANALYZE staged_documents").await?)
+}
+
+async fn refusal(
+    transaction: &Transaction<'_>,
+    import: &OrderImport<'_>,
+) -> Result<Option<MergeOutcome>, StoreError> {
+    const OTHER_CURRENCY: &str = "SELECT document.number, orders.currency FROM staged_documents document \
+        JOIN orders ON orders.created_at = document.created_at AND orders.id = document.order_id \
+        WHERE orders.currency <> $1 ORDER BY document.number LIMIT 1";
+    if let Some(row) = transaction.query_opt(OTHER_CURRENCY, &[&import.currency.code()]).await? {
+        return Ok(Some(MergeOutcome::OtherCurrency { number: row.get(0), currency: row.get(1) }));
+    }
+    const MONTHS: &str = "SELECT count(DISTINCT date_trunc('month', created_at, 'UTC')) FROM staged_documents";
+    let months: i64 = transaction.query_one(MONTHS, &[]).await?.get(0);
+    Ok((months > MONTH_COUNT_MAX).then_some(MergeOutcome::TooManyMonths(months)))
+}
+
+/// Only the months that have documents: one wrong year must not make a century of partitions.
+async fn make_months(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    const SQL: &str = "SELECT ensure_month_partitions('orders', month, month), \
+                              ensure_month_partitions('order_lines', month, month) \
+                       FROM (SELECT DISTINCT date_trunc('month', created_at, 'UTC') AS month \
+                             FROM staged_documents) AS months ORDER BY month";
+    transaction.query(SQL, &[]).await?;
+    Ok(())
+}
+
+/// Takes the lines that their documents already have out of the staged ones. Returns how many.
+async fn forget_known_lines(transaction: &Transaction<'_>) -> Result<u64, StoreError> {
+    let any_known = "SELECT EXISTS (SELECT FROM staged_documents WHERE known_line_count > 0)";
+    if !transaction.query_one(any_known, &[]).await?.get::<_, bool>(0) {
+        return Ok(0);
+    }
+    let known = transaction.execute(include_str!("order_import/forget_known_lines.sql"), &[]).await?;
+    transaction.batch_execute("ANALYZE staged_lines").await?;
+    Ok(known)
+}
+
+async fn add(transaction: &Transaction<'_>, import: &OrderImport<'_>) -> Result<Merged, StoreError> {
+    const PRICE_SCALE: &str = "SELECT coalesce(max(scale(unit_price)), 0) FROM staged_lines";
+    let price_scale: i32 = transaction.query_one(PRICE_SCALE, &[]).await?.get(0);
+    channels::raise_price_scale(transaction, import.channel, price_scale).await?;
+    let documents_added = transaction
+        .execute(
+            include_str!("order_import/add_orders.sql"),
+            &[&import.channel, &import.currency.code(), &import.run.0],
+        )
+        .await?;
+    const NUMBERS: &str = "INSERT INTO order_numbers (channel, number, order_id, created_at) \
+        SELECT $1, number, order_id, created_at FROM staged_documents WHERE known_line_count = 0";
+    transaction.execute(NUMBERS, &[&import.channel]).await?;
+    let lines_added = transaction.execute(include_str!("order_import/add_lines.sql"), &[]).await?;
+    let documents_changed = transaction.execute(include_str!("order_import/change_orders.sql"), &[]).await?;
+    Ok(Merged { documents_added, documents_changed, lines_added, lines_known: 0 })
+}
+
+/// Closes the run and, when anything changed, tells of it in the same transaction.
+async fn finish(
+    transaction: &Transaction<'_>,
+    import: &OrderImport<'_>,
+    merged: Merged,
+) -> Result<(), StoreError> {
+    let counts = ImportCounts {
+        rows_read: count(import.rows_read),
+        rows_refused: count(import.rows_refused),
+        documents_added: count(merged.documents_added),
+        lines_added: count(merged.lines_added),
+    };
+    let now: Timestamp = transaction.query_one("SELECT clock_timestamp()", &[]).await?.get(0);
+    import_runs::finish(transaction, import.run, counts, now).await?;
+    if merged.documents_added == 0 && merged.documents_changed == 0 {
+        return Ok(());
+    }
+    let data = OrdersImported {
+        import_run_id: import.run,
+        channel: import.channel.to_owned(),
+        orders: counts.documents_added,
+        lines: counts.lines_added,
+    };
+    outbox::append(transaction, &Event::orders_imported(import.event, now, data, import.cause.clone())).await
+}
+
+fn count(number: u64) -> i64 {
+    i64::try_from(number).expect("fewer rows than 2^63")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copy_text_keeps_every_character() {
+        let mut text = String::new();
+        escape(&mut text, Some("a\tb\\c\nd\re"));
+        text.push('|');
+        escape(&mut text, None);
+        text.push('|');
+        escape(&mut text, Some(" outer spaces "));
+        assert_eq!(text, "a\\tb\\\\c\\nd\\re|\\N| outer spaces ");
+    }
+}

@@ -1,0 +1,113 @@
+//! Orders and their lines.
+
+use domain::ids::{OrderId, UserId};
+use domain::money::{Currency, Money};
+use domain::order::{Order, OrderKind, OrderLine, OrderStatus, OrderSummary};
+use jiff::Timestamp;
+use tokio_postgres::types::Type;
+use tokio_postgres::{GenericClient, Row};
+
+use crate::error::StoreError;
+
+const COLUMNS: &str = "id, created_at, channel, number, kind, status, user_id, customer_reference, country, \
+                       currency, total_minor, line_count, version";
+
+/// Which orders a list holds; `None` leaves a field open.
+#[derive(Debug, Clone, Default)]
+pub struct OrderFilter {
+    /// Only this channel.
+    pub channel: Option<String>,
+    /// Only this account's orders.
+    pub user_id: Option<UserId>,
+}
+
+/// Orders before a place in the list, newest first.
+pub async fn list(
+    client: &impl GenericClient,
+    filter: &OrderFilter,
+    before: Option<(Timestamp, OrderId)>,
+    limit: i64,
+) -> Result<Vec<OrderSummary>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM orders \
+         WHERE ($1::text IS NULL OR channel = $1) AND ($2::uuid IS NULL OR user_id = $2) \
+           AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4)) \
+         ORDER BY created_at DESC, id DESC LIMIT $5"
+    );
+    let user = filter.user_id.map(|user| user.0);
+    let (at, id) = before.map(|(at, id)| (at, id.0)).unzip();
+    let rows = client
+        .query_typed(
+            &sql,
+            &[
+                (&filter.channel, Type::TEXT),
+                (&user, Type::UUID),
+                (&at, Type::TIMESTAMPTZ),
+                (&id, Type::UUID),
+                (&limit, Type::INT8),
+            ],
+        )
+        .await?;
+    rows.iter().map(summary).collect()
+}
+
+/// One order with its lines. The partition is derived from the id, so one is touched in each table.
+pub async fn find(client: &impl GenericClient, id: OrderId) -> Result<Option<Order>, StoreError> {
+    let Some(created_at) = id.created_at() else {
+        return Ok(None);
+    };
+    let key: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+        [(&created_at, Type::TIMESTAMPTZ), (&id.0, Type::UUID)];
+    let sql = format!("SELECT {COLUMNS} FROM orders WHERE created_at = $1 AND id = $2");
+    let rows = client.query_typed(&sql, &key).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let summary = summary(row)?;
+    let lines = client.query_typed(LINES, &key).await?;
+    let lines = lines
+        .iter()
+        .map(|row| line(row, summary.total.currency))
+        .collect();
+    Ok(Some(Order { summary, lines }))
+}
+
+const LINES: &str = "SELECT line_number, occurred_at, sku, description, quantity, unit_price, amount_minor \
+                     FROM order_lines WHERE created_at = $1 AND order_id = $2 ORDER BY line_number";
+
+fn line(row: &Row, currency: Currency) -> OrderLine {
+    OrderLine {
+        line_number: row.get(0),
+        occurred_at: row.get(1),
+        sku: row.get(2),
+        description: row.get(3),
+        quantity: row.get(4),
+        unit_price: row.get(5),
+        amount: Money {
+            amount_minor: row.get(6),
+            currency,
+        },
+    }
+}
+
+fn summary(row: &Row) -> Result<OrderSummary, StoreError> {
+    let kind: String = row.get(4);
+    let status: String = row.get(5);
+    let code: String = row.get(9);
+    let inconsistent = |what: &str, value: &str| StoreError::Inconsistent(format!("{value:?} is no {what}"));
+    Ok(OrderSummary {
+        id: OrderId(row.get(0)),
+        created_at: row.get(1),
+        channel: row.get(2),
+        number: row.get(3),
+        kind: OrderKind::from_name(&kind).ok_or_else(|| inconsistent("order kind", &kind))?,
+        status: OrderStatus::from_name(&status).ok_or_else(|| inconsistent("order status", &status))?,
+        user_id: row.get::<_, Option<uuid::Uuid>>(6).map(UserId),
+        customer_reference: row.get(7),
+        country: row.get(8),
+        total: Money {
+            amount_minor: row.get(10),
+            currency: Currency::from_code(&code).ok_or_else(|| inconsistent("currency", &code))?,
+        },
+        line_count: row.get(11),
+        version: row.get(12),
+    })
+}

@@ -1,0 +1,162 @@
+//! What an extract reads: order lines of whole days, at one snapshot of one standby.
+
+use std::time::Duration;
+
+use domain::ids::OrderId;
+use domain::order::{OrderKind, OrderStatus};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use tokio_postgres::types::PgLsn;
+use tokio_postgres::{Client, IsolationLevel, Portal, Row, Transaction};
+
+use crate::error::StoreError;
+use crate::pg::channels::{self, Channel};
+use crate::pg::daily_sales::{Watermark, parse_watermark};
+
+/// Lines that one round trip brings.
+const BATCH_LINES: i32 = 10_000;
+/// How long the wait for the standby sleeps between two looks.
+const REPLAY_POLL: Duration = Duration::from_millis(50);
+
+/// A line with the facts of its order that reports need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SalesLine {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its number.
+    pub number: String,
+    /// Sale, credit or adjustment.
+    pub kind: OrderKind,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// The account, or the customer as an imported history names it.
+    pub customer: Option<String>,
+    /// Country as written.
+    pub country: Option<String>,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Position within the order.
+    pub line_number: i32,
+    /// When the line was made.
+    pub occurred_at: Timestamp,
+    /// Product code as written.
+    pub sku: String,
+    /// Pieces.
+    pub quantity: i64,
+    /// Exact price of one piece.
+    pub unit_price: Decimal,
+}
+
+/// How far the primary's log is safe on disk: what is committed by now is before it.
+pub async fn flushed_position(primary: &Client) -> Result<PgLsn, StoreError> {
+    Ok(primary.query_one("SELECT pg_current_wal_flush_lsn()", &[]).await?.get(0))
+}
+
+/// Waits until a standby has replayed the log up to `position`.
+pub async fn wait_until_replayed(
+    standby: &Client,
+    position: PgLsn,
+    timeout: Duration,
+) -> Result<(), StoreError> {
+    const SQL: &str = "SELECT coalesce(pg_last_wal_replay_lsn() >= $1, false)";
+    let replayed = async {
+        while !standby.query_one(SQL, &[&position]).await?.get::<_, bool>(0) {
+            tokio::time::sleep(REPLAY_POLL).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(timeout, replayed)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::unavailable("the standby is too far behind the primary")))
+}
+
+/// One snapshot; everything that is read from it belongs together.
+pub struct Snapshot<'a> {
+    transaction: Transaction<'a>,
+    /// Transactions below it are visible here.
+    pub watermark: Watermark,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+}
+
+/// Lines of a snapshot, read batch by batch.
+pub struct SalesLines(Portal);
+
+/// Takes a snapshot.
+pub async fn snapshot(standby: &mut Client) -> Result<Snapshot<'_>, StoreError> {
+    let transaction = standby
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await?;
+    // Between two batches a day is written to disk; and every day is sorted at once.
+    transaction
+        .batch_execute("SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOCAL work_mem = '64MB'")
+        .await?;
+    let row = transaction
+        .query_one("SELECT pg_snapshot_xmin(pg_current_snapshot())::text, now()", &[])
+        .await?;
+    let watermark = parse_watermark(row.get(0))?;
+    Ok(Snapshot { transaction, watermark, taken_at: row.get(1) })
+}
+
+impl Snapshot<'_> {
+    /// One channel.
+    pub async fn channel(&self, code: &str) -> Result<Option<Channel>, StoreError> {
+        channels::find(&self.transaction, code).await
+    }
+
+    /// The UTC days of the lines of every order that changed since a watermark; of every order without one.
+    pub async fn changed_days(
+        &self,
+        channel: &str,
+        since: Option<Watermark>,
+    ) -> Result<Vec<Date>, StoreError> {
+        const SQL: &str = "SELECT DISTINCT (line.occurred_at AT TIME ZONE 'UTC')::date AS day \
+                           FROM orders JOIN order_lines line \
+                           ON line.created_at = orders.created_at AND line.order_id = orders.id \
+                           WHERE channel = $1 AND ($2::text IS NULL OR changed_xid >= $2::text::xid8) ORDER BY day";
+        let since = since.map(|watermark| watermark.0.to_string());
+        let rows = self.transaction.query(SQL, &[&channel, &since]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Opens the lines of those UTC days, in the order of their time.
+    pub async fn lines(&self, channel: &str, days: &[Date]) -> Result<SalesLines, StoreError> {
+        const SQL: &str = "SELECT orders.id, number, kind, status, coalesce(user_id::text, customer_reference), \
+                           country, currency, line_number, occurred_at, sku, quantity, unit_price \
+                           FROM orders JOIN order_lines line \
+                           ON line.created_at = orders.created_at AND line.order_id = orders.id \
+                           WHERE channel = $1 AND (occurred_at AT TIME ZONE 'UTC')::date = ANY($2) \
+                           ORDER BY occurred_at, number COLLATE \"C\", line_number";
+        let statement = self.transaction.prepare(SQL).await?;
+        Ok(SalesLines(self.transaction.bind(&statement, &[&channel, &days]).await?))
+    }
+
+    /// The next lines; empty at the end.
+    pub async fn next_batch(&self, lines: &SalesLines) -> Result<Vec<SalesLine>, StoreError> {
+        let rows = self.transaction.query_portal(&lines.0, BATCH_LINES).await?;
+        rows.iter().map(sales_line).collect()
+    }
+}
+
+fn sales_line(row: &Row) -> Result<SalesLine, StoreError> {
+    let (kind, status): (&str, &str) = (row.get(2), row.get(3));
+    let inconsistent = |what: &str, value: &str| StoreError::Inconsistent(format!("{value:?} is no {what}"));
+    Ok(SalesLine {
+        order_id: OrderId(row.get(0)),
+        number: row.get(1),
+        kind: OrderKind::from_name(kind).ok_or_else(|| inconsistent("order kind", kind))?,
+        status: OrderStatus::from_name(status).ok_or_else(|| inconsistent("order status", status))?,
+        customer: row.get(4),
+        country: row.get(5),
+        currency: row.get(6),
+        line_number: row.get(7),
+        occurred_at: row.get(8),
+        sku: row.get(9),
+        quantity: row.get(10),
+        unit_price: row.get(11),
+    })
+}

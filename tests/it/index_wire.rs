@@ -1,0 +1,406 @@
+//! What we send to the search engine is understood by OpenSearch and by Elasticsearch, and means the same on
+//! both.
+
+use std::collections::BTreeSet;
+
+use domain::ids::{ProductId, VariantId};
+use domain::money::{Currency, Money};
+use domain::product::{Product, ProductStatus, Rating, Variant};
+use jiff::Timestamp;
+use search_indexer::bulk::{self, ItemResult};
+use search_indexer::client::SearchClient;
+use search_indexer::document::ProductDocument;
+use search_indexer::error::SearchError;
+use search_indexer::index::{self, Target};
+use search_indexer::mapping::Analysis;
+use search_indexer::query::{FacetValue, Hit, SearchRequest, Sort, search};
+use search_indexer::settings::SearchSettings;
+use serde_json::json;
+
+const PRODUCT_COUNT: u8 = 25;
+
+#[tokio::test]
+async fn opensearch_understands_the_index() {
+    wire_contract(&support::stack().opensearch_url, Analysis::English).await;
+}
+
+#[tokio::test]
+async fn elasticsearch_understands_the_index() {
+    wire_contract(&support::stack().elasticsearch_url, Analysis::Standard).await;
+}
+
+/// Everything that the shop asks of an engine. Each call uses indexes of its own and removes them.
+async fn wire_contract(url: &str, analysis: Analysis) {
+    let index_prefix = format!("wire-{}", uuid::Uuid::new_v4().simple());
+    let settings = SearchSettings {
+        url: url.to_owned(),
+        index_prefix,
+    };
+    let client = SearchClient::new(&settings).expect("settings are valid");
+    let first = an_index_is_made_once(&client, analysis).await;
+    a_newer_ticket_wins(&client, &first).await;
+    an_unknown_field_is_refused(url, &first).await;
+    the_catalogue_is_indexed(&client, &first).await;
+    text_finds_words_only(&client, analysis).await;
+    filters_narrow(&client).await;
+    facets_count_all_matches(&client).await;
+    pages_have_no_gap_and_no_repeat(&client).await;
+    requests_outside_the_limits_are_refused(&client).await;
+    the_alias_switches_in_one_step(&client, &first, analysis).await;
+    for name in index::aliases(&client).await.expect("aliases").all {
+        index::delete(&client, &name).await.expect("deleted");
+    }
+}
+
+async fn an_index_is_made_once(client: &SearchClient, analysis: Analysis) -> String {
+    assert!(client.ping().await.is_err_and(|error| error.is_unavailable()));
+    let early = search(client, &request()).await.expect_err("there is no index");
+    assert!(early.is_unavailable(), "{early:?}");
+    let documents = [document(1)];
+    let target = Target::Alias(client.alias().to_owned());
+    let results = bulk::index(client, &target, 1, &documents)
+        .await
+        .expect("answered");
+    assert!(matches!(results[..], [ItemResult::Retryable(_)]), "{results:?}");
+
+    let (left, right) = tokio::join!(
+        index::ensure(client, analysis, Timestamp::now(), [1; 4]),
+        index::ensure(client, analysis, Timestamp::now(), [2; 4]),
+    );
+    let made: Vec<String> = [left, right]
+        .into_iter()
+        .filter_map(|made| made.expect("ensured"))
+        .collect();
+    let aliases = index::aliases(client).await.expect("aliases");
+    assert_eq!(made.len(), 1, "one of two wins: {made:?}");
+    assert_eq!(aliases.all, made);
+    assert_eq!(aliases.current.as_ref(), made.first());
+    assert_eq!(aliases.next, None);
+    client.ping().await.expect("there is an index");
+    let again = index::ensure(client, analysis, Timestamp::now(), [3; 4])
+        .await
+        .expect("ensured");
+    assert_eq!(again, None);
+    made.into_iter().next().expect("one")
+}
+
+async fn a_newer_ticket_wins(client: &SearchClient, name: &str) {
+    let target = Target::Alias(client.alias().to_owned());
+    let newer = ProductDocument::of(&Product {
+        title: "Newer".into(),
+        ..product(100)
+    });
+    let older = ProductDocument::of(&Product {
+        title: "Older".into(),
+        ..product(100)
+    });
+    for (ticket, document, expected) in [
+        (20, &newer, ItemResult::Indexed),
+        (10, &older, ItemResult::Superseded),
+        (20, &older, ItemResult::Superseded),
+    ] {
+        let results = bulk::index(client, &target, ticket, std::slice::from_ref(document)).await;
+        assert_eq!(results.expect("answered"), [expected]);
+    }
+    let id = newer.product_id;
+    let hashes = bulk::content_hashes(client, name, &[id, product(101).id])
+        .await
+        .expect("answered");
+    assert_eq!(hashes, [(id, newer.content_hash)].into());
+    let gone = ProductDocument::gone(id);
+    let results = bulk::index(client, &target, 30, &[gone]).await.expect("answered");
+    assert_eq!(results, [ItemResult::Indexed]);
+}
+
+async fn an_unknown_field_is_refused(url: &str, name: &str) {
+    let address = format!("{url}/{name}/_doc/unknown?version=1&version_type=external");
+    let body = json!({"product_id": "unknown", "colour_of_the_week": "blue"});
+    let answer = reqwest::Client::new()
+        .put(address)
+        .json(&body)
+        .send()
+        .await
+        .expect("answered");
+    assert_eq!(answer.status().as_u16(), 400);
+    let text = answer.text().await.expect("text");
+    assert!(text.contains("strict_dynamic_mapping_exception"), "{text}");
+}
+
+async fn the_catalogue_is_indexed(client: &SearchClient, name: &str) {
+    let mut documents: Vec<ProductDocument> = (0..PRODUCT_COUNT).map(document).collect();
+    for (number, status) in [(50, ProductStatus::Draft), (51, ProductStatus::Archived)] {
+        documents.push(ProductDocument::of(&Product {
+            status,
+            ..product(number)
+        }));
+    }
+    documents.push(ProductDocument::gone(product(52).id));
+    let target = Target::Alias(client.alias().to_owned());
+    let results = bulk::index(client, &target, 40, &documents)
+        .await
+        .expect("answered");
+    assert!(
+        results.iter().all(|result| *result == ItemResult::Indexed),
+        "{results:?}"
+    );
+    index::refresh(client, name).await.expect("refreshed");
+}
+
+async fn text_finds_words_only(client: &SearchClient, analysis: Analysis) {
+    // Only a stemmer knows that one shirt is found by its plural.
+    let by_plural = if analysis == Analysis::English {
+        everything()
+    } else {
+        BTreeSet::new()
+    };
+    for (text, expected) in [
+        ("navy shirt", everything()),
+        ("SKU-7", [7].into()),
+        ("nothing-like-it", [].into()),
+        ("title:* OR status:draft", [].into()),
+        ("shirts", by_plural),
+    ] {
+        let asked = SearchRequest {
+            text: Some(text.to_owned()),
+            ..request()
+        };
+        assert_finds(client, asked, expected).await;
+    }
+    let asked = SearchRequest {
+        text: Some("navy".to_owned()),
+        limit: 1,
+        ..request()
+    };
+    let page = search(client, &asked).await.expect("answered");
+    assert!(page.hits[0].score.is_some_and(|score| score > 0.0));
+}
+
+async fn filters_narrow(client: &SearchClient) {
+    let odd: BTreeSet<u8> = everything()
+        .into_iter()
+        .filter(|number| number % 2 == 1)
+        .collect();
+    let category = |path: &str| SearchRequest {
+        category: Some(path.to_owned()),
+        ..request()
+    };
+    let brand = SearchRequest {
+        brand: Some("PUMA".into()),
+        ..request()
+    };
+    let attributes =
+        [("colour", "navy blue"), ("size", "m")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let attributes = SearchRequest {
+        attributes: attributes.into(),
+        ..request()
+    };
+    let price = SearchRequest {
+        price_min_minor: Some(500),
+        price_max_minor: Some(700),
+        ..request()
+    };
+    let not_buyable = SearchRequest {
+        buyable: Some(false),
+        ..request()
+    };
+    for (asked, expected) in [
+        (request(), everything()),
+        (category("apparel"), everything()),
+        (category("apparel/odd"), odd.clone()),
+        (brand, odd),
+        (attributes, everything()),
+        (price, [5, 6, 7].into()),
+        (not_buyable, [0].into()),
+    ] {
+        assert_finds(client, asked, expected).await;
+    }
+}
+
+async fn facets_count_all_matches(client: &SearchClient) {
+    let asked = SearchRequest {
+        limit: 1,
+        ..request()
+    };
+    let facets = search(client, &asked).await.expect("answered").facets;
+    let count = |values: &[FacetValue], value: &str| {
+        values
+            .iter()
+            .find(|facet| facet.value == value)
+            .map(|facet| facet.count)
+    };
+    assert_eq!(count(&facets.category, "apparel"), Some(25));
+    assert_eq!(count(&facets.category, "apparel/odd"), Some(12));
+    assert_eq!(count(&facets.brand, "Puma"), Some(12));
+    assert_eq!(count(&facets.brand, "Nike"), Some(13));
+}
+
+async fn assert_finds(client: &SearchClient, asked: SearchRequest, expected: BTreeSet<u8>) {
+    let page = search(client, &asked).await.expect("answered");
+    let found: BTreeSet<ProductId> = page.hits.iter().map(|hit| hit.product_id).collect();
+    let expected: BTreeSet<ProductId> = expected.into_iter().map(|number| product(number).id).collect();
+    assert_eq!(found, expected, "{asked:?}");
+}
+
+fn everything() -> BTreeSet<u8> {
+    (0..PRODUCT_COUNT).collect()
+}
+
+async fn pages_have_no_gap_and_no_repeat(client: &SearchClient) {
+    for sort in [Sort::Relevance, Sort::Newest, Sort::PriceAsc, Sort::PriceDesc] {
+        for text in [None, Some("navy shirt".to_owned())] {
+            let whole = SearchRequest {
+                sort,
+                text,
+                limit: 100,
+                ..request()
+            };
+            let at_once = search(client, &whole).await.expect("answered").hits;
+            assert_eq!(at_once.len(), usize::from(PRODUCT_COUNT));
+            assert_eq!(in_pages(client, &whole, 4).await, at_once, "{sort:?}");
+            check_order(sort, &at_once);
+        }
+    }
+}
+
+async fn in_pages(client: &SearchClient, whole: &SearchRequest, limit: u16) -> Vec<Hit> {
+    let mut hits: Vec<Hit> = Vec::new();
+    loop {
+        let search_after = hits.last().map(|hit| hit.sort.clone());
+        let asked = SearchRequest {
+            limit,
+            search_after,
+            ..whole.clone()
+        };
+        let page = search(client, &asked).await.expect("answered").hits;
+        let is_last = page.len() < usize::from(limit);
+        hits.extend(page);
+        if is_last {
+            return hits;
+        }
+    }
+}
+
+fn check_order(sort: Sort, hits: &[Hit]) {
+    let numbers: Vec<ProductId> = hits.iter().map(|hit| hit.product_id).collect();
+    let expected: Vec<u8> = match sort {
+        Sort::Relevance => return,
+        Sort::Newest => (0..PRODUCT_COUNT).rev().collect(),
+        Sort::PriceAsc => (1..PRODUCT_COUNT).chain([0]).collect(),
+        Sort::PriceDesc => (1..PRODUCT_COUNT).rev().chain([0]).collect(),
+    };
+    let expected: Vec<ProductId> = expected.into_iter().map(|number| product(number).id).collect();
+    assert_eq!(numbers, expected, "{sort:?}");
+}
+
+async fn requests_outside_the_limits_are_refused(client: &SearchClient) {
+    let garbled = SearchRequest {
+        search_after: Some(vec![json!("x"), json!(1)]),
+        ..request()
+    };
+    for asked in [
+        SearchRequest {
+            limit: 101,
+            ..request()
+        },
+        garbled,
+    ] {
+        let refused = search(client, &asked).await;
+        assert!(
+            matches!(refused, Err(SearchError::Refused { status: 400, .. })),
+            "{refused:?}"
+        );
+    }
+}
+
+async fn the_alias_switches_in_one_step(client: &SearchClient, first: &str, analysis: Analysis) {
+    // Later than any index of the first steps, whatever the clock says.
+    let later = Timestamp::now() + jiff::SignedDuration::from_secs(60);
+    let second = index::new_name(client.alias(), later, [9; 4]);
+    index::create(client, &second, analysis).await.expect("created");
+    index::begin_filling(client, &second).await.expect("filling");
+    let aliases = index::aliases(client).await.expect("aliases");
+    assert_eq!(
+        (aliases.current.as_deref(), aliases.next.as_deref()),
+        (Some(first), Some(second.as_str()))
+    );
+
+    let next = Target::Alias(client.next_alias());
+    let results = bulk::index(client, &next, 50, &[document(3)])
+        .await
+        .expect("answered");
+    assert_eq!(results, [ItemResult::Indexed]);
+    index::refresh(client, &second).await.expect("refreshed");
+    assert_eq!(
+        search(client, &request()).await.expect("answered").hits.len(),
+        usize::from(PRODUCT_COUNT)
+    );
+    index::switch(client, &second).await.expect("switched");
+    let hits = search(client, &request()).await.expect("answered").hits;
+    assert_eq!(
+        hits.iter().map(|hit| hit.product_id).collect::<Vec<_>>(),
+        [product(3).id]
+    );
+    let aliases = index::aliases(client).await.expect("aliases");
+    assert_eq!(
+        (aliases.current.as_deref(), aliases.next),
+        (Some(second.as_str()), None)
+    );
+    assert_eq!(aliases.all, [first.to_owned(), second]);
+
+    // Who knew the next index from before the switch is told to look again, and loses nothing.
+    let results = bulk::index(client, &next, 60, &[document(4)])
+        .await
+        .expect("answered");
+    assert!(matches!(results[..], [ItemResult::Retryable(_)]), "{results:?}");
+    let missing = index::new_name(client.alias(), later, [10; 4]);
+    assert!(index::switch(client, &missing).await.is_err());
+    let unchanged = index::aliases(client).await.expect("aliases");
+    assert_eq!(unchanged.current, aliases.current);
+}
+
+fn request() -> SearchRequest {
+    SearchRequest {
+        limit: 100,
+        ..SearchRequest::default()
+    }
+}
+
+fn document(number: u8) -> ProductDocument {
+    ProductDocument::of(&product(number))
+}
+
+/// Product `n` costs n pounds, is newer than n - 1 and has the SKU `SKU-n`; number 0 has no price.
+fn product(number: u8) -> Product {
+    let created_at = Timestamp::from_second(1_700_000_000 + i64::from(number)).expect("in range");
+    let price = Money {
+        amount_minor: i64::from(number) * 100,
+        currency: Currency::GBP,
+    };
+    let is_odd = number % 2 == 1;
+    Product {
+        id: ProductId::new(created_at, [number; 10]),
+        source: None,
+        external_id: None,
+        slug: format!("shirt-{number}"),
+        title: "Shirt".into(),
+        description: "Worn every day.".into(),
+        brand: Some(if is_odd { "Puma" } else { "Nike" }.to_owned()),
+        category: Some(if is_odd { "apparel/odd" } else { "apparel/even" }.to_owned()),
+        attributes: [("colour".to_owned(), "Navy Blue".to_owned())].into(),
+        images: Vec::new(),
+        variants: vec![Variant {
+            id: VariantId::new(created_at, [number; 10]),
+            sku: format!("SKU-{number}"),
+            options: [("size".to_owned(), "M".to_owned())].into(),
+            price: (number > 0).then_some(price),
+        }],
+        rating: Rating {
+            average: "4.5".parse().ok(),
+            count: 2,
+        },
+        status: ProductStatus::Active,
+        version: 1,
+        created_at,
+        updated_at: created_at,
+    }
+}

@@ -1,0 +1,23 @@
+//! What every test stands on: the running test stack, and a scope of its own in each server.
+//!
+//! A missing server is a red test, never a skip.
+
+pub mod database;
+pub mod figures;
+pub mod files;
+pub mod running;
+pub mod scope;
+pub mod shop;
+pub mod wait;
+
+use std::sync::LazyLock;
+
+use devstack::test_stack::TestStack;
+
+pub use scope::Scope;
+
+/// The test stack that `./dev test` has started.
+pub fn stack() -> &'static TestStack {
+    static STACK: LazyLock<TestStack> = LazyLock::new(|| TestStack::load().expect("the test stack runs"));
+    &STACK
+}

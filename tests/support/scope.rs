@@ -1,0 +1,155 @@
+//! A test's own database, queues, index, keys and folder.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bson::doc;
+use store::mongo::connection::Mongo;
+use store::pg::pool::PgPools;
+use store::settings::{AmqpSettings, MongoSettings, PostgresSettings};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::database::{self, Database};
+use crate::{files, stack, wait};
+
+/// What belongs to one test alone.
+pub struct Scope {
+    database: Database,
+    /// PostgreSQL with a database of its own, migrated and empty.
+    pub postgres: PostgresSettings,
+    /// MongoDB with a database of its own, migrated and empty.
+    pub mongo: MongoSettings,
+    /// RabbitMQ with a virtual host of its own.
+    pub amqp: AmqpSettings,
+    /// Prefix of cache keys and index names.
+    pub prefix: String,
+    /// Folder of the Parquet lake.
+    pub lake: PathBuf,
+}
+
+impl Scope {
+    /// Takes a database and makes the rest.
+    pub async fn new() -> Self {
+        let prefix = format!("it-{}", Uuid::new_v4().simple());
+        let database = Database::take().await;
+        let postgres = postgres_settings(&database.name);
+        let mongo = mongo_settings(&prefix).await;
+        let amqp = virtual_host(&prefix).await;
+        Self {
+            database,
+            postgres,
+            mongo,
+            amqp,
+            lake: files::folder("lake"),
+            prefix,
+        }
+    }
+
+    /// A connection to the primary itself, as the application.
+    pub async fn primary(&self) -> Client {
+        database::connect(&self.database.name).await
+    }
+
+    /// The pools through Pgpool-II.
+    pub fn pools(&self) -> PgPools {
+        PgPools::new(&self.postgres).expect("valid settings")
+    }
+
+    /// MongoDB as the store uses it.
+    pub async fn mongo(&self) -> Mongo {
+        Mongo::connect(&self.mongo).await.expect("valid settings")
+    }
+
+    /// Waits until both standbys have replayed what the primary has written.
+    pub async fn standbys_caught_up(&self) {
+        let server = database::connect_as_superuser("postgres").await;
+        let end: String = server
+            .query_one("SELECT pg_current_wal_lsn()::text", &[])
+            .await
+            .expect("a place")
+            .get(0);
+        wait::until("both standbys catch up", Duration::from_secs(20), async || {
+            const BEHIND: &str =
+                "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= $1::text::pg_lsn";
+            let count: i64 = server.query_one(BEHIND, &[&end]).await.expect("a count").get(0);
+            (count >= 2).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        // The system's temporary folder is swept anyway.
+        let _ = std::fs::remove_dir_all(&self.lake);
+    }
+}
+
+fn postgres_settings(database: &str) -> PostgresSettings {
+    let postgres = &stack().postgres;
+    PostgresSettings {
+        pgpools: postgres.pgpools.clone(),
+        nodes: postgres.nodes.clone(),
+        database: database.to_owned(),
+        user: postgres.application.user.clone(),
+        password: postgres.application.password.clone().into(),
+        pool_max: 4,
+    }
+}
+
+async fn mongo_settings(prefix: &str) -> MongoSettings {
+    let url = &stack().mongo_url;
+    let client = mongodb::Client::with_uri_str(url)
+        .await
+        .expect("a connection string");
+    migrations::mongo::run(&client.database(prefix))
+        .await
+        .expect("the database migrates");
+    MongoSettings {
+        url: url.clone().into(),
+        database: prefix.to_owned(),
+    }
+}
+
+/// Drops the databases that earlier runs left in MongoDB; once per run is enough.
+pub async fn drop_stale_mongo_databases() {
+    let client = mongodb::Client::with_uri_str(&stack().mongo_url)
+        .await
+        .expect("a connection string");
+    for name in client.list_database_names().await.expect("names") {
+        if name.starts_with("it-") {
+            client
+                .database(&name)
+                .run_command(doc! {"dropDatabase": 1})
+                .await
+                .expect("dropped");
+        }
+    }
+}
+
+async fn virtual_host(name: &str) -> AmqpSettings {
+    let rabbitmq = &stack().rabbitmq;
+    let put = async |path: String, body: serde_json::Value| {
+        let response = reqwest::Client::new()
+            .put(format!("{}/api/{path}", rabbitmq.management_url))
+            .basic_auth(
+                &rabbitmq.administrator.user,
+                Some(&rabbitmq.administrator.password),
+            )
+            .json(&body)
+            .send()
+            .await
+            .expect("the management API answers");
+        assert!(response.status().is_success(), "{path}: {}", response.status());
+    };
+    put(format!("vhosts/{name}"), serde_json::json!({})).await;
+    let all = serde_json::json!({"configure": ".*", "write": ".*", "read": ".*"});
+    put(format!("permissions/{name}/{}", rabbitmq.application.user), all).await;
+    let application = &rabbitmq.application;
+    let url = format!(
+        "amqp://{}:{}@{}/{name}",
+        application.user, application.password, rabbitmq.address
+    );
+    AmqpSettings { url: url.into() }
+}

@@ -1,0 +1,3 @@
+//! What happens after the reply: jobs on a clock. Answers no request.
+
+pub mod partitions;
