@@ -74,7 +74,7 @@ pub fn daily_sales(lines: LazyFrame, basis: &Basis) -> Result<Vec<DailySales>, R
     (0..frame.height()).map(|place| row(&frame, place, basis)).collect()
 }
 
-/// High and low part of a sum, whose rows are fewer than 2^31. Division truncates, so both have the value's sign.
+/// High and low part of a sum of fewer than 2^31 rows. Division truncates, so both have the value's sign.
 fn sum_parts(of: &str, filter: &Expr, name: &str) -> [Expr; 2] {
     let value = col(of).filter(filter.clone());
     let high = value.clone() / lit(LOW_PART);
@@ -85,9 +85,8 @@ fn sum_parts(of: &str, filter: &Expr, name: &str) -> [Expr; 2] {
 fn row(frame: &DataFrame, place: usize, basis: &Basis) -> Result<DailySales, ReportError> {
     let days = frame.column("date")?.cast(&DataType::Int32)?.i32()?.get(place).unwrap_or_default();
     let date = EPOCH.saturating_add(days.days());
-    let number = |name: &str| -> PolarsResult<i64> {
-        Ok(frame.column(name)?.i64()?.get(place).unwrap_or_default())
-    };
+    let number =
+        |name: &str| -> PolarsResult<i64> { Ok(frame.column(name)?.i64()?.get(place).unwrap_or_default()) };
     let sum = |name: &str| -> PolarsResult<i128> {
         let (high, low) = (number(&format!("{name}_high"))?, number(&format!("{name}_low"))?);
         Ok(i128::from(high) * i128::from(LOW_PART) + i128::from(low))
@@ -118,7 +117,7 @@ fn row(frame: &DataFrame, place: usize, basis: &Basis) -> Result<DailySales, Rep
     })
 }
 
-/// The exact decimal of `units` of 10^-`scale`, with as few digits as hold it but not fewer than `least_scale`.
+/// The exact decimal of `units` of 10^-`scale`, with as few digits as hold it, but at least `least_scale`.
 fn decimal(mut units: i128, mut scale: u32, least_scale: u32) -> Option<Decimal> {
     while scale > least_scale && units % 10 == 0 {
         units /= 10;

@@ -109,7 +109,11 @@ pub fn frame(day: Date, lines: &[SalesLine]) -> Result<DataFrame, ExtractError> 
         .zip(&prices)
         .map(|(line, price)| line.quantity.checked_mul(*price).ok_or_else(|| unfit(line)))
         .collect::<Result<_, _>>()?;
-    fn texts<'a>(name: &str, lines: &'a [SalesLine], text: impl Fn(&'a SalesLine) -> Option<&'a str>) -> Column {
+    fn texts<'a>(
+        name: &str,
+        lines: &'a [SalesLine],
+        text: impl Fn(&'a SalesLine) -> Option<&'a str>,
+    ) -> Column {
         let texts: StringChunked = lines.iter().map(text).collect();
         texts.with_name(name.into()).into_column()
     }

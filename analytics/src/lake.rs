@@ -1,8 +1,8 @@
 //! The lake: order lines as Parquet, one file per channel and UTC day.
 //!
-//! `<root>/orders/channel=<code>/day=<YYYY-MM-DD>/lines.parquet`. A file appears whole, by a rename. Beside the days
-//! lies the watermark of the extract that wrote them: another than the database's means that this is not the lake
-//! that was published last, and everything is extracted again.
+//! `<root>/orders/channel=<code>/day=<YYYY-MM-DD>/lines.parquet`. A file appears whole, by a rename.
+//! Beside the days lies the watermark of the extract that wrote them: another than the database's means that
+//! this is not the lake that was published last, and everything is extracted again.
 
 use std::fs;
 use std::io::{self, ErrorKind};

@@ -1,8 +1,8 @@
-//! What the shop's numbers are: an extract of order lines to Parquet by day, reports as pure functions over frames,
-//! and their publication.
+//! What the shop's numbers are: an extract of order lines to Parquet by day, reports as pure functions over
+//! frames, and their publication.
 //!
-//! Reads orders from a standby only, at one snapshot, and writes nothing but the lake and `report_*`. Sums are of
-//! integers and checked: no float, and no number that does not fit.
+//! Reads orders from a standby only, at one snapshot, and writes nothing but the lake and `report_*`. Sums
+//! are of integers and checked: no float, and no number that does not fit.
 
 pub mod daily_sales;
 pub mod extract;

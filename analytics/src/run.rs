@@ -180,7 +180,9 @@ async fn count(
         let mut rows = Vec::new();
         for part in dates.chunks(DATES_AT_ONCE) {
             // The days around are read too, so that every date of the part is whole.
-            let Some(lines) = lake.scan(&channel, &dates_of(part, &basis))? else { continue };
+            let Some(lines) = lake.scan(&channel, &dates_of(part, &basis))? else {
+                continue;
+            };
             let counted = crate::daily_sales::daily_sales(lines, &basis)?;
             rows.extend(counted.into_iter().filter(|row| part.binary_search(&row.date).is_ok()));
         }
@@ -211,7 +213,8 @@ mod tests {
         let days = [date(2011, 1, 1), date(2011, 1, 3)];
         assert_eq!(dates_of(&days, &basis("UTC")), days);
         let dates = dates_of(&days, &basis("Pacific/Auckland"));
-        let around: Vec<Date> = (0..5).map(|offset| date(2010, 12, 31).saturating_add(offset.days())).collect();
+        let around: Vec<Date> =
+            (0..5).map(|offset| date(2010, 12, 31).saturating_add(offset.days())).collect();
         assert_eq!(dates, around);
     }
 }

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use domain::event::{CloudEvent, EventData};
+use process::backoff::Backoff;
+use process::error_chain;
 use store::amqp::broker::Broker;
 use store::amqp::consumer::Delivery;
 use store::amqp::topology::DurableQueue;
@@ -14,9 +16,6 @@ use tracing::Instrument;
 use crate::lake::Lake;
 use crate::run::{self, RunError, Scope};
 
-/// Pauses between tries, growing.
-const PAUSE_FIRST: Duration = Duration::from_millis(500);
-const PAUSE_LAST: Duration = Duration::from_secs(15);
 /// How long one delivery is tried before it goes back to the queue, which counts.
 const TRIES_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a run may go on after the stop.
@@ -36,16 +35,15 @@ pub struct Daemon {
 impl Daemon {
     /// Consumes until the stop; connects anew for as long as it takes.
     pub async fn run(&self, stop: &CancellationToken) {
-        let mut pause = PAUSE_FIRST;
+        let mut backoff = Backoff::default();
         while !stop.is_cancelled() {
             match self.consume(stop).await {
-                Ok(()) => pause = PAUSE_FIRST,
+                Ok(()) => backoff.reset(),
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "no deliveries");
+                    tracing::warn!(error = error_chain::text(&error), "no deliveries");
                 }
             }
-            wait(pause, stop).await;
-            pause = (pause * 2).min(PAUSE_LAST);
+            backoff.pause(stop).await;
         }
     }
 
@@ -94,7 +92,7 @@ impl Daemon {
 
     async fn bring_up_to_date(&self, channel: &str, stop: &CancellationToken) -> Outcome {
         let started = Instant::now();
-        let mut pause = PAUSE_FIRST;
+        let mut backoff = Backoff::default();
         loop {
             let error = match observed(&self.postgres, &self.lake, channel, Scope::Changed).await {
                 Ok(report) => {
@@ -105,7 +103,7 @@ impl Daemon {
                 }
                 Err(error) => error,
             };
-            let cause = &error as &dyn std::error::Error;
+            let cause = error_chain::text(&error);
             if !error.is_worth_a_retry() {
                 tracing::error!(error = cause, channel, "daily sales cannot be computed");
                 settled("failed");
@@ -117,8 +115,7 @@ impl Daemon {
                 return Outcome::Later;
             }
             tracing::warn!(error = cause, channel, "daily sales are tried again");
-            wait(pause, stop).await;
-            pause = (pause * 2).min(PAUSE_LAST);
+            backoff.pause(stop).await;
         }
     }
 }
@@ -155,16 +152,10 @@ fn settled(result: &'static str) {
 }
 
 fn span(event: &CloudEvent, channel: &str) -> tracing::Span {
-    let span = tracing::info_span!("daily_sales", channel, event_id = %event.id, trace_id = tracing::field::Empty);
+    let span =
+        tracing::info_span!("daily_sales", channel, event_id = %event.id, trace_id = tracing::field::Empty);
     process::trace::continue_from(&span, event.traceparent.as_deref());
     span
-}
-
-async fn wait(pause: Duration, stop: &CancellationToken) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = tokio::time::sleep(pause) => {}
-    }
 }
 
 /// Ends when the stop is so long ago that a run is given up.

@@ -1,4 +1,5 @@
-//! Permission proved in the signature: a handler that asks for `Authorized<ManageProducts>` cannot be reached without.
+//! Permission proved in the signature: a handler that asks for `Authorized<ManageProducts>` cannot be reached
+//! without.
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
@@ -67,15 +68,9 @@ impl<P: Asks> FromRequest for Authorized<P> {
 }
 
 fn authorize<P: Asks>(request: &HttpRequest) -> Result<Authorized<P>, Problem> {
-    let caller = state(request)?
-        .tokens
-        .caller(request)?
-        .ok_or_else(token_required)?;
+    let caller = state(request)?.tokens.caller(request)?.ok_or_else(token_required)?;
     require(&caller, P::PERMISSION)?;
-    Ok(Authorized {
-        caller,
-        permission: PhantomData,
-    })
+    Ok(Authorized { caller, permission: PhantomData })
 }
 
 /// A permission that is asked for by a parameter, not by the whole route.
@@ -83,10 +78,7 @@ pub fn require(caller: &Caller, permission: Permission) -> Result<(), Problem> {
     if caller.holds(permission) {
         return Ok(());
     }
-    Err(Problem::new(
-        ErrorCode::PermissionDenied,
-        format!("{permission:?} is needed"),
-    ))
+    Err(Problem::new(ErrorCode::PermissionDenied, format!("{permission:?} is needed")))
 }
 
 /// Who asks, on a route that is open to all.
@@ -110,11 +102,7 @@ impl FromRequest for Anyone {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(
-            state(request)
-                .and_then(|state| state.tokens.caller(request))
-                .map(Self),
-        )
+        ready(state(request).and_then(|state| state.tokens.caller(request)).map(Self))
     }
 }
 

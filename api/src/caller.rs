@@ -97,10 +97,7 @@ impl Tokens {
 
 /// The answer to a request without a token where one is needed.
 pub(crate) fn token_required() -> Problem {
-    unauthorized(
-        "send Authorization: Bearer and an access token",
-        "Bearer realm=\"entrepot\"",
-    )
+    unauthorized("send Authorization: Bearer and an access token", "Bearer realm=\"entrepot\"")
 }
 
 fn unauthorized(detail: &str, challenge: &'static str) -> Problem {
@@ -123,19 +120,12 @@ mod tests {
             analyst: token("n"),
             shopper: token("s"),
         });
-        tokens.caller(
-            &TestRequest::get()
-                .insert_header(("authorization", header))
-                .to_http_request(),
-        )
+        tokens.caller(&TestRequest::get().insert_header(("authorization", header)).to_http_request())
     }
 
     #[test]
     fn a_token_stands_for_its_role() {
-        assert_eq!(
-            caller("Bearer a").expect("known").map(|caller| caller.role),
-            Some(Role::Admin)
-        );
+        assert_eq!(caller("Bearer a").expect("known").map(|caller| caller.role), Some(Role::Admin));
         let shopper = caller("bearer s").expect("known").expect("a caller");
         assert_eq!(shopper.user_id, Some(DEVELOPMENT_SHOPPER));
         assert!(shopper.actor().starts_with("user:"));

@@ -82,11 +82,7 @@ impl CursorKey {
     /// The length keeps list and place apart.
     fn over(&self, list: &str, place: &[u8]) -> Hmac<Sha256> {
         let length = u64::try_from(list.len()).expect("64 bits hold a length");
-        self.mac
-            .clone()
-            .chain_update(length.to_be_bytes())
-            .chain_update(list)
-            .chain_update(place)
+        self.mac.clone().chain_update(length.to_be_bytes()).chain_update(list).chain_update(place)
     }
 }
 
@@ -102,9 +98,7 @@ mod tests {
     fn a_cursor_gives_back_its_place() {
         let cursor = key().seal("products?status=active", &(1, "x"));
         assert_eq!(
-            key()
-                .open::<(i32, String)>("products?status=active", &cursor)
-                .expect("ours"),
+            key().open::<(i32, String)>("products?status=active", &cursor).expect("ours"),
             (1, "x".into())
         );
     }

@@ -37,11 +37,7 @@ impl IfMatch {
     /// Whether the version is one that may be replaced. Weak tags never are.
     pub fn check(&self, version: i64) -> Result<(), Problem> {
         let tag = of_version(version);
-        if self
-            .0
-            .iter()
-            .any(|candidate| candidate == "*" || *candidate == tag)
-        {
+        if self.0.iter().any(|candidate| candidate == "*" || *candidate == tag) {
             return Ok(());
         }
         Err(Self::failed())
@@ -49,10 +45,7 @@ impl IfMatch {
 
     /// The answer to a change of something that is not what the client has read.
     pub fn failed() -> Problem {
-        Problem::new(
-            ErrorCode::PreconditionFailed,
-            "read it again, and change what is there now",
-        )
+        Problem::new(ErrorCode::PreconditionFailed, "read it again, and change what is there now")
     }
 }
 
@@ -74,11 +67,7 @@ mod tests {
     use super::*;
 
     fn if_match(value: &str) -> Result<IfMatch, Problem> {
-        IfMatch::of(
-            &TestRequest::patch()
-                .insert_header(("if-match", value))
-                .to_http_request(),
-        )
+        IfMatch::of(&TestRequest::patch().insert_header(("if-match", value)).to_http_request())
     }
 
     #[test]
@@ -96,12 +85,7 @@ mod tests {
     #[test]
     fn a_known_version_is_not_sent_again() {
         let known = |value: &str| {
-            is_known(
-                &TestRequest::get()
-                    .insert_header(("if-none-match", value))
-                    .to_http_request(),
-                3,
-            )
+            is_known(&TestRequest::get().insert_header(("if-none-match", value)).to_http_request(), 3)
         };
         assert!(known("\"v3\"") && known("W/\"v3\"") && known("*") && known("\"v1\",\"v3\""));
         assert!(!known("\"v4\""));

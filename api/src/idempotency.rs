@@ -47,21 +47,14 @@ fn read(request: &HttpRequest) -> Result<IdempotencyKey, Problem> {
         })
         .map(|key| IdempotencyKey(key.to_owned()))
         .ok_or_else(|| {
-            Problem::new(
-                ErrorCode::InvalidHeader,
-                "Idempotency-Key is 1 to 255 visible ASCII characters",
-            )
+            Problem::new(ErrorCode::InvalidHeader, "Idempotency-Key is 1 to 255 visible ASCII characters")
         })
 }
 
 impl IdempotencyKey {
     /// The key with its owner and its route.
     pub fn scope<'a>(&'a self, caller: &'a str, route: &'a str) -> KeyScope<'a> {
-        KeyScope {
-            caller,
-            route,
-            key: &self.0,
-        }
+        KeyScope { caller, route, key: &self.0 }
     }
 }
 
@@ -77,9 +70,9 @@ pub fn fingerprint(payload: &impl Serialize) -> Vec<u8> {
     Sha256::digest(bytes).to_vec()
 }
 
-/// Does the work once per key: the key's lock, the work, and its stored answer are one transaction. A problem rolls
-/// back and leaves the key free. The work may run again after a crash or a lost transaction, so what it does elsewhere
-/// hangs on [`derived_id`].
+/// Does the work once per key: the key's lock, the work, and its stored answer are one transaction. A problem
+/// rolls back and leaves the key free. The work may run again after a crash or a lost transaction, so what it
+/// does elsewhere hangs on [`derived_id`].
 pub async fn once(
     pools: &PgPools,
     name: &'static str,
@@ -93,26 +86,11 @@ pub async fn once(
             return Err(Problem::new(ErrorCode::RequestInProgress, detail));
         }
         if let Some(answer) = idempotency::find(transaction, scope).await? {
-            return if answer.fingerprint == fingerprint {
-                Ok(answer)
-            } else {
-                Err(reused())
-            };
+            return if answer.fingerprint == fingerprint { Ok(answer) } else { Err(reused()) };
         }
-        let Answer {
-            status,
-            location,
-            etag,
-            body,
-        } = work().await?;
+        let Answer { status, location, etag, body } = work().await?;
         let fingerprint = fingerprint.to_vec();
-        let answer = StoredAnswer {
-            fingerprint,
-            status: status.as_u16(),
-            location,
-            etag,
-            body,
-        };
+        let answer = StoredAnswer { fingerprint, status: status.as_u16(), location, etag, body };
         idempotency::insert(transaction, scope, &answer).await?;
         Ok(answer)
     })
@@ -134,10 +112,7 @@ pub struct Answer {
 
 /// The answer to another payload under a key that was used.
 pub fn reused() -> Problem {
-    Problem::new(
-        ErrorCode::IdempotencyKeyReused,
-        "take a new key for a new request",
-    )
+    Problem::new(ErrorCode::IdempotencyKeyReused, "take a new key for a new request")
 }
 
 /// A stored answer as it was sent the first time.
@@ -164,14 +139,8 @@ mod tests {
         let missing = read(&TestRequest::post().to_http_request()).expect_err("400");
         assert_eq!(missing.code(), ErrorCode::IdempotencyKeyRequired);
         let request = |key: &str| TestRequest::post().insert_header((HEADER, key)).to_http_request();
-        assert_eq!(
-            read(&request("a b")).expect_err("400").code(),
-            ErrorCode::InvalidHeader
-        );
-        assert_eq!(
-            read(&request(&"x".repeat(256))).expect_err("400").code(),
-            ErrorCode::InvalidHeader
-        );
+        assert_eq!(read(&request("a b")).expect_err("400").code(), ErrorCode::InvalidHeader);
+        assert_eq!(read(&request(&"x".repeat(256))).expect_err("400").code(), ErrorCode::InvalidHeader);
         assert!(read(&request(&"x".repeat(255))).is_ok());
     }
 

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::app_state::AppState;
-use crate::error_chain;
+use process::error_chain;
 
 const QUEUE_PREFIX: &str = "api-cache";
 const PAUSE_MIN: Duration = Duration::from_millis(200);
@@ -36,10 +36,7 @@ pub async fn run(state: Arc<AppState>, settings: AmqpSettings, stop: Cancellatio
                 pause = PAUSE_MIN;
             }
             Err(error) => {
-                tracing::warn!(
-                    error = error_chain::text(&error),
-                    "the invalidation queue cannot be had"
-                );
+                tracing::warn!(error = error_chain::text(&error), "the invalidation queue cannot be had");
                 pause = (pause * 2).min(PAUSE_MAX);
             }
         }
@@ -54,9 +51,7 @@ pub async fn run(state: Arc<AppState>, settings: AmqpSettings, stop: Cancellatio
 /// Subscribes and applies every change; `Ok` when a connection that stood is lost.
 async fn hear(state: &AppState, settings: &AmqpSettings) -> Result<(), StoreError> {
     let broker = Broker::connect(settings).await?;
-    let consumer = broker
-        .subscribe(QUEUE_PREFIX, &[event_type::PRODUCT_CHANGED])
-        .await?;
+    let consumer = broker.subscribe(QUEUE_PREFIX, &[event_type::PRODUCT_CHANGED]).await?;
     let listening = Listening::begin(state);
     apply_all(state, consumer).await;
     drop(listening);
@@ -107,10 +102,7 @@ async fn apply(state: &AppState, event: &CloudEvent) {
     state.searches.note_change(now);
     match event.event_data() {
         Ok(EventData::ProductChanged(change)) => {
-            state
-                .products
-                .invalidate(change.product_id, change.version, now)
-                .await;
+            state.products.invalidate(change.product_id, change.version, now).await;
             let lag_ms = now.as_millisecond() - event.time.as_millisecond();
             tracing::debug!(product_id = %change.product_id, version = change.version, lag_ms, "invalidated");
         }

@@ -34,11 +34,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
         let payload = payload.take();
         Box::pin(async move {
             checked?;
-            let body = tokio::time::timeout(ARRIVAL_TIMEOUT, read(payload))
-                .await
-                .map_err(|_| {
-                    Problem::new(ErrorCode::RequestTimeout, "the body did not arrive in 10 seconds")
-                })??;
+            let body = tokio::time::timeout(ARRIVAL_TIMEOUT, read(payload)).await.map_err(|_| {
+                Problem::new(ErrorCode::RequestTimeout, "the body did not arrive in 10 seconds")
+            })??;
             parse(&body).map(Self)
         })
     }
@@ -56,10 +54,8 @@ fn check_head(request: &HttpRequest) -> Result<(), Problem> {
             "send the body without a content encoding",
         ));
     }
-    let length = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let length =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > BODY_BYTES_MAX as u64) {
         return Err(too_large());
     }
@@ -93,14 +89,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let text = error.inner().to_string();
         // The place in the text is of no use once the field is named.
-        let detail = text
-            .rsplit_once(" at line ")
-            .map_or(text.as_str(), |(detail, _)| detail);
-        let code = if detail.starts_with("unknown field") {
-            "unknown_field"
-        } else {
-            "invalid"
-        };
+        let detail = text.rsplit_once(" at line ").map_or(text.as_str(), |(detail, _)| detail);
+        let code = if detail.starts_with("unknown field") { "unknown_field" } else { "invalid" };
         Problem::invalid_field(pointer(error.path()), code, detail)
     })
 }
@@ -153,10 +143,7 @@ mod tests {
     async fn a_body_has_limits() {
         assert_eq!(refused("{").await.0, ErrorCode::MalformedBody);
         assert_eq!(refused("[".repeat(40)).await.0, ErrorCode::BodyTooComplex);
-        assert_eq!(
-            refused(vec![b' '; BODY_BYTES_MAX + 1]).await.0,
-            ErrorCode::BodyTooLarge
-        );
+        assert_eq!(refused(vec![b' '; BODY_BYTES_MAX + 1]).await.0, ErrorCode::BodyTooLarge);
         let wrong_type = draft("{}", "text/plain").await.expect_err("a problem");
         assert_eq!(wrong_type.code(), ErrorCode::UnsupportedMediaType);
     }
@@ -164,13 +151,6 @@ mod tests {
     #[actix_web::test]
     async fn a_good_body_is_read() {
         let body = r#"{"title": "T", "variants": [{"sku": "S"}]}"#;
-        assert_eq!(
-            draft(body, "application/json; charset=utf-8")
-                .await
-                .expect("valid")
-                .0
-                .title,
-            "T"
-        );
+        assert_eq!(draft(body, "application/json; charset=utf-8").await.expect("valid").0.title, "T");
     }
 }

@@ -23,13 +23,12 @@ pub enum JsonLimitError {
 /// Reads the whole body once without keeping it.
 pub fn check(body: &[u8]) -> Result<(), JsonLimitError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    Level(0)
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
-        .map_err(|error| match error.classify() {
+    Level(0).deserialize(&mut deserializer).and_then(|()| deserializer.end()).map_err(|error| {
+        match error.classify() {
             serde_json::error::Category::Data => JsonLimitError::TooComplex(error),
             _ => JsonLimitError::Malformed(error),
-        })
+        }
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -65,9 +64,7 @@ impl<'de> Visitor<'de> for Level {
         while items.next_element_seed(below)?.is_some() {
             count += 1;
             if count > ITEM_COUNT_MAX {
-                return Err(A::Error::custom(format_args!(
-                    "at most {ITEM_COUNT_MAX} items in an array"
-                )));
+                return Err(A::Error::custom(format_args!("at most {ITEM_COUNT_MAX} items in an array")));
             }
         }
         Ok(())
@@ -114,26 +111,17 @@ mod tests {
     fn depth_and_length_have_a_limit() {
         let nested = |depth| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
         assert!(check(nested(DEPTH_MAX).as_bytes()).is_ok());
-        assert!(matches!(
-            check(nested(DEPTH_MAX + 1).as_bytes()),
-            Err(JsonLimitError::TooComplex(_))
-        ));
+        assert!(matches!(check(nested(DEPTH_MAX + 1).as_bytes()), Err(JsonLimitError::TooComplex(_))));
         assert!(check(nested(100_000).as_bytes()).is_err());
         let long = |count| format!("{{\"a\": [{}]}}", vec!["1"; count].join(","));
         assert!(check(long(ITEM_COUNT_MAX).as_bytes()).is_ok());
-        assert!(matches!(
-            check(long(ITEM_COUNT_MAX + 1).as_bytes()),
-            Err(JsonLimitError::TooComplex(_))
-        ));
+        assert!(matches!(check(long(ITEM_COUNT_MAX + 1).as_bytes()), Err(JsonLimitError::TooComplex(_))));
     }
 
     #[test]
     fn what_is_no_json_is_told_apart() {
         for text in ["", "{", "{\"a\": }", "1 2", "\u{1}"] {
-            assert!(
-                matches!(check(text.as_bytes()), Err(JsonLimitError::Malformed(_))),
-                "{text}"
-            );
+            assert!(matches!(check(text.as_bytes()), Err(JsonLimitError::Malformed(_))), "{text}");
         }
     }
 }

@@ -1,15 +1,14 @@
 //! The HTTP API: routes, authorization, problems, cursors, entity tags, idempotency, OpenAPI.
 //!
-//! Parses requests, asks `domain`, `store`, `cache` and the search index, and says what came of it. Never holds a
-//! statement to a store, never decides a rule of the shop, never does what may be done after the reply. The only crate
-//! that knows actix.
+//! Parses requests, asks `domain`, `store`, `cache` and the search index, and says what came of it. Never
+//! holds a statement to a store, never decides a rule of the shop, never does what may be done after the
+//! reply. The only crate that knows actix.
 
 pub mod access_log;
 pub mod app_state;
 pub mod authorized;
 pub mod caller;
 pub mod cursor;
-pub mod error_chain;
 pub mod error_code;
 pub mod etag;
 pub mod idempotency;

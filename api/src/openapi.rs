@@ -1,4 +1,5 @@
-//! The OpenAPI 3.1 document, generated from the handlers. `api --print-openapi` prints it; `openapi.json` is committed.
+//! The OpenAPI 3.1 document, generated from the handlers. `api --print-openapi` prints it; `openapi.json` is
+//! committed.
 
 use actix_web::HttpResponse;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -11,7 +12,7 @@ use crate::routes::{analytics, health, orders, products, search};
 #[openapi(
     info(
         title = "Entrepot",
-        description = "Catalogue, search, orders and reports of the shop. Errors are RFC 9457 problem documents.",
+        description = "Catalogue, search, orders and reports of the shop. Errors are RFC 9457 documents.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
@@ -36,10 +37,7 @@ struct BearerToken;
 impl Modify for BearerToken {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        document
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("bearer", scheme);
+        document.components.get_or_insert_default().add_security_scheme("bearer", scheme);
     }
 }
 
@@ -70,28 +68,16 @@ mod tests {
     #[test]
     fn the_committed_document_is_the_generated_one() {
         let committed = include_str!("../openapi.json");
-        assert_eq!(
-            to_text(),
-            committed,
-            "write it anew: api --print-openapi > api/openapi.json"
-        );
+        assert_eq!(to_text(), committed, "write it anew: api --print-openapi > api/openapi.json");
     }
 
     #[test]
     fn every_reference_leads_somewhere() {
         let text = to_text();
         let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        assert!(
-            document["openapi"]
-                .as_str()
-                .is_some_and(|version| version.starts_with("3.1."))
-        );
+        assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")));
         for reference in text.split("\"$ref\": \"").skip(1) {
-            let pointer = reference
-                .split('"')
-                .next()
-                .expect("a closed text")
-                .trim_start_matches('#');
+            let pointer = reference.split('"').next().expect("a closed text").trim_start_matches('#');
             assert!(document.pointer(pointer).is_some(), "{pointer}");
         }
     }

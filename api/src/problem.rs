@@ -72,11 +72,7 @@ pub struct FieldErrorJson<'a> {
 
 impl<'a> From<&'a FieldError> for FieldErrorJson<'a> {
     fn from(error: &'a FieldError) -> Self {
-        Self {
-            pointer: &error.pointer,
-            detail: &error.detail,
-            code: error.code,
-        }
+        Self { pointer: &error.pointer, detail: &error.detail, code: error.code }
     }
 }
 
@@ -100,10 +96,7 @@ impl Problem {
             [error] => format!("{}: {}", error.pointer, error.detail),
             several => format!("{} fields are not valid", several.len()),
         };
-        Self {
-            errors,
-            ..Self::new(ErrorCode::InvalidField, detail)
-        }
+        Self { errors, ..Self::new(ErrorCode::InvalidField, detail) }
     }
 
     /// One field that is wrong.
@@ -171,9 +164,7 @@ impl fmt::Display for Problem {
 
 impl Error for Problem {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause
-            .as_ref()
-            .map(|cause| cause.as_ref() as &(dyn Error + 'static))
+        self.cause.as_ref().map(|cause| cause.as_ref() as &(dyn Error + 'static))
     }
 }
 
@@ -270,29 +261,15 @@ impl IntoResponses for WriteProblems {
 /// One response per status, which names every code that has the status.
 fn responses(codes: &[ErrorCode]) -> BTreeMap<String, RefOr<Response>> {
     let response = |status: StatusCode| {
-        let names: Vec<_> = ErrorCode::ALL
-            .into_iter()
-            .filter(|code| code.status() == status)
-            .map(ErrorCode::name)
-            .collect();
+        let names: Vec<_> =
+            ErrorCode::ALL.iter().filter(|code| code.status() == status).map(|code| code.name()).collect();
         let schema = Ref::from_schema_name("Problem");
         ResponseBuilder::new()
             .description(names.join(", "))
-            .content(
-                "application/problem+json",
-                ContentBuilder::new().schema(Some(schema)).build(),
-            )
+            .content("application/problem+json", ContentBuilder::new().schema(Some(schema)).build())
             .build()
     };
-    codes
-        .iter()
-        .map(|code| {
-            (
-                code.status().as_str().to_owned(),
-                RefOr::T(response(code.status())),
-            )
-        })
-        .collect()
+    codes.iter().map(|code| (code.status().as_str().to_owned(), RefOr::T(response(code.status())))).collect()
 }
 
 #[cfg(test)]
@@ -306,10 +283,7 @@ mod tests {
         let problem = Problem::invalid_field("/title", "too_long", "at most 300 characters");
         let answer = problem.error_response();
         assert_eq!(answer.status(), 400);
-        assert_eq!(
-            answer.headers().get(header::CONTENT_TYPE).expect("a header"),
-            "application/problem+json"
-        );
+        assert_eq!(answer.headers().get(header::CONTENT_TYPE).expect("a header"), "application/problem+json");
         let body = to_bytes(answer.into_body()).await.expect("a body");
         let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(body["type"], "urn:entrepot:problem:invalid_field");
@@ -330,11 +304,6 @@ mod tests {
         let answer = Problem::from(StoreError::unavailable("down")).error_response();
         assert_eq!(answer.status(), 503);
         assert_eq!(answer.headers().get(header::RETRY_AFTER).expect("a header"), "2");
-        assert_eq!(
-            Problem::from(StoreError::Inconsistent("x".into()))
-                .error_response()
-                .status(),
-            500
-        );
+        assert_eq!(Problem::from(StoreError::Inconsistent("x".into())).error_response().status(), 500);
     }
 }

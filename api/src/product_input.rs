@@ -1,4 +1,5 @@
-//! The documented shapes of a new product and of a change. `domain` reads them; the test below keeps the two equal.
+//! The documented shapes of a new product and of a change. `domain` reads them; the test below keeps the two
+//! equal.
 
 use std::collections::BTreeMap;
 
@@ -114,11 +115,7 @@ mod tests {
             category: None,
             attributes: BTreeMap::new(),
             images: Vec::new(),
-            variants: vec![NewVariantJson {
-                sku: String::new(),
-                options: BTreeMap::new(),
-                price: None,
-            }],
+            variants: vec![NewVariantJson { sku: String::new(), options: BTreeMap::new(), price: None }],
             status: None,
         };
         let (read, documented) = (json!(draft), json!(documented));

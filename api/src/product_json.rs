@@ -22,10 +22,7 @@ pub struct MoneyJson {
 
 impl From<Money> for MoneyJson {
     fn from(money: Money) -> Self {
-        Self {
-            amount_minor: money.amount_minor,
-            currency: money.currency.code().to_owned(),
-        }
+        Self { amount_minor: money.amount_minor, currency: money.currency.code().to_owned() }
     }
 }
 
@@ -126,19 +123,14 @@ pub struct ProductJson {
 
 impl From<&Product> for ProductJson {
     fn from(product: &Product) -> Self {
-        Self {
-            summary: product.into(),
-            description: product.description.clone(),
-        }
+        Self { summary: product.into(), description: product.description.clone() }
     }
 }
 
 impl From<&Product> for ProductSummaryJson {
     fn from(product: &Product) -> Self {
-        let image = |image: &domain::product::Image| ImageJson {
-            url: image.url.clone(),
-            alt: image.alt.clone(),
-        };
+        let image =
+            |image: &domain::product::Image| ImageJson { url: image.url.clone(), alt: image.alt.clone() };
         let variant = |variant: &domain::product::Variant| VariantJson {
             id: variant.id.0,
             sku: variant.sku.clone(),

@@ -47,19 +47,12 @@ fn parse<T: ReadQuery>(text: &str) -> Result<T, Problem> {
     let pairs = web::Query::<Vec<(String, String)>>::from_query(text)
         .map_err(|error| Problem::invalid_field("", "invalid", error.to_string()))?
         .into_inner();
-    let mut parameters = Parameters {
-        pairs,
-        errors: Vec::new(),
-    };
+    let mut parameters = Parameters { pairs, errors: Vec::new() };
     let value = T::read(&mut parameters);
     for (name, _) in std::mem::take(&mut parameters.pairs) {
         parameters.refuse(&name, "unknown_field", "there is no such parameter here");
     }
-    if parameters.errors.is_empty() {
-        Ok(value)
-    } else {
-        Err(Problem::invalid_fields(parameters.errors))
-    }
+    if parameters.errors.is_empty() { Ok(value) } else { Err(Problem::invalid_fields(parameters.errors)) }
 }
 
 impl Parameters {
@@ -127,22 +120,15 @@ impl Parameters {
         let names: Vec<_> = self
             .pairs
             .iter()
-            .filter_map(|(name, _)| {
-                name.strip_prefix(prefix)
-                    .map(|rest| (name.clone(), rest.to_owned()))
-            })
+            .filter_map(|(name, _)| name.strip_prefix(prefix).map(|rest| (name.clone(), rest.to_owned())))
             .collect();
-        names
-            .into_iter()
-            .filter_map(|(name, rest)| Some((rest, self.text(&name, length_max)?)))
-            .collect()
+        names.into_iter().filter_map(|(name, rest)| Some((rest, self.text(&name, length_max)?))).collect()
     }
 
     /// Notes that a parameter is wrong.
     pub fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
         let name = name.replace('~', "~0").replace('/', "~1");
-        self.errors
-            .push(FieldError::new(format!("/{name}"), code, detail));
+        self.errors.push(FieldError::new(format!("/{name}"), code, detail));
     }
 }
 
@@ -178,10 +164,7 @@ mod tests {
             shown: Some(true),
             attributes: BTreeMap::from([("colour".into(), "navy blue".into())]),
         };
-        assert_eq!(
-            parse::<Example>("limit=5&shown=true&attr.colour=navy+blue").expect("valid"),
-            expected
-        );
+        assert_eq!(parse::<Example>("limit=5&shown=true&attr.colour=navy+blue").expect("valid"), expected);
         assert_eq!(parse::<Example>("").expect("valid").limit, LIMIT_DEFAULT);
     }
 

@@ -101,9 +101,8 @@ mod tests {
         for (path, methods) in paths {
             for method in methods.as_object().expect("methods").keys() {
                 let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
-                let request = test::TestRequest::default()
-                    .method(method.clone())
-                    .uri(&path.replace("{id}", "x"));
+                let request =
+                    test::TestRequest::default().method(method.clone()).uri(&path.replace("{id}", "x"));
                 let answer = test::call_service(&app, request.to_request()).await;
                 // Without a state the handlers fail, but they are reached.
                 let missing = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
@@ -126,19 +125,13 @@ mod tests {
         let request = test::TestRequest::delete().uri("/api/v1/products").to_request();
         let answer = test::call_service(&app, request).await;
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(
-            answer.headers().get(header::ALLOW).expect("a header"),
-            "GET, HEAD, POST"
-        );
+        assert_eq!(answer.headers().get(header::ALLOW).expect("a header"), "GET, HEAD, POST");
     }
 
     #[actix_web::test]
     async fn head_is_answered_where_get_is() {
         let app = test::init_service(App::new().configure(configure)).await;
-        let request = test::TestRequest::default()
-            .method(Method::HEAD)
-            .uri("/health/live")
-            .to_request();
+        let request = test::TestRequest::default().method(Method::HEAD).uri("/health/live").to_request();
         assert_eq!(test::call_service(&app, request).await.status(), StatusCode::OK);
     }
 }

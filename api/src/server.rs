@@ -64,14 +64,7 @@ pub async fn serve(settings: Settings, listener: TcpListener) -> Result<RunningA
         tokio::spawn(report_pools(Arc::clone(&state), stop.clone())),
     ];
     tracing::info!(%address, "the API listens");
-    Ok(RunningApi {
-        address,
-        state,
-        handle,
-        server,
-        tasks,
-        stop,
-    })
+    Ok(RunningApi { address, state, handle, server, tasks, stop })
 }
 
 impl RunningApi {

@@ -44,10 +44,7 @@ mod tests {
     #[test]
     fn a_key_is_short_and_plain() {
         let name = Long(1_000).wire_name(&"p".repeat(100));
-        assert!(
-            name.len() <= 250 && name.bytes().all(|byte| byte.is_ascii_graphic()),
-            "{name}"
-        );
+        assert!(name.len() <= 250 && name.bytes().all(|byte| byte.is_ascii_graphic()), "{name}");
         assert_ne!(Long(1).wire_name("p"), Long(2).wire_name("p"));
     }
 }

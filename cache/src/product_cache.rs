@@ -1,9 +1,9 @@
 //! Products by id: moka in the process, then Memcached, then the caller's loader (MongoDB's primary).
 //!
-//! What is believed: an entry is answered only when it was read from the store while this process was hearing of
-//! changes ([`ProductCache::listen_from`]), and when its version is not below the lowest one that a change has left.
-//! While the invalidation queue's connection is down ([`ProductCache::bypass`]) every read goes to the store, and what
-//! was cached before is never believed again: changes may have passed unheard.
+//! What is believed: an entry is answered only when it was read from the store while this process was hearing
+//! of changes ([`ProductCache::listen_from`]), and when its version is not below the lowest one that a change
+//! has left. While the invalidation queue's connection is down ([`ProductCache::bypass`]) every read goes to
+//! the store, and what was cached before is never believed again: changes may have passed unheard.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -72,14 +72,9 @@ impl ProductCache {
             .time_to_live(LIFETIME)
             .build();
         // A minimum outlives every shared entry that it forbids.
-        let minimums = Cache::builder()
-            .max_capacity(MINIMUM_COUNT_MAX)
-            .time_to_live(LIFETIME * 2)
-            .build();
-        let slugs = Cache::builder()
-            .max_capacity(SLUG_COUNT_MAX)
-            .time_to_live(Duration::from_secs(600))
-            .build();
+        let minimums = Cache::builder().max_capacity(MINIMUM_COUNT_MAX).time_to_live(LIFETIME * 2).build();
+        let slugs =
+            Cache::builder().max_capacity(SLUG_COUNT_MAX).time_to_live(Duration::from_secs(600)).build();
         let inner = Inner {
             local,
             slugs,
@@ -88,17 +83,12 @@ impl ProductCache {
             listening_since_ms: AtomicI64::new(DEAF),
             last_since_ms: AtomicI64::new(0),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Changes are heard from now on: the cache is used again, for what is read from now on.
     pub fn listen_from(&self, at: Timestamp) {
-        let last_ms = self
-            .inner
-            .last_since_ms
-            .fetch_max(at.as_millisecond(), Ordering::SeqCst);
+        let last_ms = self.inner.last_since_ms.fetch_max(at.as_millisecond(), Ordering::SeqCst);
         let since_ms = at.as_millisecond().max(last_ms + 1);
         self.inner.last_since_ms.fetch_max(since_ms, Ordering::SeqCst);
         self.inner.listening_since_ms.store(since_ms, Ordering::SeqCst);
@@ -151,11 +141,7 @@ impl ProductCache {
                 return Ok(Some(product));
             }
             count("product", "moka", "miss");
-            let loaded = self
-                .inner
-                .local
-                .try_get_with(id, self.inner.load(id, since_ms, &load))
-                .await;
+            let loaded = self.inner.local.try_get_with(id, self.inner.load(id, since_ms, &load)).await;
             match loaded.as_ref().map_err(AsRef::as_ref) {
                 Ok(entry) if self.inner.believes(id, entry).await => {
                     return Ok(Some(Arc::clone(&entry.product)));
@@ -208,7 +194,8 @@ impl ProductCache {
         Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }
 
-    /// The product that had this slug when it was last seen. Its slug may be another one now: look before answering.
+    /// The product that had this slug when it was last seen. Its slug may be another one now: look before
+    /// answering.
     pub async fn id_of_slug(&self, slug: &str) -> Option<ProductId> {
         self.inner.slugs.get(slug).await
     }
@@ -246,10 +233,7 @@ impl Inner {
     }
 
     async fn is_new_enough(&self, id: ProductId, version: i64) -> bool {
-        self.minimums
-            .get(&id)
-            .await
-            .is_none_or(|minimum| version >= minimum)
+        self.minimums.get(&id).await.is_none_or(|minimum| version >= minimum)
     }
 
     /// From Memcached, or from the store and then into Memcached.
@@ -296,9 +280,7 @@ impl Inner {
                 continue;
             };
             let product = Arc::new(product);
-            self.local
-                .insert(*id, local_entry(Arc::clone(&product), since_ms))
-                .await;
+            self.local.insert(*id, local_entry(Arc::clone(&product), since_ms)).await;
             found.insert(*id, product);
         }
         seen
@@ -307,17 +289,11 @@ impl Inner {
     async fn believed(&self, id: ProductId, entry: Option<SharedProduct>, since_ms: i64) -> Option<Product> {
         let entry = entry?;
         let heard = entry.read_at_ms >= since_ms + CLOCK_SKEW_MS;
-        if heard && self.is_new_enough(id, entry.version).await {
-            entry.product
-        } else {
-            None
-        }
+        if heard && self.is_new_enough(id, entry.version).await { entry.product } else { None }
     }
 
     async fn keep(&self, product: &Arc<Product>, since_ms: i64, seen: Option<Seen>, read_at: Timestamp) {
-        self.local
-            .insert(product.id, local_entry(Arc::clone(product), since_ms))
-            .await;
+        self.local.insert(product.id, local_entry(Arc::clone(product), since_ms)).await;
         if let Some(seen) = seen {
             self.fill(product, seen, read_at).await;
         }
@@ -337,11 +313,7 @@ fn local_entry(product: Arc<Product>, listening_since_ms: i64) -> Entry {
     let variant_bytes = 256 * product.variants.len();
     let text_bytes = product.title.len() + product.description.len() + 128 * product.attributes.len();
     let weight = u32::try_from(1_024 + text_bytes + variant_bytes).unwrap_or(u32::MAX);
-    Entry {
-        product,
-        listening_since_ms,
-        weight,
-    }
+    Entry { product, listening_since_ms, weight }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Search results in Redis: ids, facets and the place of the next page. Products are joined when a request is
 //! answered, so a cached result never shows an old title or price.
 //!
-//! A changed product must be found within 2 s, and the index needs up to about a second (relay, consumer, refresh) to
-//! show it. So a result that was computed before "the last change heard + 2 s" may miss that change and is answered
-//! for 500 ms at most; a result computed later has seen the change and is answered for 30 s. While changes are not
-//! heard, every result is answered for 500 ms only. A result is kept for 15 min and answered at that age only when the
-//! engine is away.
+//! A changed product must be found within 2 s, and the index needs up to about a second (relay, consumer,
+//! refresh) to show it. So a result that was computed before "the last change heard + 2 s" may miss that
+//! change and is answered for 500 ms at most; a result computed later has seen the change and is answered for
+//! 30 s. While changes are not heard, every result is answered for 500 ms only. A result is kept for 15 min
+//! and answered at that age only when the engine is away.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -122,16 +122,12 @@ impl SearchCache {
                 .build(),
             last_change_ms: AtomicI64::new(i64::MAX),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// A product changed, or changes are heard (again) from now on.
     pub fn note_change(&self, at: Timestamp) {
-        self.inner
-            .last_change_ms
-            .store(at.as_millisecond(), Ordering::SeqCst);
+        self.inner.last_change_ms.store(at.as_millisecond(), Ordering::SeqCst);
     }
 
     /// Changes are not heard any more.
@@ -139,8 +135,8 @@ impl SearchCache {
         self.inner.last_change_ms.store(i64::MAX, Ordering::SeqCst);
     }
 
-    /// The result of a key: kept, or computed once for all who ask. When computing fails in a way that `is_away` knows,
-    /// an old result is answered instead, if there is one.
+    /// The result of a key: kept, or computed once for all who ask. When computing fails in a way that
+    /// `is_away` knows, an old result is answered instead, if there is one.
     pub async fn get_or_compute<E, F>(
         &self,
         key: &SearchKey,
@@ -156,29 +152,16 @@ impl SearchCache {
         if let Some(entry) = inner.flights.get(key).await {
             if inner.is_valid(&entry, asked_at_ms) {
                 count("search", "moka", "hit");
-                return Ok(Answer {
-                    entry,
-                    is_stale: false,
-                });
+                return Ok(Answer { entry, is_stale: false });
             }
             inner.flights.invalidate(key).await;
         }
-        match inner
-            .flights
-            .try_get_with_by_ref(key, inner.load(key, asked_at_ms, compute))
-            .await
-        {
-            Ok(entry) => Ok(Answer {
-                entry,
-                is_stale: false,
-            }),
+        match inner.flights.try_get_with_by_ref(key, inner.load(key, asked_at_ms, compute)).await {
+            Ok(entry) => Ok(Answer { entry, is_stale: false }),
             Err(error) if is_away(&error) => match inner.read(key).await {
                 Some(entry) => {
                     inner.tier.count("stale");
-                    Ok(Answer {
-                        entry: Arc::new(entry),
-                        is_stale: true,
-                    })
+                    Ok(Answer { entry: Arc::new(entry), is_stale: true })
                 }
                 None => Err(error),
             },
@@ -201,10 +184,7 @@ impl SearchCache {
 
 impl std::fmt::Debug for SearchCache {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("SearchCache")
-            .field("prefix", &self.inner.prefix)
-            .finish_non_exhaustive()
+        formatter.debug_struct("SearchCache").field("prefix", &self.inner.prefix).finish_non_exhaustive()
     }
 }
 
@@ -231,10 +211,7 @@ impl Inner {
         }
         self.tier.count("miss");
         let computed_at_ms = Timestamp::now().as_millisecond();
-        let entry = SearchEntry {
-            computed_at_ms,
-            result: compute().await?,
-        };
+        let entry = SearchEntry { computed_at_ms, result: compute().await? };
         self.write(key, &entry).await;
         Ok(Arc::new(entry))
     }
@@ -296,24 +273,12 @@ mod tests {
     struct Away;
 
     fn cache() -> SearchCache {
-        let redis = RedisSettings {
-            url: "redis://127.0.0.1:1".into(),
-        };
-        SearchCache::new(
-            &CacheSettings {
-                prefix: "test".into(),
-            },
-            &redis,
-        )
-        .expect("valid settings")
+        let redis = RedisSettings { url: "redis://127.0.0.1:1".into() };
+        SearchCache::new(&CacheSettings { prefix: "test".into() }, &redis).expect("valid settings")
     }
 
     fn result() -> SearchResult {
-        SearchResult {
-            hits: Vec::new(),
-            facets: Vec::new(),
-            next: None,
-        }
+        SearchResult { hits: Vec::new(), facets: Vec::new(), next: None }
     }
 
     #[test]
@@ -322,10 +287,7 @@ mod tests {
         assert!(!is_valid(10_000, 10_500, i64::MAX));
         assert!(is_valid(10_000, 39_999, 7_999));
         assert!(!is_valid(10_000, 40_000, 7_999));
-        assert!(
-            !is_valid(10_000, 10_600, 8_000),
-            "computed too soon after the change"
-        );
+        assert!(!is_valid(10_000, 10_600, 8_000), "computed too soon after the change");
         assert!(!is_valid(10_000, 20_000, 15_000), "a change came after it");
     }
 
@@ -345,23 +307,14 @@ mod tests {
             )
         };
         let answers = futures_util::future::join_all((0..20).map(|_| read())).await;
-        assert!(
-            answers
-                .iter()
-                .all(|answer| answer.as_ref().is_ok_and(|answer| !answer.is_stale))
-        );
+        assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| !answer.is_stale)));
         assert_eq!(queries.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
     async fn without_any_kept_result_the_error_is_told() {
         let key = SearchKey("q=shirt".into());
-        let answer = cache()
-            .get_or_compute(&key, |_| true, || async { Err(Away) })
-            .await;
-        assert_eq!(
-            answer.map(|_| ()).map_err(|error| matches!(*error, Away)),
-            Err(true)
-        );
+        let answer = cache().get_or_compute(&key, |_| true, || async { Err(Away) }).await;
+        assert_eq!(answer.map(|_| ()).map_err(|error| matches!(*error, Away)), Err(true));
     }
 }

@@ -1,6 +1,6 @@
-//! Products in Memcached, shared by every API process. A changed product is not deleted but replaced by a tombstone
-//! with its minimum version, and every fill is a compare-and-set against what its reader saw before it went to the
-//! store: a slow reader cannot put an old product over a newer one, nor over a tombstone.
+//! Products in Memcached, shared by every API process. A changed product is not deleted but replaced by a
+//! tombstone with its minimum version, and every fill is a compare-and-set against what its reader saw before
+//! it went to the store: a slow reader cannot put an old product over a newer one, nor over a tombstone.
 
 use std::time::Duration;
 
@@ -37,7 +37,8 @@ impl CacheKey for ProductKey {
 pub struct SharedProduct {
     /// Version of the product, or the minimum that the tombstone asks for.
     pub version: i64,
-    /// When its reader began to read the store: a reader believes only what was read since it hears of changes.
+    /// When its reader began to read the store: a reader believes only what was read since it hears of
+    /// changes.
     pub read_at_ms: i64,
     /// `None`: a tombstone.
     pub product: Option<Product>,
@@ -67,12 +68,7 @@ pub(crate) struct SharedProducts {
 
 impl SharedProducts {
     pub(crate) fn new(address: String, prefix: String) -> Self {
-        Self {
-            address,
-            prefix,
-            tier: Tier::new("product", "memcached"),
-            client: OnceCell::new(),
-        }
+        Self { address, prefix, tier: Tier::new("product", "memcached"), client: OnceCell::new() }
     }
 
     /// `None`: no answer.
@@ -82,29 +78,15 @@ impl SharedProducts {
 
     /// The entries of several products in one round trip, in their order.
     pub(crate) async fn look_up_many(&self, ids: &[ProductId]) -> Option<Vec<Lookup>> {
-        let names: Vec<_> = ids
-            .iter()
-            .map(|id| ProductKey(*id).wire_name(&self.prefix))
-            .collect();
+        let names: Vec<_> = ids.iter().map(|id| ProductKey(*id).wire_name(&self.prefix)).collect();
         let results = self
             .tier
             .run(async {
                 let gets = names.iter().map(|name| Get::new(name).meta(Meta::NONE.cas()));
-                self.client()
-                    .await?
-                    .meta()
-                    .run_many(gets)
-                    .await?
-                    .into_iter()
-                    .collect::<Result<Vec<_>, _>>()
+                self.client().await?.meta().run_many(gets).await?.into_iter().collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        Some(
-            results
-                .into_iter()
-                .map(|result| lookup(result.item.cas, result.value))
-                .collect(),
-        )
+        Some(results.into_iter().map(|result| lookup(result.item.cas, result.value)).collect())
     }
 
     /// Stores what was read from the store, unless something else was stored since `seen`.
@@ -112,10 +94,7 @@ impl SharedProducts {
         let Some(set) = self.set(id, seen, entry) else {
             return;
         };
-        let stored = self
-            .tier
-            .run(async { self.client().await?.meta().run(set).await })
-            .await;
+        let stored = self.tier.run(async { self.client().await?.meta().run(set).await }).await;
         self.tier.count(if stored.is_some_and(|result| result.applied()) {
             "filled"
         } else {
@@ -125,11 +104,7 @@ impl SharedProducts {
 
     /// From now on nothing below `version` is kept. `false` when the server did not confirm it.
     pub(crate) async fn raise_minimum(&self, id: ProductId, version: i64, at: Timestamp) -> bool {
-        let tombstone = SharedProduct {
-            version,
-            read_at_ms: at.as_millisecond(),
-            product: None,
-        };
+        let tombstone = SharedProduct { version, read_at_ms: at.as_millisecond(), product: None };
         for _ in 0..ATTEMPT_MAX {
             let Some(lookup) = self.look_up(id).await else {
                 return false;
@@ -140,11 +115,7 @@ impl SharedProducts {
             let Some(set) = self.set(id, lookup.seen, &tombstone) else {
                 return true;
             };
-            match self
-                .tier
-                .run(async { self.client().await?.meta().run(set).await })
-                .await
-            {
+            match self.tier.run(async { self.client().await?.meta().run(set).await }).await {
                 Some(result) if result.applied() => return true,
                 Some(_) => {}
                 None => return false,
@@ -188,17 +159,11 @@ impl SharedProducts {
 /// An unreadable entry is what another build left: it is replaced like any older one.
 fn lookup(unique: Option<u64>, value: Option<Vec<u8>>) -> Lookup {
     let (Some(unique), Some(bytes)) = (unique, value) else {
-        return Lookup {
-            entry: None,
-            seen: Seen::Nothing,
-        };
+        return Lookup { entry: None, seen: Seen::Nothing };
     };
     let entry: Option<SharedProduct> = serde_json::from_slice(&bytes).ok();
     let version = entry.as_ref().map_or(0, |entry| entry.version);
-    Lookup {
-        entry,
-        seen: Seen::Entry { unique, version },
-    }
+    Lookup { entry, seen: Seen::Entry { unique, version } }
 }
 
 fn lifetime() -> Ttl {
@@ -211,41 +176,15 @@ mod tests {
     use super::*;
 
     fn entry(version: i64) -> SharedProduct {
-        SharedProduct {
-            version,
-            read_at_ms: 0,
-            product: None,
-        }
+        SharedProduct { version, read_at_ms: 0, product: None }
     }
 
     #[test]
     fn an_older_product_never_replaces_a_newer_one() {
         let shared = SharedProducts::new("127.0.0.1:1".into(), "p".into());
         let id = ProductId::new(Timestamp::UNIX_EPOCH, [0; 10]);
-        assert!(
-            shared
-                .set(
-                    id,
-                    Seen::Entry {
-                        unique: 1,
-                        version: 3
-                    },
-                    &entry(2)
-                )
-                .is_none()
-        );
-        assert!(
-            shared
-                .set(
-                    id,
-                    Seen::Entry {
-                        unique: 1,
-                        version: 3
-                    },
-                    &entry(3)
-                )
-                .is_some()
-        );
+        assert!(shared.set(id, Seen::Entry { unique: 1, version: 3 }, &entry(2)).is_none());
+        assert!(shared.set(id, Seen::Entry { unique: 1, version: 3 }, &entry(3)).is_some());
         assert!(shared.set(id, Seen::Nothing, &entry(1)).is_some());
     }
 
@@ -253,12 +192,6 @@ mod tests {
     fn an_unreadable_entry_is_seen_but_not_believed() {
         let lookup = lookup(Some(7), Some(b"?".to_vec()));
         assert!(lookup.entry.is_none());
-        assert!(matches!(
-            lookup.seen,
-            Seen::Entry {
-                unique: 7,
-                version: 0
-            }
-        ));
+        assert!(matches!(lookup.seen, Seen::Entry { unique: 7, version: 0 }));
     }
 }

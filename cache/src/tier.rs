@@ -19,10 +19,7 @@ pub(crate) trait TierError: std::fmt::Display {
 impl TierError for memcache::exp::Error {
     fn means_away(&self) -> bool {
         use memcache::exp::Error;
-        !matches!(
-            self,
-            Error::Server(_) | Error::Rejected(_) | Error::EmptyValue | Error::Usage(_)
-        )
+        !matches!(self, Error::Server(_) | Error::Rejected(_) | Error::EmptyValue | Error::Usage(_))
     }
 }
 
@@ -45,14 +42,11 @@ pub(crate) struct Tier {
 
 impl Tier {
     pub(crate) fn new(cache: &'static str, name: &'static str) -> Self {
-        Self {
-            cache,
-            name,
-            paused_until_ms: AtomicI64::new(0),
-        }
+        Self { cache, name, paused_until_ms: AtomicI64::new(0) }
     }
 
-    /// The answer, or `None` when there is none in time. The future is not polled while the server is left alone.
+    /// The answer, or `None` when there is none in time. The future is not polled while the server is left
+    /// alone.
     pub(crate) async fn run<T, E: TierError>(
         &self,
         operation: impl Future<Output = Result<T, E>>,

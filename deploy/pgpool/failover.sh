@@ -1,15 +1,20 @@
 #!/bin/bash
 # Pgpool-II's failover_command: failover.sh SETTINGS FAILED_NODE_ID OLD_PRIMARY_NODE_ID
 #
-# Pgpool-II itself would promote the first live node in id order, which may lack a commit that another standby has
-# confirmed. Here: stop every remaining standby's WAL receiver (from then on the old primary, if it still lives, can
-# get no commit confirmed), compare what each one has, promote the one that has most, point the other at it.
+# Pgpool-II itself would promote the first live node in id order, which may lack a commit that another standby
+# has confirmed. Here: stop every remaining standby's WAL receiver (from then on the old primary, if it still
+# lives, can get no commit confirmed), compare what each one has, promote the one that has most, point the
+# other at it.
 #
-# With n standbys and k confirmations for each commit, n - k + 1 of them must answer, or a confirmed commit could be
-# on none of those compared. Here n = 2 and k = 1: both. Otherwise nothing is promoted and the exit code is not 0.
+# With n standbys and k confirmations for each commit, n - k + 1 of them must answer, or a confirmed commit
+# could be on none of those compared. Here n = 2 and k = 1: both. Otherwise nothing is promoted and the exit
+# code is not 0.
 #
-# SETTINGS is a bash file: NODES (an array of host:port, by Pgpool-II's node id), NAMES (their application names),
-# PSQL, REPLICATION (conninfo words common to all), LOG, LOCK, and PGPASSFILE for the role pgpool_failover.
+# SETTINGS is a bash file: NODES (an array of host:port, by Pgpool-II's node id), NAMES (their application
+# names), PSQL, REPLICATION (conninfo words common to all), LOG, LOCK, PGPASSFILE for the role
+# pgpool_failover, and a function stop_node NODE, which kills a node for good where that is possible
+# (Pgpool-II 4.3.5 waits without end for a node that is frozen when it looks for the new primary). Nothing
+# here relies on it: the stopped receivers are the fence.
 set -uo pipefail
 
 settings=$1 failed=$2 old_primary=$3
@@ -56,7 +61,8 @@ is_standby() { [[ $(sql "$1" 'SELECT pg_is_in_recovery()') == t ]]; }
 is_primary() { [[ $(sql "$1" 'SELECT pg_is_in_recovery()') == f ]]; }
 is_fenced() { [[ $(sql "$1" 'SELECT count(*) FROM pg_stat_wal_receiver') == 0 ]]; }
 is_followed_by() {
-    [[ $(sql "$1" "SELECT count(*) FROM pg_stat_replication WHERE application_name = :'name' AND state = 'streaming'" \
+    [[ $(sql "$1" "SELECT count(*) FROM pg_stat_replication
+                    WHERE application_name = :'name' AND state = 'streaming'" \
         "name=${NAMES[$2]}") == 1 ]]
 }
 
@@ -112,11 +118,36 @@ fence() {
     done
 }
 
+# restore STANDBY...: follow the old primary as before.
+restore() {
+    local node
+    for node in "$@"; do
+        follow "$node" "$failed" || log "${NAMES[$node]}: its WAL receiver could not be restored"
+    done
+}
+
+# follow_all PRIMARY STANDBY...: slots for everybody, and every other standby behind the new primary.
+follow_all() {
+    local primary=$1 node
+    shift
+    for node in "$@"; do
+        [[ $node == "$primary" ]] && continue
+        create_slot "$primary" "$node" || log "${NAMES[$node]}: its slot could not be made"
+        follow "$node" "$primary" || log "${NAMES[$node]}: could not be re-pointed"
+        if until_true 3 is_followed_by "$primary" "$node"; then
+            log "${NAMES[$node]} follows ${NAMES[$primary]}"
+        else
+            log "${NAMES[$node]} does not follow yet"
+        fi
+    done
+    create_slot "$primary" "$failed" || log "${NAMES[$failed]}: its slot could not be made"
+}
+
 main() {
-    local node standbys=()
+    local node chosen standbys=()
     log "node $failed is down, the primary was $old_primary"
     if [[ $failed != "$old_primary" ]]; then
-        log 'a standby: nothing to do'
+        log 'not the primary: nothing to do'
         exit 0
     fi
     for node in "${!NODES[@]}"; do
@@ -129,31 +160,20 @@ main() {
         until_true 2 is_standby "$node" || refuse "${NAMES[$node]} does not answer as a standby"
     done
     if ! fence "${standbys[@]}"; then
-        for node in "${standbys[@]}"; do
-            follow "$node" "$failed" || log "${NAMES[$node]}: its WAL receiver could not be restored"
-        done
+        restore "${standbys[@]}"
         refuse 'the WAL receivers could not all be stopped'
     fi
-    local chosen
     if ! chosen=$(choose "${standbys[@]}" 2>>"$LOG"); then
-        for node in "${standbys[@]}"; do
-            follow "$node" "$failed" || log "${NAMES[$node]}: its WAL receiver could not be restored"
-        done
+        restore "${standbys[@]}"
         refuse 'a position could not be read'
     fi
-    # No way back from here: if the answer is lost, the promotion may still happen, so nobody is re-pointed at the old
-    # primary.
+    stop_node "$failed"
+    # No way back from here: if the answer is lost, the promotion may still happen, so nobody is re-pointed at
+    # the old primary.
     [[ $(sql "$chosen" 'SELECT pg_promote(true, 2)') == t ]] ||
         until_true 5 is_primary "$chosen" || refuse "${NAMES[$chosen]} did not become primary in time"
     log "${NAMES[$chosen]} is the primary"
-    for node in "${standbys[@]}"; do
-        [[ $node == "$chosen" ]] && continue
-        create_slot "$chosen" "$node" || log "${NAMES[$node]}: its slot could not be made"
-        follow "$node" "$chosen" || log "${NAMES[$node]}: could not be re-pointed"
-        until_true 3 is_followed_by "$chosen" "$node" || log "${NAMES[$node]} does not follow yet"
-        log "${NAMES[$node]} follows ${NAMES[$chosen]}"
-    done
-    create_slot "$chosen" "$failed" || log "${NAMES[$failed]}: its slot could not be made"
+    follow_all "$chosen" "${standbys[@]}"
     log 'done'
 }
 

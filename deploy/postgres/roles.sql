@@ -1,11 +1,12 @@
--- Sent once to a fresh cluster, before any standby exists. devstack fills in what stands between @ signs (a password
--- as a quoted literal). A semicolon and an empty line end a statement: the single-user server reads them so.
+-- Sent once to a fresh cluster, before any standby exists. devstack fills in what stands between @ signs (a
+-- password as a quoted literal). A semicolon and an empty line end a statement: the single-user server reads
+-- them so.
 
 -- Owner of the application's database. Never superuser.
 CREATE ROLE entrepot LOGIN @CREATEDB@ PASSWORD @ENTREPOT_PASSWORD@;
 
--- A lock is waited for 2 s and an idle transaction lives 10 s, for every program. statement_timeout is not set here:
--- the API asks for its 5 s when it connects, importers and migrations need longer.
+-- A lock is waited for 2 s and an idle transaction lives 10 s, for every program. statement_timeout is not
+-- set here: the API asks for its 5 s when it connects, importers and migrations need longer.
 ALTER ROLE entrepot SET lock_timeout = '2s';
 
 ALTER ROLE entrepot SET idle_in_transaction_session_timeout = '10s';
@@ -37,7 +38,8 @@ GRANT EXECUTE ON FUNCTION pg_catalog.pg_reload_conf() TO pgpool_failover;
 
 GRANT EXECUTE ON FUNCTION pg_catalog.pg_promote(boolean, integer) TO pgpool_failover;
 
--- One slot for each node, on every node (the standbys start as copies of this one): whoever is promoted has them.
+-- One slot for each node, on every node (the standbys start as copies of this one): whoever is promoted has
+-- them.
 SELECT pg_create_physical_replication_slot(name) FROM unnest(ARRAY[@NODE_NAMES@]) AS name;
 
 CREATE DATABASE entrepot OWNER entrepot;

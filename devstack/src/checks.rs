@@ -28,7 +28,8 @@ const STEP_DEADLINE: Duration = Duration::from_secs(40 * 60);
 /// What clippy is told; cargo does not know it, so that dependencies stay as they are built.
 const CLIPPY_ARGUMENTS: &str = "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__";
 
-/// The environment of every compile of `lint` and `test`: rustc is wrapped by clippy for the workspace's own crates.
+/// The environment of every compile of `lint` and `test`: rustc is wrapped by clippy for the workspace's
+/// own crates.
 ///
 /// # Errors
 /// When clippy is not installed.

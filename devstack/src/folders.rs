@@ -1,4 +1,5 @@
-//! Where one stack keeps its data, and where that has to move when the checkout cannot be entered by the account.
+//! Where one stack keeps its data, and where that has to move when the checkout cannot be entered by the
+//! account.
 
 use std::{
     fs,
@@ -118,8 +119,8 @@ impl Folders {
     }
 }
 
-/// Makes the data folder: in the checkout, or under /var/tmp with a link to it when the account could not reach it
-/// there or sockets would get too long a path.
+/// Makes the data folder: in the checkout, or under /var/tmp with a link to it when the account could not
+/// reach it there or sockets would get too long a path.
 fn make_data(kind: StackKind, checkout: &Path, link: &Path, account: &Account) -> Result<PathBuf> {
     let reachable = !account.change || can_be_entered(checkout, account);
     if reachable && link.as_os_str().len() <= LONGEST_PATH {

@@ -1,5 +1,5 @@
-//! Brings a Debian or Ubuntu machine what a stack needs: packages with apt, the rest with the ordinary clients of
-//! their registries, by coordinates.
+//! Brings a Debian or Ubuntu machine what a stack needs: packages with apt, the rest with the ordinary
+//! clients of their registries, by coordinates.
 
 mod packages;
 mod programs;

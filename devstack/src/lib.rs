@@ -1,7 +1,7 @@
 //! Starts the real servers as unprivileged child processes: for people, for tests, for CI.
 //!
-//! It owns installing, starting, watching and stopping, and the files that say where everything is. It must never hold
-//! a rule of the shop, and nothing that serves the shop may depend on it.
+//! It owns installing, starting, watching and stopping, and the files that say where everything is. It must
+//! never hold a rule of the shop, and nothing that serves the shop may depend on it.
 
 pub mod account;
 pub mod checks;

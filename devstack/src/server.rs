@@ -1,8 +1,9 @@
 //! The shape of one server: how it is prepared, launched, asked whether it is ready, and brought back.
 //!
-//! The supervisor calls, in this order: `after` (names to wait for), `prepare`, `launch` (the process is spawned),
-//! `ready` again and again until it is true or `start_deadline` is over, `after_start`. Then `ready` and `tend` every
-//! few seconds. When the process dies: back-off, `before_restart`, `launch`, `ready`, `after_start`.
+//! The supervisor calls, in this order: `after` (names to wait for), `prepare`, `launch` (the process is
+//! spawned), `ready` again and again until it is true or `start_deadline` is over, `after_start`. Then
+//! `ready` and `tend` every few seconds. When the process dies: back-off, `before_restart`, `launch`,
+//! `ready`, `after_start`.
 
 use std::{
     ffi::OsString,
@@ -50,8 +51,8 @@ pub trait Server: Send + Sync {
     /// When something that the command needs is missing.
     fn launch(&self) -> Result<Launch>;
 
-    /// Whether it serves now: one probe, which must end by itself within about two seconds. An error counts as "no" and
-    /// its text is shown when the deadline passes.
+    /// Whether it serves now: one probe, which must end by itself within about two seconds. An error counts
+    /// as "no" and its text is shown when the deadline passes.
     fn ready(&self) -> BoxFuture<'_, Result<bool>>;
 
     /// After each successful start: users, replica sets, definitions. Must be repeatable.

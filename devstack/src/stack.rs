@@ -53,8 +53,8 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Opens the stack of a checkout: finds or makes its account, folders and secrets. A stack that runs keeps the API
-    /// port that it was started with; otherwise it is the one asked for.
+    /// Opens the stack of a checkout: finds or makes its account, folders and secrets. A stack that runs
+    /// keeps the API port that it was started with; otherwise it is the one asked for.
     ///
     /// # Errors
     /// When one of them cannot be made.
@@ -81,15 +81,15 @@ impl Stack {
         }))
     }
 
-    /// A command of this stack: run as the unprivileged account, in a clean environment and a process group of its own,
-    /// with no standard input.
+    /// A command of this stack: run as the unprivileged account, in a clean environment and a process group
+    /// of its own, with no standard input.
     #[must_use]
     pub fn command(&self, name: &str, launch: &Launch) -> Command {
         self.command_of(&launch.program, name, launch)
     }
 
-    /// Like [`Self::command`] for a process that has to die with its supervisor: the kernel signals it even when the
-    /// supervisor is killed.
+    /// Like [`Self::command`] for a process that has to die with its supervisor: the kernel signals it even
+    /// when the supervisor is killed.
     #[must_use]
     pub fn bound_command(&self, name: &str, launch: &Launch) -> Command {
         let mut binder = Launch::new("/usr/bin/setpriv")

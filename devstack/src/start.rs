@@ -30,7 +30,8 @@ const FIRST_STATE_DEADLINE: Duration = Duration::from_secs(20);
 const STOP_DEADLINE: Duration = Duration::from_secs(150);
 const LOOKS: Duration = Duration::from_millis(150);
 
-/// Starts the stack when it is not running, and waits until every server is ready. Ctrl-C stops what was begun.
+/// Starts the stack when it is not running, and waits until every server is ready. Ctrl-C stops what was
+/// begun.
 ///
 /// # Errors
 /// When a server does not start (its last lines are in the words), or when interrupted; nothing runs then.

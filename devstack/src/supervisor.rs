@@ -159,7 +159,8 @@ fn first_state(stack: &Stack, servers: &[Arc<dyn Server>]) -> Result<State> {
     })
 }
 
-/// What comes before the first process: programs are built, ports are free, and the files that say where things are.
+/// What comes before the first process: programs are built, ports are free, and the files that say where
+/// things are.
 fn begin(stack: &Stack, servers: &[Arc<dyn Server>]) -> Result<(), Failure> {
     for server in servers {
         servers::ours::require_built(server.name()).map_err(|error| given_up(server.name(), &error))?;

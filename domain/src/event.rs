@@ -33,11 +33,7 @@ impl Aggregate {
 
 /// The shard of an aggregate, 0 to `SHARD_COUNT - 1`.
 pub fn shard(kind: &str, id: &str) -> i16 {
-    let digest = Sha256::new()
-        .chain_update(kind)
-        .chain_update([0])
-        .chain_update(id)
-        .finalize();
+    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(id).finalize();
     i16::try_from(u16::from_be_bytes([digest[0], digest[1]]) % SHARD_COUNT).expect("below 16")
 }
 
@@ -160,38 +156,15 @@ impl Event {
         version: i64,
         cause: Cause,
     ) -> Self {
-        let aggregate = Aggregate {
-            kind: "product",
-            id: product.to_string(),
-            version,
-        };
-        let data = EventData::ProductChanged(ProductChanged {
-            product_id: product,
-            version,
-        });
-        Self {
-            id,
-            time,
-            aggregate,
-            cause,
-            data,
-        }
+        let aggregate = Aggregate { kind: "product", id: product.to_string(), version };
+        let data = EventData::ProductChanged(ProductChanged { product_id: product, version });
+        Self { id, time, aggregate, cause, data }
     }
 
     /// An import of an order history ended. A run ends once, so its version is 1.
     pub fn orders_imported(id: EventId, time: Timestamp, data: OrdersImported, cause: Cause) -> Self {
-        let aggregate = Aggregate {
-            kind: "import_run",
-            id: data.import_run_id.to_string(),
-            version: 1,
-        };
-        Self {
-            id,
-            time,
-            aggregate,
-            cause,
-            data: EventData::OrdersImported(data),
-        }
+        let aggregate = Aggregate { kind: "import_run", id: data.import_run_id.to_string(), version: 1 };
+        Self { id, time, aggregate, cause, data: EventData::OrdersImported(data) }
     }
 
     /// The envelope that stores and the broker carry.
@@ -254,18 +227,8 @@ mod tests {
 
     fn event() -> Event {
         let at = Timestamp::from_second(1_700_000_000).expect("in range");
-        let cause = Cause {
-            actor: "role:admin".into(),
-            request_id: Some("r".into()),
-            traceparent: None,
-        };
-        Event::product_changed(
-            EventId::new(at, [1; 10]),
-            at,
-            ProductId::new(at, [2; 10]),
-            3,
-            cause,
-        )
+        let cause = Cause { actor: "role:admin".into(), request_id: Some("r".into()), traceparent: None };
+        Event::product_changed(EventId::new(at, [1; 10]), at, ProductId::new(at, [2; 10]), 3, cause)
     }
 
     #[test]

@@ -16,10 +16,6 @@ pub struct FieldError {
 impl FieldError {
     /// A field error; `pointer` names the field.
     pub fn new(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            pointer: pointer.into(),
-            detail: detail.into(),
-            code,
-        }
+        Self { pointer: pointer.into(), detail: detail.into(), code }
     }
 }

@@ -114,18 +114,13 @@ impl ImportedLine {
         let number = needed("document number", raw.number)?;
         let sku = needed("product code", raw.sku)?;
         check_currency(raw.currency, currency)?;
-        let quantity = raw
-            .quantity
-            .trim()
-            .parse::<i64>()
-            .map_err(|_| RefusedLine::Quantity(raw.quantity.to_owned()))?;
+        let quantity =
+            raw.quantity.trim().parse::<i64>().map_err(|_| RefusedLine::Quantity(raw.quantity.to_owned()))?;
         if kind_of(&number) == OrderKind::Credit && quantity >= 0 {
             return Err(RefusedLine::CreditSign(quantity));
         }
         let unit_price = parse_price(raw.unit_price)?;
-        let exact = unit_price
-            .checked_mul(Decimal::from(quantity))
-            .ok_or(RefusedLine::Overflow)?;
+        let exact = unit_price.checked_mul(Decimal::from(quantity)).ok_or(RefusedLine::Overflow)?;
         Ok(Self {
             number,
             sku,
@@ -164,10 +159,7 @@ fn check_currency(text: &str, expected: Currency) -> Result<(), RefusedLine> {
     if found == expected {
         return Ok(());
     }
-    Err(RefusedLine::OtherCurrency {
-        expected: expected.code(),
-        found: text.to_owned(),
-    })
+    Err(RefusedLine::OtherCurrency { expected: expected.code(), found: text.to_owned() })
 }
 
 fn parse_price(text: &str) -> Result<Decimal, RefusedLine> {
@@ -216,63 +208,18 @@ mod tests {
 
     #[test]
     fn each_fault_is_named() {
-        let refused = |raw: RawLine<'_>| {
-            ImportedLine::parse(&raw, Currency::GBP)
-                .expect_err("refused")
-                .to_string()
-        };
+        let refused =
+            |raw: RawLine<'_>| ImportedLine::parse(&raw, Currency::GBP).expect_err("refused").to_string();
+        assert_eq!(refused(RawLine { quantity: "six", ..row() }), "quantity is not a whole number: \"six\"");
+        assert_eq!(refused(RawLine { number: " ", ..row() }), "document number is empty");
         assert_eq!(
-            refused(RawLine {
-                quantity: "six",
-                ..row()
-            }),
-            "quantity is not a whole number: \"six\""
-        );
-        assert_eq!(
-            refused(RawLine { number: " ", ..row() }),
-            "document number is empty"
-        );
-        assert_eq!(
-            refused(RawLine {
-                currency: "EUR",
-                ..row()
-            }),
+            refused(RawLine { currency: "EUR", ..row() }),
             "currency EUR differs from the import's GBP"
         );
-        assert_eq!(
-            refused(RawLine {
-                currency: "XXQ",
-                ..row()
-            }),
-            "currency is no ISO 4217 code: \"XXQ\""
-        );
-        assert!(
-            refused(RawLine {
-                occurred_at: "01/12/2010",
-                ..row()
-            })
-            .starts_with("time is not")
-        );
-        assert!(
-            refused(RawLine {
-                unit_price: "1e3",
-                ..row()
-            })
-            .starts_with("unit price")
-        );
-        assert!(
-            refused(RawLine {
-                unit_price: "0.0000001",
-                ..row()
-            })
-            .starts_with("unit price")
-        );
-        assert_eq!(
-            refused(RawLine {
-                number: "C1",
-                ..row()
-            }),
-            "a credit's quantity must be negative, not 6"
-        );
+        assert_eq!(refused(RawLine { currency: "XXQ", ..row() }), "currency is no ISO 4217 code: \"XXQ\"");
+        assert!(refused(RawLine { occurred_at: "01/12/2010", ..row() }).starts_with("time is not"));
+        assert!(refused(RawLine { unit_price: "1e3", ..row() }).starts_with("unit price"));
+        assert!(refused(RawLine { unit_price: "0.0000001", ..row() }).starts_with("unit price"));
+        assert_eq!(refused(RawLine { number: "C1", ..row() }), "a credit's quantity must be negative, not 6");
     }
 }

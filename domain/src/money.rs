@@ -31,24 +31,16 @@ impl Money {
         if self.currency != other.currency {
             return Err(MoneyError::CurrencyMismatch(self.currency, other.currency));
         }
-        let amount_minor = self
-            .amount_minor
-            .checked_add(other.amount_minor)
-            .ok_or(MoneyError::Overflow)?;
+        let amount_minor = self.amount_minor.checked_add(other.amount_minor).ok_or(MoneyError::Overflow)?;
         Ok(Self { amount_minor, ..self })
     }
 
     /// An exact decimal amount in major units, rounded half up (away from zero) to minor units.
     pub fn from_exact(amount: Decimal, currency: Currency) -> Result<Self, MoneyError> {
-        let minor = amount
-            .checked_mul(minor_units_per_major(currency))
-            .ok_or(MoneyError::Overflow)?;
+        let minor = amount.checked_mul(minor_units_per_major(currency)).ok_or(MoneyError::Overflow)?;
         let rounded = minor.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
         let amount_minor = rounded.try_into().map_err(|_| MoneyError::Overflow)?;
-        Ok(Self {
-            amount_minor,
-            currency,
-        })
+        Ok(Self { amount_minor, currency })
     }
 }
 

@@ -34,9 +34,7 @@ impl OrderKind {
 
     /// The kind of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Sale, Self::Credit, Self::Adjustment]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        [Self::Sale, Self::Credit, Self::Adjustment].into_iter().find(|kind| kind.name() == name)
     }
 }
 

@@ -33,13 +33,7 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [
-        Self::Admin,
-        Self::Vendor,
-        Self::Merchandiser,
-        Self::Analyst,
-        Self::Shopper,
-    ];
+    pub const ALL: [Self; 5] = [Self::Admin, Self::Vendor, Self::Merchandiser, Self::Analyst, Self::Shopper];
 
     /// The role's name in tokens and settings.
     pub fn name(self) -> &'static str {
@@ -58,10 +52,7 @@ impl Role {
         match self {
             Self::Admin => true,
             Self::Vendor => {
-                matches!(
-                    permission,
-                    P::ManageProducts | P::ReadAllOrders | P::ReadOwnOrders | P::ReadReports
-                )
+                matches!(permission, P::ManageProducts | P::ReadAllOrders | P::ReadOwnOrders | P::ReadReports)
             }
             Self::Analyst => matches!(permission, P::ReadAllOrders | P::ReadOwnOrders | P::ReadReports),
             Self::Merchandiser | Self::Shopper => matches!(permission, P::ReadOwnOrders),

@@ -123,10 +123,7 @@ mod tests {
 
     #[test]
     fn a_category_names_its_ancestors() {
-        assert_eq!(
-            category_lineage("a/b/c").collect::<Vec<_>>(),
-            ["a", "a/b", "a/b/c"]
-        );
+        assert_eq!(category_lineage("a/b/c").collect::<Vec<_>>(), ["a", "a/b", "a/b/c"]);
         assert_eq!(category_lineage("").count(), 0);
     }
 }

@@ -120,16 +120,12 @@ impl ProductDraft {
         at: Timestamp,
         mut variant_id: impl FnMut(usize) -> VariantId,
     ) -> Result<Product, Vec<FieldError>> {
-        let variants = self
-            .variants
-            .into_iter()
-            .enumerate()
-            .map(|(position, draft)| Variant {
-                id: variant_id(position),
-                sku: draft.sku,
-                options: draft.options,
-                price: draft.price,
-            });
+        let variants = self.variants.into_iter().enumerate().map(|(position, draft)| Variant {
+            id: variant_id(position),
+            sku: draft.sku,
+            options: draft.options,
+            price: draft.price,
+        });
         let slug = self.slug.unwrap_or_else(|| slug_or_id(&self.title, id));
         let product = Product {
             id,
@@ -143,10 +139,7 @@ impl ProductDraft {
             attributes: self.attributes,
             images: self.images,
             variants: variants.collect(),
-            rating: Rating {
-                average: None,
-                count: 0,
-            },
+            rating: Rating { average: None, count: 0 },
             status: self.status.unwrap_or(ProductStatus::Draft),
             version: 1,
             created_at: at,
@@ -205,11 +198,7 @@ fn slug_or_id(title: &str, id: ProductId) -> String {
     let mut slug = slugify(title);
     slug.truncate(crate::slug::LENGTH_MAX - tail.len() - 1);
     let slug = slug.trim_end_matches('-');
-    if slug.is_empty() {
-        tail.to_owned()
-    } else {
-        format!("{slug}-{tail}")
-    }
+    if slug.is_empty() { tail.to_owned() } else { format!("{slug}-{tail}") }
 }
 
 fn checked(product: Product) -> Result<Product, Vec<FieldError>> {
@@ -217,11 +206,7 @@ fn checked(product: Product) -> Result<Product, Vec<FieldError>> {
     errors.text("/title", &product.title, TITLE_LENGTH_MAX);
     errors.length("/description", &product.description, DESCRIPTION_LENGTH_MAX);
     if !is_slug(&product.slug) {
-        errors.add(
-            "/slug",
-            "invalid",
-            "lower-case letters, digits and single hyphens, at most 120",
-        );
+        errors.add("/slug", "invalid", "lower-case letters, digits and single hyphens, at most 120");
     }
     if let Some(brand) = &product.brand {
         errors.text("/brand", brand, TEXT_LENGTH_MAX);
@@ -237,11 +222,7 @@ fn checked(product: Product) -> Result<Product, Vec<FieldError>> {
     }
     errors.count("/variants", product.variants.len(), 1, VARIANT_COUNT_MAX);
     errors.variants(&product.variants);
-    if errors.0.is_empty() {
-        Ok(product)
-    } else {
-        Err(errors.0)
-    }
+    if errors.0.is_empty() { Ok(product) } else { Err(errors.0) }
 }
 
 struct Errors(Vec<FieldError>);
@@ -280,11 +261,7 @@ impl Errors {
         let levels: Vec<_> = category.split('/').collect();
         let well_formed = levels.iter().all(|level| is_slug(level)) && levels.len() <= CATEGORY_DEPTH_MAX;
         if !well_formed || category.len() > CATEGORY_LENGTH_MAX {
-            self.add(
-                "/category",
-                "invalid",
-                "slugs joined by `/`, at most 8 levels and 300 characters",
-            );
+            self.add("/category", "invalid", "slugs joined by `/`, at most 8 levels and 300 characters");
         }
     }
 
@@ -318,11 +295,7 @@ impl Errors {
             currencies.insert(price.currency);
         }
         if currencies.len() > 1 {
-            self.add(
-                "/variants",
-                "mixed_currencies",
-                "every price of a product has the same currency",
-            );
+            self.add("/variants", "mixed_currencies", "every price of a product has the same currency");
         }
     }
 }
@@ -330,9 +303,7 @@ impl Errors {
 /// Attribute and option names become field names of the index, so they are plain.
 fn is_attribute_name(name: &str) -> bool {
     (1..=60).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -355,9 +326,7 @@ mod tests {
 
     fn product() -> Product {
         let id = ProductId::new(at(1), [7; 10]);
-        draft()
-            .into_product(id, at(1), |position| variant_id(position, 1))
-            .expect("holds")
+        draft().into_product(id, at(1), |position| variant_id(position, 1)).expect("holds")
     }
 
     fn variant_id(position: usize, seed: u8) -> VariantId {
@@ -369,14 +338,8 @@ mod tests {
         let product = product();
         assert_eq!(product.version, 1);
         assert!(product.slug.starts_with("blue-shirt-"));
-        assert_eq!(
-            product.variants[0].price.map(|price| price.currency),
-            Some(Currency::GBP)
-        );
-        assert!(
-            !product.is_available(&product.variants[0]),
-            "a draft cannot be bought"
-        );
+        assert_eq!(product.variants[0].price.map(|price| price.currency), Some(Currency::GBP));
+        assert!(!product.is_available(&product.variants[0]), "a draft cannot be bought");
     }
 
     #[test]
@@ -387,37 +350,15 @@ mod tests {
             slug: Some("Not A Slug".into()),
             attributes: [("Bad Name".to_owned(), "x".to_owned())].into(),
             variants: vec![
-                VariantDraft {
-                    sku: "A".into(),
-                    options: BTreeMap::new(),
-                    price: None,
-                },
-                VariantDraft {
-                    sku: "A".into(),
-                    options: BTreeMap::new(),
-                    price: None,
-                },
+                VariantDraft { sku: "A".into(), options: BTreeMap::new(), price: None },
+                VariantDraft { sku: "A".into(), options: BTreeMap::new(), price: None },
             ],
             ..draft()
         };
-        let errors = wrong.into_product(ProductId::new(at(1), [0; 10]), at(1), |position| {
-            variant_id(position, 0)
-        });
-        let pointers: Vec<_> = errors
-            .expect_err("wrong")
-            .into_iter()
-            .map(|error| error.pointer)
-            .collect();
-        assert_eq!(
-            pointers,
-            [
-                "/title",
-                "/slug",
-                "/category",
-                "/attributes/Bad Name",
-                "/variants/1/sku"
-            ]
-        );
+        let errors =
+            wrong.into_product(ProductId::new(at(1), [0; 10]), at(1), |position| variant_id(position, 0));
+        let pointers: Vec<_> = errors.expect_err("wrong").into_iter().map(|error| error.pointer).collect();
+        assert_eq!(pointers, ["/title", "/slug", "/category", "/attributes/Bad Name", "/variants/1/sku"]);
     }
 
     #[test]
@@ -439,20 +380,12 @@ mod tests {
 
     #[test]
     fn null_empties_and_nothing_changes_nothing() {
-        let before = Product {
-            brand: Some("Acme".into()),
-            ..product()
-        };
+        let before = Product { brand: Some("Acme".into()), ..product() };
         let empty: ProductPatch = serde_json::from_str("{}").expect("a patch");
-        assert_eq!(
-            empty.apply(&before, at(2), |position| variant_id(position, 9)),
-            Ok(None)
-        );
+        assert_eq!(empty.apply(&before, at(2), |position| variant_id(position, 9)), Ok(None));
         let null: ProductPatch = serde_json::from_str(r#"{"brand": null}"#).expect("a patch");
-        let after = null
-            .apply(&before, at(2), |position| variant_id(position, 9))
-            .expect("holds")
-            .expect("changed");
+        let after =
+            null.apply(&before, at(2), |position| variant_id(position, 9)).expect("holds").expect("changed");
         assert_eq!(after.brand, None);
         assert!(serde_json::from_str::<ProductPatch>(r#"{"version": 9}"#).is_err());
     }

@@ -60,13 +60,11 @@ impl Input {
         let mut file = File::open(path).map_err(failed)?;
         let size_bytes = file.metadata().map_err(failed)?.len();
         let mut magic = Vec::with_capacity(GZIP_MAGIC.len());
-        file.by_ref()
-            .take(GZIP_MAGIC.len() as u64)
-            .read_to_end(&mut magic)
-            .map_err(failed)?;
+        file.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut magic).map_err(failed)?;
         file.rewind().map_err(failed)?;
         let read_bytes = ReadBytes::default();
-        let counted = BufReader::with_capacity(BUFFER_BYTES, Counted { file, read_bytes: read_bytes.clone() });
+        let counted =
+            BufReader::with_capacity(BUFFER_BYTES, Counted { file, read_bytes: read_bytes.clone() });
         let is_compressed = magic == GZIP_MAGIC;
         let reader: Box<dyn BufRead + Send> = if is_compressed {
             Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(counted)))

@@ -73,5 +73,6 @@ async fn relay(settings: &Settings) -> anyhow::Result<()> {
         ingest::relay::pg_outbox::run(&pools, &settings.amqp, &stop),
         ingest::relay::mongo_outbox::run(&mongo, &settings.amqp, &stop),
     );
+    mongo.close().await;
     Ok(())
 }

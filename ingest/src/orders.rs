@@ -1,7 +1,7 @@
 //! The importer of order histories: a file's lines are staged as they are read, then merged at once.
 //!
-//! Memory is bounded by the channel between the reading thread and the connection. Importing a file again adds
-//! nothing; importing a corrected one adds what was missing.
+//! Memory is bounded by the channel between the reading thread and the connection. Importing a file again
+//! adds nothing; importing a corrected one adds what was missing.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ const CHANNEL_LENGTH_MAX: usize = 60;
 /// The shape of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum OrderFormat {
-    /// InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID, Country and perhaps Currency
+    /// UCI Online Retail: InvoiceNo to Country, and perhaps Currency
     OnlineRetail,
 }
 
@@ -191,9 +191,7 @@ pub async fn import(
 }
 
 async fn open(options: ImportOptions) -> Result<reading::Source, ImportError> {
-    tokio::task::spawn_blocking(move || reading::Source::open(&options))
-        .await
-        .map_err(ImportError::Reader)?
+    tokio::task::spawn_blocking(move || reading::Source::open(&options)).await.map_err(ImportError::Reader)?
 }
 
 fn describe(

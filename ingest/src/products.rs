@@ -111,13 +111,12 @@ pub async fn run(
         bar.set_position(read);
         bar.set_message(format!("{rows} rows"));
     })
-    .await?;
+    .await;
+    mongo.close().await;
+    let report = report?;
     bar.finish_and_clear();
     println!("{} rows read in {:.1?}", report.rows_read, report.elapsed);
-    println!(
-        "{} products added, {} changed, {} the same",
-        report.added, report.changed, report.unchanged
-    );
+    println!("{} products added, {} changed, {} the same", report.added, report.changed, report.unchanged);
     println!("{} rows refused", report.refused.rows());
     for (reason, count) in &report.refused.by_reason {
         println!("  {count} {reason}");
@@ -140,26 +139,12 @@ pub async fn import(
     let map = ColumnMap::read(&arguments.map)?;
     let mut records = Records::new(Input::open(&arguments.file)?)?;
     let map = map.bind(records.header())?;
-    let path = arguments
-        .refused
-        .clone()
-        .unwrap_or_else(|| refused_rows::default_path(&arguments.file));
+    let path = arguments.refused.clone().unwrap_or_else(|| refused_rows::default_path(&arguments.file));
     let client = store::pg::direct::primary(postgres).await?;
     let run_id = ImportRunId::new(Timestamp::now(), rand::random());
     let file_name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
-    import_runs::begin(
-        &client,
-        run_id,
-        "products",
-        Some(&map.source),
-        &file_name,
-        Timestamp::now(),
-    )
-    .await?;
-    let cause = Cause {
-        actor: format!("import:{run_id}"),
-        ..Cause::default()
-    };
+    import_runs::begin(&client, run_id, "products", Some(&map.source), &file_name, Timestamp::now()).await?;
+    let cause = Cause { actor: format!("import:{run_id}"), ..Cause::default() };
     let mut import = Import {
         mongo,
         map,
@@ -176,20 +161,9 @@ pub async fn import(
         lines_added: 0,
     };
     import_runs::finish(&client, run_id, counts, Timestamp::now()).await?;
-    let Outcome {
-        added,
-        changed,
-        unchanged,
-    } = import.outcome;
+    let Outcome { added, changed, unchanged } = import.outcome;
     let refused = import.refused.finish()?;
-    Ok(ImportReport {
-        rows_read,
-        refused,
-        added,
-        changed,
-        unchanged,
-        elapsed: started.elapsed(),
-    })
+    Ok(ImportReport { rows_read, refused, added, changed, unchanged, elapsed: started.elapsed() })
 }
 
 /// A row that became a product, with what the refused file needs of it.
@@ -224,11 +198,7 @@ impl Import<'_> {
                     self.refused.refuse(line, fault.kind(), &fault.to_string(), raw)?;
                 }
                 Record::Row { line, fields, raw } => match self.candidate(fields) {
-                    Ok(product) => batch.push(Candidate {
-                        product,
-                        line,
-                        raw: raw.to_vec(),
-                    }),
+                    Ok(product) => batch.push(Candidate { product, line, raw: raw.to_vec() }),
                     Err((kind, reason)) => self.refused.refuse(line, kind, &reason, raw)?,
                 },
             }
@@ -244,35 +214,19 @@ impl Import<'_> {
 
     fn candidate(&mut self, fields: &[String]) -> Result<Product, (&'static str, String)> {
         let told = |errors: &[FieldError]| {
-            let reasons: Vec<_> = errors
-                .iter()
-                .map(|error| format!("{} {}", error.pointer, error.detail))
-                .collect();
-            (
-                errors.first().map_or("invalid", |error| error.code),
-                reasons.join("; "),
-            )
+            let reasons: Vec<_> =
+                errors.iter().map(|error| format!("{} {}", error.pointer, error.detail)).collect();
+            (errors.first().map_or("invalid", |error| error.code), reasons.join("; "))
         };
         let (external_id, draft) = self.map.draft(fields).map_err(|error| told(&[error]))?;
-        let id = ProductId(Uuid::new_v5(
-            &NAMESPACE,
-            format!("{}\n{external_id}", self.map.source).as_bytes(),
-        ));
+        let id =
+            ProductId(Uuid::new_v5(&NAMESPACE, format!("{}\n{external_id}", self.map.source).as_bytes()));
         let variant = |position: usize| VariantId(Uuid::new_v5(&id.0, position.to_string().as_bytes()));
-        let product = draft
-            .into_product(id, Timestamp::now(), variant)
-            .map_err(|errors| told(&errors))?;
+        let product = draft.into_product(id, Timestamp::now(), variant).map_err(|errors| told(&errors))?;
         if !self.seen.insert(id) {
-            return Err((
-                "repeated id",
-                format!("the id {external_id:?} is in the file already"),
-            ));
+            return Err(("repeated id", format!("the id {external_id:?} is in the file already")));
         }
-        Ok(Product {
-            source: Some(self.map.source.clone()),
-            external_id: Some(external_id),
-            ..product
-        })
+        Ok(Product { source: Some(self.map.source.clone()), external_id: Some(external_id), ..product })
     }
 
     async fn write(&mut self, candidates: Vec<Candidate>) -> Result<(), ImportError> {

@@ -82,7 +82,9 @@ impl RefusedRows {
     /// Closes the file.
     pub fn finish(self) -> Result<RefusedSummary, RefusedRowsError> {
         let Self { path, writer, by_reason } = self;
-        let Some(mut writer) = writer else { return Ok(RefusedSummary { path: None, by_reason }) };
+        let Some(mut writer) = writer else {
+            return Ok(RefusedSummary { path: None, by_reason });
+        };
         writer.flush().map_err(|error| failed(&path, error.into()))?;
         Ok(RefusedSummary { path: Some(path), by_reason })
     }

@@ -1,6 +1,5 @@
 //! The relays: committed events to RabbitMQ, at least once, in order per aggregate.
 
-pub mod backoff;
 pub mod mongo_outbox;
 pub mod pg_outbox;
 pub mod waves;

@@ -14,12 +14,18 @@ CREATE FUNCTION uuid_v7_named(at timestamptz, name text) RETURNS uuid
     )::uuid;
 
 -- Monthly partitions (UTC) of `parent` for every month that touches [first, last]. Built beside the parent and
--- attached, so that readers and writers of other partitions are not stopped. Returns how many were made.
-CREATE FUNCTION ensure_month_partitions(parent regclass, first timestamptz, last timestamptz) RETURNS integer
+-- attached, so that readers and writers of other partitions are not stopped. `foreign_key`, such as
+-- '(created_at, order_id) REFERENCES orders', ties each partition to the other table's partition of its month: the
+-- partition key is part of it, so this holds the same as a key to the whole table, at a third of the cost of a load.
+-- Returns how many were made.
+CREATE FUNCTION ensure_month_partitions(
+    parent regclass, first timestamptz, last timestamptz, foreign_key text DEFAULT NULL
+) RETURNS integer
     LANGUAGE plpgsql AS
 $$
 DECLARE
     month timestamp := date_trunc('month', first AT TIME ZONE 'UTC');
+    suffix text;
     partition_name text;
     made integer := 0;
 BEGIN
@@ -28,12 +34,16 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('ensure_month_partitions', 0));
     WHILE month <= last AT TIME ZONE 'UTC' LOOP
-        partition_name := parent::text || to_char(month, '_YYYY_MM');
+        suffix := to_char(month, '_YYYY_MM');
+        partition_name := parent::text || suffix;
         IF to_regclass(partition_name) IS NULL THEN
             EXECUTE format('CREATE TABLE %I (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', partition_name, parent);
             EXECUTE format(
                 'ALTER TABLE %s ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
                 parent, partition_name, month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
+            IF foreign_key IS NOT NULL THEN
+                EXECUTE format('ALTER TABLE %I ADD FOREIGN KEY %s%s', partition_name, foreign_key, suffix);
+            END IF;
             made := made + 1;
         END IF;
         month := month + interval '1 month';

@@ -65,6 +65,17 @@ CREATE TABLE order_lines (
     unit_price numeric NOT NULL CHECK (scale(unit_price) <= 6),
     -- quantity x unit price, half up, in minor units of the order's currency.
     amount_minor bigint NOT NULL,
-    PRIMARY KEY (created_at, order_id, line_number),
-    FOREIGN KEY (created_at, order_id) REFERENCES orders (created_at, id)
+    PRIMARY KEY (created_at, order_id, line_number)
 ) PARTITION BY RANGE (created_at);
+
+-- The months of orders and of what hangs on them. Returns how many partitions were made.
+CREATE FUNCTION ensure_order_partitions(first timestamptz, last timestamptz) RETURNS integer
+    LANGUAGE plpgsql AS
+$$
+DECLARE
+    made integer;
+BEGIN
+    made := ensure_month_partitions('orders', first, last);
+    RETURN made + ensure_month_partitions('order_lines', first, last, '(created_at, order_id) REFERENCES orders');
+END
+$$;

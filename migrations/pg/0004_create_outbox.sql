@@ -29,6 +29,5 @@ INSERT INTO outbox_leases (shard) SELECT generate_series(0, 15);
 CREATE FUNCTION ensure_partitions_ahead(now timestamptz, months integer) RETURNS integer
     LANGUAGE sql
     RETURN ensure_month_partitions('users', now, now + months * interval '1 month')
-         + ensure_month_partitions('orders', now, now + months * interval '1 month')
-         + ensure_month_partitions('order_lines', now, now + months * interval '1 month')
+         + ensure_order_partitions(now, now + months * interval '1 month')
          + ensure_month_partitions('outbox', now, now + months * interval '1 month');

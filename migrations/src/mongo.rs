@@ -6,14 +6,8 @@ use mongodb::error::{Error, ErrorKind};
 
 /// Name and text of every migration, oldest first.
 pub const FILES: [(&str, &str); 2] = [
-    (
-        "0001_create_products",
-        include_str!("../mongo/0001_create_products.json"),
-    ),
-    (
-        "0002_create_outbox",
-        include_str!("../mongo/0002_create_outbox.json"),
-    ),
+    ("0001_create_products", include_str!("../mongo/0001_create_products.json")),
+    ("0002_create_outbox", include_str!("../mongo/0002_create_outbox.json")),
 ];
 
 const APPLIED: &str = "schema_migrations";
@@ -42,12 +36,7 @@ pub async fn run_to(database: &Database, count: usize) -> Result<Vec<&'static st
     let mut names = Vec::new();
     for (name, text) in FILES.into_iter().take(count) {
         let failed = |error| MongoMigrationError::Command(name, error);
-        if applied
-            .find_one(doc! {"_id": name})
-            .await
-            .map_err(failed)?
-            .is_some()
-        {
+        if applied.find_one(doc! {"_id": name}).await.map_err(failed)?.is_some() {
             continue;
         }
         for command in commands(name, text)? {
@@ -80,12 +69,10 @@ fn commands(name: &'static str, text: &str) -> Result<Vec<Document>, MongoMigrat
     let json: Vec<serde_json::Map<String, serde_json::Value>> =
         serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
     json.into_iter()
-        .map(
-            |command| match Bson::try_from(serde_json::Value::Object(command)) {
-                Ok(Bson::Document(document)) => Ok(document),
-                Ok(other) => Err(malformed(format!("{other} is no command"))),
-                Err(error) => Err(malformed(error.to_string())),
-            },
-        )
+        .map(|command| match Bson::try_from(serde_json::Value::Object(command)) {
+            Ok(Bson::Document(document)) => Ok(document),
+            Ok(other) => Err(malformed(format!("{other} is no command"))),
+            Err(error) => Err(malformed(error.to_string())),
+        })
         .collect()
 }

@@ -5,25 +5,13 @@ use tokio_postgres::Client;
 
 /// Name and text of every migration, oldest first.
 pub const FILES: [(&str, &str); 7] = [
-    (
-        "0001_create_partition_functions",
-        include_str!("../pg/0001_create_partition_functions.sql"),
-    ),
+    ("0001_create_partition_functions", include_str!("../pg/0001_create_partition_functions.sql")),
     ("0002_create_users", include_str!("../pg/0002_create_users.sql")),
     ("0003_create_orders", include_str!("../pg/0003_create_orders.sql")),
     ("0004_create_outbox", include_str!("../pg/0004_create_outbox.sql")),
-    (
-        "0005_create_idempotency_keys",
-        include_str!("../pg/0005_create_idempotency_keys.sql"),
-    ),
-    (
-        "0006_create_index_ticket",
-        include_str!("../pg/0006_create_index_ticket.sql"),
-    ),
-    (
-        "0007_create_daily_sales",
-        include_str!("../pg/0007_create_daily_sales.sql"),
-    ),
+    ("0005_create_idempotency_keys", include_str!("../pg/0005_create_idempotency_keys.sql")),
+    ("0006_create_index_ticket", include_str!("../pg/0006_create_index_ticket.sql")),
+    ("0007_create_daily_sales", include_str!("../pg/0007_create_daily_sales.sql")),
 ];
 
 /// Months of partitions that a migrated database has ahead; the worker keeps it so.
@@ -44,27 +32,15 @@ pub enum PgMigrationError {
 /// Returns the names of the migrations that were applied now.
 pub async fn run(client: &mut Client) -> Result<Vec<String>, PgMigrationError> {
     let applied = run_to(client, FILES.len()).await?;
-    client
-        .execute(
-            "SELECT ensure_partitions_ahead(now(), $1)",
-            &[&PARTITION_MONTHS_AHEAD],
-        )
-        .await?;
+    client.execute("SELECT ensure_partitions_ahead(now(), $1)", &[&PARTITION_MONTHS_AHEAD]).await?;
     Ok(applied)
 }
 
 /// Applies the first `count` migrations, without partitions: what an upgrade test starts from.
 pub async fn run_to(client: &mut Client, count: usize) -> Result<Vec<String>, PgMigrationError> {
     let version = i32::try_from(count).expect("few migrations");
-    let report = Runner::new(&migrations()?)
-        .set_target(Target::Version(version))
-        .run_async(client)
-        .await?;
-    Ok(report
-        .applied_migrations()
-        .iter()
-        .map(ToString::to_string)
-        .collect())
+    let report = Runner::new(&migrations()?).set_target(Target::Version(version)).run_async(client).await?;
+    Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }
 
 fn migrations() -> Result<Vec<Migration>, refinery::Error> {

@@ -1,21 +1,17 @@
 //! An error with everything that caused it, for a log line at the boundary where it is handled.
 
 use std::error::Error;
-use std::fmt::{Display, Formatter, Result};
 
-/// Shows an error and its sources, joined by colons.
-pub struct Chain<'a>(pub &'a dyn Error);
-
-impl Display for Chain<'_> {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
-        write!(formatter, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(formatter, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
+/// The error and its sources, outermost first, joined by colons. Never for a client: sources name hosts and statements.
+pub fn text(error: &dyn Error) -> String {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        chain.push_str(": ");
+        chain.push_str(&error.to_string());
+        source = error.source();
     }
+    chain
 }
 
 #[cfg(test)]
@@ -28,7 +24,6 @@ mod tests {
 
     #[test]
     fn every_source_is_shown() {
-        let error = Outer(std::io::Error::other("inner"));
-        assert_eq!(Chain(&error).to_string(), "outer: inner");
+        assert_eq!(text(&Outer(std::io::Error::other("inner"))), "outer: inner");
     }
 }

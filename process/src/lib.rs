@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of the shop.
 
+pub mod backoff;
 pub mod error_chain;
 pub mod settings;
 pub mod shutdown;

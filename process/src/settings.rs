@@ -22,18 +22,13 @@ pub enum SettingsError {
 
 /// Reads the part of the file that `T` asks for.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, SettingsError> {
-    let variables = config::Environment::with_prefix(VARIABLE_PREFIX)
-        .prefix_separator("__")
-        .separator("__");
+    let variables = config::Environment::with_prefix(VARIABLE_PREFIX).prefix_separator("__").separator("__");
     config::Config::builder()
         .add_source(config::File::from(path).format(config::FileFormat::Toml))
         .add_source(variables)
         .build()
         .and_then(config::Config::try_deserialize)
-        .map_err(|error| SettingsError::Invalid {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })
+        .map_err(|error| SettingsError::Invalid { path: path.to_owned(), reason: error.to_string() })
 }
 
 #[cfg(test)]

@@ -14,9 +14,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 /// Bounds of every histogram of seconds.
-const SECONDS_BUCKETS: [f64; 14] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
-];
+const SECONDS_BUCKETS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
 /// Why a program cannot tell how it is.
 #[derive(Debug, thiserror::Error)]
@@ -69,9 +68,7 @@ pub fn init(program: &'static str, metrics_listen: Option<SocketAddr>) -> Result
 }
 
 fn tracer_provider(program: &'static str) -> Result<SdkTracerProvider, TelemetryError> {
-    let resource = opentelemetry_sdk::Resource::builder()
-        .with_service_name(program)
-        .build();
+    let resource = opentelemetry_sdk::Resource::builder().with_service_name(program).build();
     let builder = SdkTracerProvider::builder().with_resource(resource);
     if std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_none() {
         return Ok(builder.build());

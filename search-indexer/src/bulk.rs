@@ -63,16 +63,8 @@ pub async fn content_hashes(
     }
     let request = Request::json(Method::Post, format!("{index}/_mget"), json!({"ids": products}));
     let query = [("_source_includes", "content_hash")];
-    let body = client
-        .send(Request {
-            query: &query,
-            timeout: BULK_TIMEOUT,
-            ..request
-        })
-        .await?;
-    let documents = body["docs"]
-        .as_array()
-        .ok_or_else(|| SearchError::Malformed("no docs".to_owned()))?;
+    let body = client.send(Request { query: &query, timeout: BULK_TIMEOUT, ..request }).await?;
+    let documents = body["docs"].as_array().ok_or_else(|| SearchError::Malformed("no docs".to_owned()))?;
     let hash = |document: &Value| {
         let id = document["_id"].as_str()?.parse().ok()?;
         Some((id, document["_source"]["content_hash"].as_str()?.to_owned()))
@@ -100,34 +92,22 @@ async fn send(
         Target::Index(index) => (index, &[]),
     };
     let request = Request::new(Method::Post, format!("{name}/_bulk"));
-    let request = Request {
-        query,
-        body: Body::Lines(lines),
-        timeout: BULK_TIMEOUT,
-        ..request
-    };
+    let request = Request { query, body: Body::Lines(lines), timeout: BULK_TIMEOUT, ..request };
     let results = read_results(&client.send(request).await?)?;
     if results.len() == count {
         Ok(results)
     } else {
-        Err(SearchError::Malformed(format!(
-            "{} results for {count} documents",
-            results.len()
-        )))
+        Err(SearchError::Malformed(format!("{} results for {count} documents", results.len())))
     }
 }
 
 fn read_results(body: &Value) -> Result<Vec<ItemResult>, SearchError> {
-    let items = body["items"]
-        .as_array()
-        .ok_or_else(|| SearchError::Malformed("no items".to_owned()))?;
+    let items = body["items"].as_array().ok_or_else(|| SearchError::Malformed("no items".to_owned()))?;
     items.iter().map(|item| read_result(&item["index"])).collect()
 }
 
 fn read_result(item: &Value) -> Result<ItemResult, SearchError> {
-    let status = item["status"]
-        .as_u64()
-        .and_then(|status| u16::try_from(status).ok());
+    let status = item["status"].as_u64().and_then(|status| u16::try_from(status).ok());
     let status = status.ok_or_else(|| SearchError::Malformed("an item without status".to_owned()))?;
     Ok(match status {
         200..=299 => ItemResult::Indexed,

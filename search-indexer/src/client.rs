@@ -57,10 +57,7 @@ impl SearchClient {
             .timeout(BULK_TIMEOUT)
             .build()
             .map_err(|error| SearchError::Malformed(error.to_string()))?;
-        Ok(Self {
-            transport,
-            alias: format!("{}-products", settings.index_prefix),
-        })
+        Ok(Self { transport, alias: format!("{}-products", settings.index_prefix) })
     }
 
     /// The alias that is searched and written: `{prefix}-products`.
@@ -75,16 +72,11 @@ impl SearchClient {
 
     /// Whether the engine answers and has an index to search.
     pub async fn ping(&self) -> Result<(), SearchError> {
-        let answer = self
-            .answer(Request::new(Method::Head, self.alias.clone()))
-            .await?;
+        let answer = self.answer(Request::new(Method::Head, self.alias.clone())).await?;
         if answer.status == 200 {
             Ok(())
         } else {
-            Err(SearchError::unavailable(format!(
-                "no index {}: {}",
-                self.alias, answer.status
-            )))
+            Err(SearchError::unavailable(format!("no index {}: {}", self.alias, answer.status)))
         }
     }
 
@@ -109,13 +101,7 @@ impl SearchClient {
                 Some(lines)
             }
         };
-        let Request {
-            method,
-            path,
-            query,
-            timeout,
-            ..
-        } = request;
+        let Request { method, path, query, timeout, .. } = request;
         let response = self
             .transport
             .send(method, &path, headers, Some(query), body, Some(timeout))
@@ -123,10 +109,7 @@ impl SearchClient {
             .map_err(SearchError::unavailable)?;
         let status = response.status_code().as_u16();
         let bytes = response.bytes().await.map_err(SearchError::unavailable)?;
-        Ok(Answer {
-            status,
-            body: read_body(status, &bytes)?,
-        })
+        Ok(Answer { status, body: read_body(status, &bytes)? })
     }
 }
 
@@ -145,21 +128,12 @@ fn read_body(status: u16, bytes: &[u8]) -> Result<Value, SearchError> {
 impl Request<'_> {
     /// A request without a body.
     pub(crate) fn new(method: Method, path: String) -> Self {
-        Self {
-            method,
-            path,
-            query: &[],
-            body: Body::Nothing,
-            timeout: REQUEST_TIMEOUT,
-        }
+        Self { method, path, query: &[], body: Body::Nothing, timeout: REQUEST_TIMEOUT }
     }
 
     /// A request with a JSON body.
     pub(crate) fn json(method: Method, path: String, body: Value) -> Self {
-        Self {
-            body: Body::Json(body),
-            ..Self::new(method, path)
-        }
+        Self { body: Body::Json(body), ..Self::new(method, path) }
     }
 }
 
@@ -169,26 +143,17 @@ mod tests {
 
     #[test]
     fn names_come_from_the_prefix() {
-        let settings = SearchSettings {
-            url: "http://127.0.0.1:1".into(),
-            index_prefix: "shop".into(),
-        };
+        let settings = SearchSettings { url: "http://127.0.0.1:1".into(), index_prefix: "shop".into() };
         let client = SearchClient::new(&settings).expect("valid");
         assert_eq!(client.alias(), "shop-products");
         assert_eq!(client.next_alias(), "shop-products-next");
-        let wrong = SearchSettings {
-            url: "nowhere".into(),
-            ..settings
-        };
+        let wrong = SearchSettings { url: "nowhere".into(), ..settings };
         assert!(SearchClient::new(&wrong).is_err());
     }
 
     #[test]
     fn an_error_page_is_no_malformed_answer() {
         assert_eq!(read_body(502, b"<html>").expect("any"), Value::Null);
-        assert!(matches!(
-            read_body(200, b"<html>"),
-            Err(SearchError::Malformed(_))
-        ));
+        assert!(matches!(read_body(200, b"<html>"), Err(SearchError::Malformed(_))));
     }
 }

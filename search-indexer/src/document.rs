@@ -79,22 +79,12 @@ impl ProductDocument {
                 .collect(),
             attributes: pairs.iter().map(|(name, value)| attribute(name, value)).collect(),
             attribute_text: values.into_iter().map(str::to_owned).collect(),
-            skus: product
-                .variants
-                .iter()
-                .map(|variant| variant.sku.clone())
-                .collect(),
+            skus: product.variants.iter().map(|variant| variant.sku.clone()).collect(),
             price_minor_min: prices.as_ref().map(|range| range.min),
             price_minor_max: prices.as_ref().map(|range| range.max),
             currency: prices.map(|range| range.currency),
-            buyable: product
-                .variants
-                .iter()
-                .any(|variant| product.is_available(variant)),
-            rating_average: product
-                .rating
-                .average
-                .map(|average| average.normalize().to_string()),
+            buyable: product.variants.iter().any(|variant| product.is_available(variant)),
+            rating_average: product.rating.average.map(|average| average.normalize().to_string()),
             rating_count: product.rating.count,
             status: product.status.name(),
             deleted: false,
@@ -150,10 +140,8 @@ pub fn attribute(name: &str, value: &str) -> String {
 fn attribute_pairs(product: &Product) -> BTreeSet<(&str, &str)> {
     let own = product.attributes.iter();
     let options = product.variants.iter().flat_map(|variant| variant.options.iter());
-    let pairs: BTreeSet<(&str, &str)> = own
-        .chain(options)
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
+    let pairs: BTreeSet<(&str, &str)> =
+        own.chain(options).map(|(name, value)| (name.as_str(), value.as_str())).collect();
     pairs.into_iter().take(ATTRIBUTE_COUNT_MAX).collect()
 }
 
@@ -168,16 +156,8 @@ impl PriceRange {
     fn of(product: &Product) -> Option<Self> {
         let prices = || product.variants.iter().filter_map(|variant| variant.price);
         let currency = prices().next()?.currency;
-        let amounts = || {
-            prices()
-                .filter(|price| price.currency == currency)
-                .map(|price| price.amount_minor)
-        };
-        Some(Self {
-            min: amounts().min()?,
-            max: amounts().max()?,
-            currency: currency.code().to_owned(),
-        })
+        let amounts = || prices().filter(|price| price.currency == currency).map(|price| price.amount_minor);
+        Some(Self { min: amounts().min()?, max: amounts().max()?, currency: currency.code().to_owned() })
     }
 }
 
@@ -194,10 +174,7 @@ mod tests {
             id: VariantId::new(Timestamp::UNIX_EPOCH, [1; 10]),
             sku: sku.into(),
             options: [("size".to_owned(), size.to_owned())].into(),
-            price: price.map(|(amount_minor, currency)| Money {
-                amount_minor,
-                currency,
-            }),
+            price: price.map(|(amount_minor, currency)| Money { amount_minor, currency }),
         }
     }
 
@@ -219,10 +196,7 @@ mod tests {
                 variant("C", "L", Some((999, Currency::GBP))),
                 variant("D", "L", Some((1, Currency::JPY))),
             ],
-            rating: Rating {
-                average: "4.50".parse().ok(),
-                count: 2,
-            },
+            rating: Rating { average: "4.50".parse().ok(), count: 2 },
             status: ProductStatus::Active,
             version: 3,
             created_at: Timestamp::UNIX_EPOCH,
@@ -236,10 +210,7 @@ mod tests {
         assert_eq!(document.category_lineage, ["apparel", "apparel/shirts"]);
         assert_eq!(document.attributes, ["colour=Navy Blue", "size=L", "size=M"]);
         assert_eq!(document.attribute_text, ["L", "M", "Navy Blue"]);
-        assert_eq!(
-            (document.price_minor_min, document.price_minor_max),
-            (Some(999), Some(1999))
-        );
+        assert_eq!((document.price_minor_min, document.price_minor_max), (Some(999), Some(1999)));
         assert_eq!(document.currency.as_deref(), Some("GBP"));
         assert_eq!(document.rating_average.as_deref(), Some("4.5"));
         assert!(document.buyable);
@@ -248,20 +219,11 @@ mod tests {
 
     #[test]
     fn only_an_active_product_is_buyable() {
-        let draft = ProductDocument::of(&Product {
-            status: ProductStatus::Draft,
-            ..product()
-        });
+        let draft = ProductDocument::of(&Product { status: ProductStatus::Draft, ..product() });
         assert_eq!((draft.buyable, draft.status), (false, "draft"));
-        let unpriced = Product {
-            variants: vec![variant("A", "M", None)],
-            ..product()
-        };
+        let unpriced = Product { variants: vec![variant("A", "M", None)], ..product() };
         let unpriced = ProductDocument::of(&unpriced);
-        assert_eq!(
-            (unpriced.buyable, unpriced.price_minor_min, unpriced.currency),
-            (false, None, None)
-        );
+        assert_eq!((unpriced.buyable, unpriced.price_minor_min, unpriced.currency), (false, None, None));
     }
 
     #[test]
@@ -269,10 +231,7 @@ mod tests {
         let first = ProductDocument::of(&product());
         assert_eq!(first.content_hash.len(), 64);
         assert_eq!(first, ProductDocument::of(&product()));
-        let changed = ProductDocument::of(&Product {
-            title: "Blue shirt".into(),
-            ..product()
-        });
+        let changed = ProductDocument::of(&Product { title: "Blue shirt".into(), ..product() });
         assert_ne!(first.content_hash, changed.content_hash);
         let gone = ProductDocument::gone(first.product_id);
         assert!(gone.deleted && !gone.buyable);
@@ -280,13 +239,8 @@ mod tests {
 
     #[test]
     fn attributes_are_capped() {
-        let variants = (0..1_100)
-            .map(|size| variant("A", &size.to_string(), None))
-            .collect();
-        let document = ProductDocument::of(&Product {
-            variants,
-            ..product()
-        });
+        let variants = (0..1_100).map(|size| variant("A", &size.to_string(), None)).collect();
+        let document = ProductDocument::of(&Product { variants, ..product() });
         assert_eq!(document.attributes.len(), ATTRIBUTE_COUNT_MAX);
     }
 }

@@ -77,24 +77,15 @@ mod tests {
     fn only_what_blames_the_request_is_refused() {
         let body = json!({"error": {"root_cause": [{"reason": "bad field"}], "reason": "all shards failed"}});
         let refused = SearchError::from_answer(400, &body);
-        assert_eq!(
-            refused.to_string(),
-            "the search engine refused with 400: bad field"
-        );
+        assert_eq!(refused.to_string(), "the search engine refused with 400: bad field");
         for status in [401, 403, 404, 429, 500, 503] {
-            assert!(
-                SearchError::from_answer(status, &body).is_unavailable(),
-                "{status}"
-            );
+            assert!(SearchError::from_answer(status, &body).is_unavailable(), "{status}");
         }
     }
 
     #[test]
     fn a_reason_is_found_in_every_shape() {
-        assert_eq!(
-            reason(&json!({"error": "alias [x] missing"})),
-            "alias [x] missing"
-        );
+        assert_eq!(reason(&json!({"error": "alias [x] missing"})), "alias [x] missing");
         assert_eq!(reason(&json!({"error": {"type": "t", "reason": "r"}})), "r");
         assert_eq!(reason(&json!(null)), "no reason given");
     }

@@ -35,23 +35,13 @@ pub struct Aliases {
 
 /// A new name for a concrete index: `{alias}-{yyyymmddhhmmss}-{random}`.
 pub fn new_name(alias: &str, now: Timestamp, random: [u8; 4]) -> String {
-    format!(
-        "{alias}-{}-{:08x}",
-        now.strftime("%Y%m%d%H%M%S"),
-        u32::from_be_bytes(random)
-    )
+    format!("{alias}-{}-{:08x}", now.strftime("%Y%m%d%H%M%S"), u32::from_be_bytes(random))
 }
 
 /// Makes an empty index that nobody points at yet.
 pub async fn create(client: &SearchClient, name: &str, analysis: Analysis) -> Result<(), SearchError> {
     let request = Request::json(Method::Put, name.to_owned(), index_body(analysis));
-    client
-        .send(Request {
-            timeout: BULK_TIMEOUT,
-            ..request
-        })
-        .await
-        .map(drop)
+    client.send(Request { timeout: BULK_TIMEOUT, ..request }).await.map(drop)
 }
 
 /// What the aliases point at. Ask after the events to be written were received: see [`crate::projection`].
@@ -82,11 +72,7 @@ pub async fn ensure(
         return Ok(Some(name));
     };
     delete(client, &name).await?;
-    if aliases(client).await?.current.is_some() {
-        Ok(None)
-    } else {
-        Err(error)
-    }
+    if aliases(client).await?.current.is_some() { Ok(None) } else { Err(error) }
 }
 
 /// Points the alias of the index being filled at `name`: from now on consumers write to it too.
@@ -113,24 +99,13 @@ pub async fn switch(client: &SearchClient, name: &str) -> Result<(), SearchError
 /// Makes everything written so far visible to searches.
 pub async fn refresh(client: &SearchClient, name: &str) -> Result<(), SearchError> {
     let request = Request::new(Method::Post, format!("{name}/_refresh"));
-    client
-        .send(Request {
-            timeout: BULK_TIMEOUT,
-            ..request
-        })
-        .await
-        .map(drop)
+    client.send(Request { timeout: BULK_TIMEOUT, ..request }).await.map(drop)
 }
 
 /// Removes a concrete index; one that is gone already is no error.
 pub async fn delete(client: &SearchClient, name: &str) -> Result<(), SearchError> {
     let request = Request::new(Method::Delete, name.to_owned());
-    let answer = client
-        .answer(Request {
-            timeout: BULK_TIMEOUT,
-            ..request
-        })
-        .await?;
+    let answer = client.answer(Request { timeout: BULK_TIMEOUT, ..request }).await?;
     match answer.status {
         200 | 404 => Ok(()),
         status => Err(SearchError::from_answer(status, &answer.body)),
@@ -143,13 +118,7 @@ fn add_current(client: &SearchClient, name: &str) -> Value {
 
 async fn update_aliases(client: &SearchClient, actions: Vec<Value>) -> Result<(), SearchError> {
     let request = Request::json(Method::Post, "_aliases".to_owned(), json!({"actions": actions}));
-    client
-        .send(Request {
-            timeout: BULK_TIMEOUT,
-            ..request
-        })
-        .await
-        .map(drop)
+    client.send(Request { timeout: BULK_TIMEOUT, ..request }).await.map(drop)
 }
 
 fn read_aliases(client: &SearchClient, body: &Value) -> Aliases {
@@ -162,9 +131,7 @@ fn read_aliases(client: &SearchClient, body: &Value) -> Aliases {
         .filter(|(name, _)| is_concrete(client.alias(), name))
         .collect();
     let behind = |alias: &str| {
-        let found = ours
-            .iter()
-            .find(|(_, index)| index["aliases"].get(alias).is_some());
+        let found = ours.iter().find(|(_, index)| index["aliases"].get(alias).is_some());
         found.map(|(name, _)| (*name).to_owned())
     };
     Aliases {
@@ -192,10 +159,7 @@ mod tests {
     use crate::settings::SearchSettings;
 
     fn client() -> SearchClient {
-        let settings = SearchSettings {
-            url: "http://127.0.0.1:1".into(),
-            index_prefix: "shop".into(),
-        };
+        let settings = SearchSettings { url: "http://127.0.0.1:1".into(), index_prefix: "shop".into() };
         SearchClient::new(&settings).expect("valid")
     }
 
@@ -207,12 +171,8 @@ mod tests {
         assert_eq!(first, "shop-products-20231114221320-ffffffff");
         assert!(first < second);
         assert!(is_concrete("shop-products", &first));
-        for other in [
-            "shop-products",
-            "shop-products-next",
-            "shop-products-2023-ffffffff",
-            "shop-productsx",
-        ] {
+        for other in ["shop-products", "shop-products-next", "shop-products-2023-ffffffff", "shop-productsx"]
+        {
             assert!(!is_concrete("shop-products", other), "{other}");
         }
     }
@@ -225,14 +185,8 @@ mod tests {
             "shop-products-archive": {"aliases": {"shop-products": {}}},
         });
         let aliases = read_aliases(&client(), &body);
-        assert_eq!(
-            aliases.current.as_deref(),
-            Some("shop-products-20231114221320-ffffffff")
-        );
-        assert_eq!(
-            aliases.next.as_deref(),
-            Some("shop-products-20231114221321-00000000")
-        );
+        assert_eq!(aliases.current.as_deref(), Some("shop-products-20231114221320-ffffffff"));
+        assert_eq!(aliases.next.as_deref(), Some("shop-products-20231114221321-00000000"));
         assert_eq!(aliases.all.len(), 2);
         assert_eq!(read_aliases(&client(), &json!({})), Aliases::default());
     }

@@ -5,8 +5,11 @@
 //! decides who may search, never answers with anything but ids, scores and facets, and never lets a shopper's
 //! text become a query language.
 
+mod batch;
 pub mod bulk;
 pub mod client;
+mod collect;
+pub mod consume;
 pub mod document;
 pub mod error;
 pub mod index;

@@ -63,10 +63,7 @@ impl ProjectionError {
 
     /// Whether the same product will fail again.
     fn blames_the_product(&self) -> bool {
-        matches!(
-            self,
-            Self::Search(SearchError::Refused { .. }) | Self::Store(StoreError::Inconsistent(_))
-        )
+        matches!(self, Self::Search(SearchError::Refused { .. }) | Self::Store(StoreError::Inconsistent(_)))
     }
 }
 
@@ -105,9 +102,8 @@ impl Projection {
         let mut results = bulk::index(&self.client, &current, ticket, &documents).await?;
         if aliases.next.is_some() {
             let next = Target::Alias(self.client.next_alias());
-            for (result, other) in results
-                .iter_mut()
-                .zip(bulk::index(&self.client, &next, ticket, &documents).await?)
+            for (result, other) in
+                results.iter_mut().zip(bulk::index(&self.client, &next, ticket, &documents).await?)
             {
                 join(result, other);
             }
@@ -145,11 +141,7 @@ fn join(current: &mut ItemResult, next: ItemResult) {
 
 fn alone(error: &ProjectionError) -> ItemResult {
     let reason = error.to_string();
-    if error.blames_the_product() {
-        ItemResult::Refused(reason)
-    } else {
-        ItemResult::Retryable(reason)
-    }
+    if error.blames_the_product() { ItemResult::Refused(reason) } else { ItemResult::Retryable(reason) }
 }
 
 /// One document per id, in their order; a product that was not found is gone.
@@ -184,10 +176,7 @@ mod tests {
         assert_eq!(joined(ItemResult::Indexed, retryable()), retryable());
         assert_eq!(joined(ItemResult::Indexed, refused()), ItemResult::Indexed);
         assert_eq!(joined(refused(), retryable()), refused());
-        assert_eq!(
-            joined(ItemResult::Superseded, ItemResult::Indexed),
-            ItemResult::Superseded
-        );
+        assert_eq!(joined(ItemResult::Superseded, ItemResult::Indexed), ItemResult::Superseded);
     }
 
     #[test]

@@ -26,13 +26,8 @@ const SEARCH_TIMEOUT: &str = "2s";
 /// How long its answer is waited for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// The fields that text is looked for in, with their weights.
-const TEXT_FIELDS: [&str; 5] = [
-    "title^3",
-    "brand.text^2",
-    "category.text^1.5",
-    "attribute_text",
-    "description^0.5",
-];
+const TEXT_FIELDS: [&str; 5] =
+    ["title^3", "brand.text^2", "category.text^1.5", "attribute_text", "description^0.5"];
 /// Values that a sort compares: what is asked for, then the id.
 const SORT_VALUE_COUNT: usize = 2;
 
@@ -120,33 +115,16 @@ pub async fn search(client: &SearchClient, request: &SearchRequest) -> Result<Se
     let path = format!("{}/_search", client.alias());
     let query = [("allow_partial_search_results", "false")];
     let sent = Request::json(Method::Post, path, search_body(request));
-    let body = client
-        .send(Request {
-            query: &query,
-            timeout: ANSWER_TIMEOUT,
-            ..sent
-        })
-        .await?;
+    let body = client.send(Request { query: &query, timeout: ANSWER_TIMEOUT, ..sent }).await?;
     if body["timed_out"] == true {
-        return Err(SearchError::unavailable(format!(
-            "the search took longer than {SEARCH_TIMEOUT}"
-        )));
+        return Err(SearchError::unavailable(format!("the search took longer than {SEARCH_TIMEOUT}")));
     }
     read_page(&body, is_scored(request))
 }
 
 fn check(request: &SearchRequest) -> Result<(), SearchError> {
-    let refused = |reason: &str| {
-        Err(SearchError::Refused {
-            status: 400,
-            reason: reason.to_owned(),
-        })
-    };
-    if request
-        .text
-        .as_deref()
-        .is_some_and(|text| text.chars().count() > TEXT_LENGTH_MAX)
-    {
+    let refused = |reason: &str| Err(SearchError::Refused { status: 400, reason: reason.to_owned() });
+    if request.text.as_deref().is_some_and(|text| text.chars().count() > TEXT_LENGTH_MAX) {
         return refused("the text is too long");
     }
     if request.attributes.len() > ATTRIBUTE_COUNT_MAX {
@@ -165,11 +143,7 @@ fn check(request: &SearchRequest) -> Result<(), SearchError> {
 }
 
 fn text_of(request: &SearchRequest) -> Option<&str> {
-    request
-        .text
-        .as_deref()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
+    request.text.as_deref().map(str::trim).filter(|text| !text.is_empty())
 }
 
 fn is_scored(request: &SearchRequest) -> bool {
@@ -216,37 +190,17 @@ fn text_query(text: &str) -> Value {
 fn filters(request: &SearchRequest) -> Vec<Value> {
     let any_case =
         |field: &str, value: &str| json!({"term": {field: {"value": value, "case_insensitive": true}}});
-    let mut filters = vec![
-        json!({"term": {"status": ProductStatus::Active.name()}}),
-        json!({"term": {"deleted": false}}),
-    ];
-    filters.extend(
-        request
-            .category
-            .iter()
-            .map(|category| json!({"term": {"category_lineage": category}})),
-    );
+    let mut filters =
+        vec![json!({"term": {"status": ProductStatus::Active.name()}}), json!({"term": {"deleted": false}})];
+    filters.extend(request.category.iter().map(|category| json!({"term": {"category_lineage": category}})));
     filters.extend(request.brand.iter().map(|brand| any_case("brand", brand)));
+    filters
+        .extend(request.price_min_minor.map(|price| json!({"range": {"price_minor_max": {"gte": price}}})));
+    filters
+        .extend(request.price_max_minor.map(|price| json!({"range": {"price_minor_min": {"lte": price}}})));
+    filters.extend(request.buyable.map(|buyable| json!({"term": {"buyable": buyable}})));
     filters.extend(
-        request
-            .price_min_minor
-            .map(|price| json!({"range": {"price_minor_max": {"gte": price}}})),
-    );
-    filters.extend(
-        request
-            .price_max_minor
-            .map(|price| json!({"range": {"price_minor_min": {"lte": price}}})),
-    );
-    filters.extend(
-        request
-            .buyable
-            .map(|buyable| json!({"term": {"buyable": buyable}})),
-    );
-    filters.extend(
-        request
-            .attributes
-            .iter()
-            .map(|(name, value)| any_case("attributes", &attribute(name, value))),
+        request.attributes.iter().map(|(name, value)| any_case("attributes", &attribute(name, value))),
     );
     filters
 }
@@ -261,20 +215,12 @@ fn first_sort(request: &SearchRequest) -> Value {
 }
 
 fn read_page(body: &Value, is_scored: bool) -> Result<SearchPage, SearchError> {
-    let hits = body["hits"]["hits"]
-        .as_array()
-        .ok_or_else(|| SearchError::Malformed("no hits".to_owned()))?;
-    let hits = hits
-        .iter()
-        .map(|hit| read_hit(hit, is_scored))
-        .collect::<Option<_>>();
+    let hits = body["hits"]["hits"].as_array().ok_or_else(|| SearchError::Malformed("no hits".to_owned()))?;
+    let hits = hits.iter().map(|hit| read_hit(hit, is_scored)).collect::<Option<_>>();
     let facets = &body["aggregations"];
     Ok(SearchPage {
         hits: hits.ok_or_else(|| SearchError::Malformed("a hit without id or sort".to_owned()))?,
-        facets: Facets {
-            category: read_facet(&facets["category"]),
-            brand: read_facet(&facets["brand"]),
-        },
+        facets: Facets { category: read_facet(&facets["category"]), brand: read_facet(&facets["brand"]) },
     })
 }
 
@@ -282,26 +228,15 @@ fn read_hit(hit: &Value, is_scored: bool) -> Option<Hit> {
     Some(Hit {
         product_id: hit["_id"].as_str()?.parse().ok()?,
         score: hit["_score"].as_f64().filter(|_| is_scored),
-        sort: hit["sort"]
-            .as_array()
-            .filter(|values| values.len() == SORT_VALUE_COUNT)?
-            .clone(),
+        sort: hit["sort"].as_array().filter(|values| values.len() == SORT_VALUE_COUNT)?.clone(),
     })
 }
 
 fn read_facet(facet: &Value) -> Vec<FacetValue> {
     let value = |bucket: &Value| {
-        Some(FacetValue {
-            value: bucket["key"].as_str()?.to_owned(),
-            count: bucket["doc_count"].as_u64()?,
-        })
+        Some(FacetValue { value: bucket["key"].as_str()?.to_owned(), count: bucket["doc_count"].as_u64()? })
     };
-    facet["buckets"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(value)
-        .collect()
+    facet["buckets"].as_array().into_iter().flatten().filter_map(value).collect()
 }
 
 #[cfg(test)]
@@ -309,38 +244,23 @@ mod tests {
     use super::*;
 
     fn request() -> SearchRequest {
-        SearchRequest {
-            limit: 20,
-            ..SearchRequest::default()
-        }
+        SearchRequest { limit: 20, ..SearchRequest::default() }
     }
 
     #[test]
     fn text_reaches_match_queries_only() {
         let text = "title:* OR _exists_:status /.*/";
-        let body = search_body(&SearchRequest {
-            text: Some(text.into()),
-            ..request()
-        });
+        let body = search_body(&SearchRequest { text: Some(text.into()), ..request() });
         let printed = body.to_string();
         assert!(!printed.contains("query_string") && !printed.contains("regexp"));
-        assert_eq!(
-            body["query"]["bool"]["must"]["bool"]["should"][0]["multi_match"]["query"],
-            text
-        );
+        assert_eq!(body["query"]["bool"]["must"]["bool"]["should"][0]["multi_match"]["query"], text);
         assert_eq!(printed.matches("_exists_").count(), 2);
     }
 
     #[test]
     fn only_active_products_are_asked_for() {
         let filters = filters(&request());
-        assert_eq!(
-            filters,
-            [
-                json!({"term": {"status": "active"}}),
-                json!({"term": {"deleted": false}})
-            ]
-        );
+        assert_eq!(filters, [json!({"term": {"status": "active"}}), json!({"term": {"deleted": false}})]);
     }
 
     #[test]
@@ -363,30 +283,12 @@ mod tests {
         let refused =
             |request: SearchRequest| matches!(check(&request), Err(SearchError::Refused { status: 400, .. }));
         assert!(!refused(request()));
-        assert!(refused(SearchRequest {
-            limit: 0,
-            ..request()
-        }));
-        assert!(refused(SearchRequest {
-            limit: LIMIT_MAX + 1,
-            ..request()
-        }));
-        assert!(refused(SearchRequest {
-            text: Some("é".repeat(TEXT_LENGTH_MAX + 1)),
-            ..request()
-        }));
-        assert!(refused(SearchRequest {
-            search_after: Some(vec![json!(1)]),
-            ..request()
-        }));
-        assert!(refused(SearchRequest {
-            search_after: Some(vec![json!({}), json!("a")]),
-            ..request()
-        }));
-        assert!(!refused(SearchRequest {
-            search_after: Some(vec![json!(1.5), json!("a")]),
-            ..request()
-        }));
+        assert!(refused(SearchRequest { limit: 0, ..request() }));
+        assert!(refused(SearchRequest { limit: LIMIT_MAX + 1, ..request() }));
+        assert!(refused(SearchRequest { text: Some("é".repeat(TEXT_LENGTH_MAX + 1)), ..request() }));
+        assert!(refused(SearchRequest { search_after: Some(vec![json!(1)]), ..request() }));
+        assert!(refused(SearchRequest { search_after: Some(vec![json!({}), json!("a")]), ..request() }));
+        assert!(!refused(SearchRequest { search_after: Some(vec![json!(1.5), json!("a")]), ..request() }));
     }
 
     #[test]
@@ -399,13 +301,7 @@ mod tests {
         let page = read_page(&body, true).expect("well-formed");
         assert_eq!(page.hits[0].product_id, id);
         assert_eq!(page.hits[0].score, Some(1.5));
-        assert_eq!(
-            page.facets.brand,
-            [FacetValue {
-                value: "Puma".into(),
-                count: 3
-            }]
-        );
+        assert_eq!(page.facets.brand, [FacetValue { value: "Puma".into(), count: 3 }]);
         assert!(page.facets.category.is_empty());
         assert_eq!(read_page(&body, false).expect("well-formed").hits[0].score, None);
         assert!(read_page(&json!({"hits": {"hits": [{"_id": "x"}]}}), true).is_err());

@@ -79,19 +79,10 @@ pub async fn run(
         }
     };
     let kept = [Some(name), before.current.as_deref()];
-    for old in before
-        .all
-        .iter()
-        .filter(|old| !kept.contains(&Some(old.as_str())))
-    {
+    for old in before.all.iter().filter(|old| !kept.contains(&Some(old.as_str()))) {
         index::delete(&projection.client, old).await?;
     }
-    Ok(Rebuilt {
-        index: name.to_owned(),
-        replaced: before.current,
-        products,
-        different,
-    })
+    Ok(Rebuilt { index: name.to_owned(), replaced: before.current, products, different })
 }
 
 async fn fill_and_switch(
@@ -102,16 +93,9 @@ async fn fill_and_switch(
 ) -> Result<(u64, u64), ProjectionError> {
     index::create(&projection.client, name, analysis).await?;
     index::begin_filling(&projection.client, name).await?;
-    let pass = Pass {
-        projection,
-        name,
-        only_different: false,
-    };
+    let pass = Pass { projection, name, only_different: false };
     let (products, _) = pass.run(|products, _| report(Progress::Filled(products))).await?;
-    let pass = Pass {
-        only_different: true,
-        ..pass
-    };
+    let pass = Pass { only_different: true, ..pass };
     let compared = |products, different| report(Progress::Compared { products, different });
     let (_, different) = pass.run(compared).await?;
     index::refresh(&projection.client, name).await?;
@@ -167,21 +151,13 @@ impl Pass<'_> {
         let ticket = self.projection.ticket().await?;
         let found = products::scan(&self.projection.mongo, after, PAGE_SIZE).await?;
         let documents: Vec<ProductDocument> = found.iter().map(ProductDocument::of).collect();
-        let documents = if self.only_different {
-            self.different(documents).await?
-        } else {
-            documents
-        };
+        let documents = if self.only_different { self.different(documents).await? } else { documents };
         let target = Target::Index(self.name.to_owned());
         let results = bulk::index(&self.projection.client, &target, ticket, &documents).await?;
         for (document, result) in documents.iter().zip(results) {
             check(document, result)?;
         }
-        Ok(Page {
-            last: last_id(&found),
-            read: length(&found),
-            written: length(&documents),
-        })
+        Ok(Page { last: last_id(&found), read: length(&found), written: length(&documents) })
     }
 
     async fn different(&self, documents: Vec<ProductDocument>) -> Result<Vec<ProductDocument>, SearchError> {

@@ -94,9 +94,7 @@ impl From<mongodb::error::Error> for StoreError {
         use mongodb::error::ErrorKind;
         const DUPLICATE_KEY: i32 = 11_000;
         const WRITE_CONFLICT: i32 = 112;
-        let duplicate = |message: &str| Self::Conflict {
-            constraint: duplicate_index(message).to_owned(),
-        };
+        let duplicate = |message: &str| Self::Conflict { constraint: duplicate_index(message).to_owned() };
         match error.kind.as_ref() {
             ErrorKind::Write(mongodb::error::WriteFailure::WriteError(write))
                 if write.code == DUPLICATE_KEY =>
@@ -106,18 +104,14 @@ impl From<mongodb::error::Error> for StoreError {
             ErrorKind::Command(command) if command.code == DUPLICATE_KEY => duplicate(&command.message),
             ErrorKind::Command(command) if command.code == WRITE_CONFLICT => Self::Contention(error.into()),
             ErrorKind::BulkWrite(bulk)
-                if bulk
-                    .write_errors
-                    .values()
-                    .any(|write| write.code == DUPLICATE_KEY) =>
+                if bulk.write_errors.values().any(|write| write.code == DUPLICATE_KEY) =>
             {
-                let message = bulk
-                    .write_errors
-                    .values()
-                    .find(|write| write.code == DUPLICATE_KEY);
+                let message = bulk.write_errors.values().find(|write| write.code == DUPLICATE_KEY);
                 duplicate(message.map_or("", |write| write.message.as_str()))
             }
-            ErrorKind::Io(_)
+            // A password that is being changed: nothing is wrong with what was asked.
+            ErrorKind::Authentication { .. }
+            | ErrorKind::Io(_)
             | ErrorKind::ServerSelection { .. }
             | ErrorKind::ConnectionPoolCleared { .. }
             | ErrorKind::DnsResolve { .. } => Self::Unavailable(error.into()),
@@ -134,10 +128,7 @@ impl From<mongodb::error::Error> for StoreError {
 
 /// The index in "… collection: db.products index: slug dup key: …".
 fn duplicate_index(message: &str) -> &str {
-    message
-        .split_once("index: ")
-        .and_then(|(_, rest)| rest.split(' ').next())
-        .unwrap_or("unnamed")
+    message.split_once("index: ").and_then(|(_, rest)| rest.split(' ').next()).unwrap_or("unnamed")
 }
 
 impl From<lapin::Error> for StoreError {

@@ -90,10 +90,7 @@ async fn kill_under_writes(client: &Client) -> anyhow::Result<(Duration, Vec<(St
     }
     while writes.join_next().await.is_some() {}
     let killed_at = killed_at.context("the primary was killed")?;
-    let recovered_at = first_after_kill
-        .lock()
-        .expect("no holder panics")
-        .context("writes came back")?;
+    let recovered_at = first_after_kill.lock().expect("no holder panics").context("writes came back")?;
     let acknowledged = std::mem::take(&mut *acknowledged.lock().expect("no holder panics"));
     Ok((recovered_at.duration_since(killed_at), acknowledged))
 }
@@ -104,15 +101,9 @@ async fn write(client: Client, acknowledged: Acknowledged, first: Option<Arc<Mut
     if let Ok((201, product)) = client.create(&key, &draft(&key)).await
         && let Some(id) = product["id"].as_str()
     {
-        acknowledged
-            .lock()
-            .expect("no holder panics")
-            .push((key, id.to_owned()));
+        acknowledged.lock().expect("no holder panics").push((key, id.to_owned()));
         if let Some(first) = first {
-            first
-                .lock()
-                .expect("no holder panics")
-                .get_or_insert_with(Instant::now);
+            first.lock().expect("no holder panics").get_or_insert_with(Instant::now);
         }
     }
 }
@@ -137,9 +128,7 @@ async fn lost(
     let primary = store::pg::direct::primary(postgres).await?;
     let mut lost = 0;
     for (key, id) in acknowledged {
-        let rows = primary
-            .query("SELECT FROM idempotency_keys WHERE key = $1", &[key])
-            .await?;
+        let rows = primary.query("SELECT FROM idempotency_keys WHERE key = $1", &[key]).await?;
         let (status, repeated) = client.create(key, &draft(key)).await?;
         if rows.len() != 1 || status != 201 || repeated["id"] != id.as_str() {
             eprintln!("lost: {key} made {id}; now {} rows, status {status}", rows.len());
@@ -159,10 +148,7 @@ async fn healed(postgres: &PostgresSettings) -> anyhow::Result<()> {
         {
             return Ok(());
         }
-        ensure!(
-            began.elapsed() < HEALING_DEADLINE,
-            "the stack did not heal within {HEALING_DEADLINE:?}"
-        );
+        ensure!(began.elapsed() < HEALING_DEADLINE, "the stack did not heal within {HEALING_DEADLINE:?}");
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
@@ -170,8 +156,6 @@ async fn healed(postgres: &PostgresSettings) -> anyhow::Result<()> {
 async fn standbys(postgres: &PostgresSettings) -> anyhow::Result<i64> {
     let primary = store::pg::direct::primary(postgres).await?;
     // The application's role sees who streams, not how far they are.
-    let row = primary
-        .query_one("SELECT count(*) FROM pg_stat_replication", &[])
-        .await?;
+    let row = primary.query_one("SELECT count(*) FROM pg_stat_replication", &[]).await?;
     Ok(row.get(0))
 }

@@ -13,10 +13,7 @@ fn dashboards() -> Vec<(String, Value)> {
         .map(|entry| {
             let path = entry.expect("an entry").path();
             let text = std::fs::read_to_string(&path).expect("text");
-            (
-                path.display().to_string(),
-                serde_json::from_str(&text).expect("JSON"),
-            )
+            (path.display().to_string(), serde_json::from_str(&text).expect("JSON"))
         })
         .collect()
 }
@@ -24,18 +21,10 @@ fn dashboards() -> Vec<(String, Value)> {
 /// Every text in quotes of the programs' sources: metric names are among them.
 fn quoted_words() -> HashSet<String> {
     let mut words = HashSet::new();
-    let mut folders: Vec<_> = [
-        "api",
-        "cache",
-        "ingest",
-        "store",
-        "search-indexer",
-        "worker",
-        "analytics",
-    ]
-    .iter()
-    .map(|room| checkout().join(room).join("src"))
-    .collect();
+    let mut folders: Vec<_> = ["api", "cache", "ingest", "store", "search-indexer", "worker", "analytics"]
+        .iter()
+        .map(|room| checkout().join(room).join("src"))
+        .collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
@@ -81,11 +70,7 @@ fn every_query_names_a_metric_of_ours() {
         for panel in dashboard["panels"].as_array().expect("panels") {
             for target in panel["targets"].as_array().expect("targets") {
                 for name in metric_names(target["expr"].as_str().expect("an expression")) {
-                    assert!(
-                        words.contains(&name),
-                        "{file}: {}: no program has {name}",
-                        panel["title"]
-                    );
+                    assert!(words.contains(&name), "{file}: {}: no program has {name}", panel["title"]);
                     count += 1;
                 }
             }
@@ -100,24 +85,12 @@ fn panels_have_ids_and_places_of_their_own() {
         let mut ids = HashSet::new();
         let mut cells = HashSet::new();
         for panel in dashboard["panels"].as_array().expect("panels") {
-            assert!(
-                ids.insert(panel["id"].as_u64()),
-                "{file}: id {} twice",
-                panel["id"]
-            );
+            assert!(ids.insert(panel["id"].as_u64()), "{file}: id {} twice", panel["id"]);
             let place = |key: &str| panel["gridPos"][key].as_u64().expect("a place");
-            assert!(
-                place("x") + place("w") <= 24,
-                "{file}: {} is wider than the page",
-                panel["title"]
-            );
+            assert!(place("x") + place("w") <= 24, "{file}: {} is wider than the page", panel["title"]);
             for x in place("x")..place("x") + place("w") {
                 for y in place("y")..place("y") + place("h") {
-                    assert!(
-                        cells.insert((x, y)),
-                        "{file}: {} lies on another panel",
-                        panel["title"]
-                    );
+                    assert!(cells.insert((x, y)), "{file}: {} lies on another panel", panel["title"]);
                 }
             }
         }

@@ -32,10 +32,7 @@ async fn elasticsearch_understands_the_index() {
 /// Everything that the shop asks of an engine. Each call uses indexes of its own and removes them.
 async fn wire_contract(url: &str, analysis: Analysis) {
     let index_prefix = format!("wire-{}", uuid::Uuid::new_v4().simple());
-    let settings = SearchSettings {
-        url: url.to_owned(),
-        index_prefix,
-    };
+    let settings = SearchSettings { url: url.to_owned(), index_prefix };
     let client = SearchClient::new(&settings).expect("settings are valid");
     let first = an_index_is_made_once(&client, analysis).await;
     a_newer_ticket_wins(&client, &first).await;
@@ -58,42 +55,29 @@ async fn an_index_is_made_once(client: &SearchClient, analysis: Analysis) -> Str
     assert!(early.is_unavailable(), "{early:?}");
     let documents = [document(1)];
     let target = Target::Alias(client.alias().to_owned());
-    let results = bulk::index(client, &target, 1, &documents)
-        .await
-        .expect("answered");
+    let results = bulk::index(client, &target, 1, &documents).await.expect("answered");
     assert!(matches!(results[..], [ItemResult::Retryable(_)]), "{results:?}");
 
     let (left, right) = tokio::join!(
         index::ensure(client, analysis, Timestamp::now(), [1; 4]),
         index::ensure(client, analysis, Timestamp::now(), [2; 4]),
     );
-    let made: Vec<String> = [left, right]
-        .into_iter()
-        .filter_map(|made| made.expect("ensured"))
-        .collect();
+    let made: Vec<String> = [left, right].into_iter().filter_map(|made| made.expect("ensured")).collect();
     let aliases = index::aliases(client).await.expect("aliases");
     assert_eq!(made.len(), 1, "one of two wins: {made:?}");
     assert_eq!(aliases.all, made);
     assert_eq!(aliases.current.as_ref(), made.first());
     assert_eq!(aliases.next, None);
     client.ping().await.expect("there is an index");
-    let again = index::ensure(client, analysis, Timestamp::now(), [3; 4])
-        .await
-        .expect("ensured");
+    let again = index::ensure(client, analysis, Timestamp::now(), [3; 4]).await.expect("ensured");
     assert_eq!(again, None);
     made.into_iter().next().expect("one")
 }
 
 async fn a_newer_ticket_wins(client: &SearchClient, name: &str) {
     let target = Target::Alias(client.alias().to_owned());
-    let newer = ProductDocument::of(&Product {
-        title: "Newer".into(),
-        ..product(100)
-    });
-    let older = ProductDocument::of(&Product {
-        title: "Older".into(),
-        ..product(100)
-    });
+    let newer = ProductDocument::of(&Product { title: "Newer".into(), ..product(100) });
+    let older = ProductDocument::of(&Product { title: "Older".into(), ..product(100) });
     for (ticket, document, expected) in [
         (20, &newer, ItemResult::Indexed),
         (10, &older, ItemResult::Superseded),
@@ -103,9 +87,7 @@ async fn a_newer_ticket_wins(client: &SearchClient, name: &str) {
         assert_eq!(results.expect("answered"), [expected]);
     }
     let id = newer.product_id;
-    let hashes = bulk::content_hashes(client, name, &[id, product(101).id])
-        .await
-        .expect("answered");
+    let hashes = bulk::content_hashes(client, name, &[id, product(101).id]).await.expect("answered");
     assert_eq!(hashes, [(id, newer.content_hash)].into());
     let gone = ProductDocument::gone(id);
     let results = bulk::index(client, &target, 30, &[gone]).await.expect("answered");
@@ -115,12 +97,7 @@ async fn a_newer_ticket_wins(client: &SearchClient, name: &str) {
 async fn an_unknown_field_is_refused(url: &str, name: &str) {
     let address = format!("{url}/{name}/_doc/unknown?version=1&version_type=external");
     let body = json!({"product_id": "unknown", "colour_of_the_week": "blue"});
-    let answer = reqwest::Client::new()
-        .put(address)
-        .json(&body)
-        .send()
-        .await
-        .expect("answered");
+    let answer = reqwest::Client::new().put(address).json(&body).send().await.expect("answered");
     assert_eq!(answer.status().as_u16(), 400);
     let text = answer.text().await.expect("text");
     assert!(text.contains("strict_dynamic_mapping_exception"), "{text}");
@@ -129,30 +106,18 @@ async fn an_unknown_field_is_refused(url: &str, name: &str) {
 async fn the_catalogue_is_indexed(client: &SearchClient, name: &str) {
     let mut documents: Vec<ProductDocument> = (0..PRODUCT_COUNT).map(document).collect();
     for (number, status) in [(50, ProductStatus::Draft), (51, ProductStatus::Archived)] {
-        documents.push(ProductDocument::of(&Product {
-            status,
-            ..product(number)
-        }));
+        documents.push(ProductDocument::of(&Product { status, ..product(number) }));
     }
     documents.push(ProductDocument::gone(product(52).id));
     let target = Target::Alias(client.alias().to_owned());
-    let results = bulk::index(client, &target, 40, &documents)
-        .await
-        .expect("answered");
-    assert!(
-        results.iter().all(|result| *result == ItemResult::Indexed),
-        "{results:?}"
-    );
+    let results = bulk::index(client, &target, 40, &documents).await.expect("answered");
+    assert!(results.iter().all(|result| *result == ItemResult::Indexed), "{results:?}");
     index::refresh(client, name).await.expect("refreshed");
 }
 
 async fn text_finds_words_only(client: &SearchClient, analysis: Analysis) {
     // Only a stemmer knows that one shirt is found by its plural.
-    let by_plural = if analysis == Analysis::English {
-        everything()
-    } else {
-        BTreeSet::new()
-    };
+    let by_plural = if analysis == Analysis::English { everything() } else { BTreeSet::new() };
     for (text, expected) in [
         ("navy shirt", everything()),
         ("SKU-7", [7].into()),
@@ -160,49 +125,23 @@ async fn text_finds_words_only(client: &SearchClient, analysis: Analysis) {
         ("title:* OR status:draft", [].into()),
         ("shirts", by_plural),
     ] {
-        let asked = SearchRequest {
-            text: Some(text.to_owned()),
-            ..request()
-        };
+        let asked = SearchRequest { text: Some(text.to_owned()), ..request() };
         assert_finds(client, asked, expected).await;
     }
-    let asked = SearchRequest {
-        text: Some("navy".to_owned()),
-        limit: 1,
-        ..request()
-    };
+    let asked = SearchRequest { text: Some("navy".to_owned()), limit: 1, ..request() };
     let page = search(client, &asked).await.expect("answered");
     assert!(page.hits[0].score.is_some_and(|score| score > 0.0));
 }
 
 async fn filters_narrow(client: &SearchClient) {
-    let odd: BTreeSet<u8> = everything()
-        .into_iter()
-        .filter(|number| number % 2 == 1)
-        .collect();
-    let category = |path: &str| SearchRequest {
-        category: Some(path.to_owned()),
-        ..request()
-    };
-    let brand = SearchRequest {
-        brand: Some("PUMA".into()),
-        ..request()
-    };
+    let odd: BTreeSet<u8> = everything().into_iter().filter(|number| number % 2 == 1).collect();
+    let category = |path: &str| SearchRequest { category: Some(path.to_owned()), ..request() };
+    let brand = SearchRequest { brand: Some("PUMA".into()), ..request() };
     let attributes =
         [("colour", "navy blue"), ("size", "m")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let attributes = SearchRequest {
-        attributes: attributes.into(),
-        ..request()
-    };
-    let price = SearchRequest {
-        price_min_minor: Some(500),
-        price_max_minor: Some(700),
-        ..request()
-    };
-    let not_buyable = SearchRequest {
-        buyable: Some(false),
-        ..request()
-    };
+    let attributes = SearchRequest { attributes: attributes.into(), ..request() };
+    let price = SearchRequest { price_min_minor: Some(500), price_max_minor: Some(700), ..request() };
+    let not_buyable = SearchRequest { buyable: Some(false), ..request() };
     for (asked, expected) in [
         (request(), everything()),
         (category("apparel"), everything()),
@@ -217,16 +156,10 @@ async fn filters_narrow(client: &SearchClient) {
 }
 
 async fn facets_count_all_matches(client: &SearchClient) {
-    let asked = SearchRequest {
-        limit: 1,
-        ..request()
-    };
+    let asked = SearchRequest { limit: 1, ..request() };
     let facets = search(client, &asked).await.expect("answered").facets;
     let count = |values: &[FacetValue], value: &str| {
-        values
-            .iter()
-            .find(|facet| facet.value == value)
-            .map(|facet| facet.count)
+        values.iter().find(|facet| facet.value == value).map(|facet| facet.count)
     };
     assert_eq!(count(&facets.category, "apparel"), Some(25));
     assert_eq!(count(&facets.category, "apparel/odd"), Some(12));
@@ -248,12 +181,7 @@ fn everything() -> BTreeSet<u8> {
 async fn pages_have_no_gap_and_no_repeat(client: &SearchClient) {
     for sort in [Sort::Relevance, Sort::Newest, Sort::PriceAsc, Sort::PriceDesc] {
         for text in [None, Some("navy shirt".to_owned())] {
-            let whole = SearchRequest {
-                sort,
-                text,
-                limit: 100,
-                ..request()
-            };
+            let whole = SearchRequest { sort, text, limit: 100, ..request() };
             let at_once = search(client, &whole).await.expect("answered").hits;
             assert_eq!(at_once.len(), usize::from(PRODUCT_COUNT));
             assert_eq!(in_pages(client, &whole, 4).await, at_once, "{sort:?}");
@@ -266,11 +194,7 @@ async fn in_pages(client: &SearchClient, whole: &SearchRequest, limit: u16) -> V
     let mut hits: Vec<Hit> = Vec::new();
     loop {
         let search_after = hits.last().map(|hit| hit.sort.clone());
-        let asked = SearchRequest {
-            limit,
-            search_after,
-            ..whole.clone()
-        };
+        let asked = SearchRequest { limit, search_after, ..whole.clone() };
         let page = search(client, &asked).await.expect("answered").hits;
         let is_last = page.len() < usize::from(limit);
         hits.extend(page);
@@ -293,22 +217,10 @@ fn check_order(sort: Sort, hits: &[Hit]) {
 }
 
 async fn requests_outside_the_limits_are_refused(client: &SearchClient) {
-    let garbled = SearchRequest {
-        search_after: Some(vec![json!("x"), json!(1)]),
-        ..request()
-    };
-    for asked in [
-        SearchRequest {
-            limit: 101,
-            ..request()
-        },
-        garbled,
-    ] {
+    let garbled = SearchRequest { search_after: Some(vec![json!("x"), json!(1)]), ..request() };
+    for asked in [SearchRequest { limit: 101, ..request() }, garbled] {
         let refused = search(client, &asked).await;
-        assert!(
-            matches!(refused, Err(SearchError::Refused { status: 400, .. })),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(SearchError::Refused { status: 400, .. })), "{refused:?}");
     }
 }
 
@@ -319,38 +231,22 @@ async fn the_alias_switches_in_one_step(client: &SearchClient, first: &str, anal
     index::create(client, &second, analysis).await.expect("created");
     index::begin_filling(client, &second).await.expect("filling");
     let aliases = index::aliases(client).await.expect("aliases");
-    assert_eq!(
-        (aliases.current.as_deref(), aliases.next.as_deref()),
-        (Some(first), Some(second.as_str()))
-    );
+    assert_eq!((aliases.current.as_deref(), aliases.next.as_deref()), (Some(first), Some(second.as_str())));
 
     let next = Target::Alias(client.next_alias());
-    let results = bulk::index(client, &next, 50, &[document(3)])
-        .await
-        .expect("answered");
+    let results = bulk::index(client, &next, 50, &[document(3)]).await.expect("answered");
     assert_eq!(results, [ItemResult::Indexed]);
     index::refresh(client, &second).await.expect("refreshed");
-    assert_eq!(
-        search(client, &request()).await.expect("answered").hits.len(),
-        usize::from(PRODUCT_COUNT)
-    );
+    assert_eq!(search(client, &request()).await.expect("answered").hits.len(), usize::from(PRODUCT_COUNT));
     index::switch(client, &second).await.expect("switched");
     let hits = search(client, &request()).await.expect("answered").hits;
-    assert_eq!(
-        hits.iter().map(|hit| hit.product_id).collect::<Vec<_>>(),
-        [product(3).id]
-    );
+    assert_eq!(hits.iter().map(|hit| hit.product_id).collect::<Vec<_>>(), [product(3).id]);
     let aliases = index::aliases(client).await.expect("aliases");
-    assert_eq!(
-        (aliases.current.as_deref(), aliases.next),
-        (Some(second.as_str()), None)
-    );
+    assert_eq!((aliases.current.as_deref(), aliases.next), (Some(second.as_str()), None));
     assert_eq!(aliases.all, [first.to_owned(), second]);
 
     // Who knew the next index from before the switch is told to look again, and loses nothing.
-    let results = bulk::index(client, &next, 60, &[document(4)])
-        .await
-        .expect("answered");
+    let results = bulk::index(client, &next, 60, &[document(4)]).await.expect("answered");
     assert!(matches!(results[..], [ItemResult::Retryable(_)]), "{results:?}");
     let missing = index::new_name(client.alias(), later, [10; 4]);
     assert!(index::switch(client, &missing).await.is_err());
@@ -359,10 +255,7 @@ async fn the_alias_switches_in_one_step(client: &SearchClient, first: &str, anal
 }
 
 fn request() -> SearchRequest {
-    SearchRequest {
-        limit: 100,
-        ..SearchRequest::default()
-    }
+    SearchRequest { limit: 100, ..SearchRequest::default() }
 }
 
 fn document(number: u8) -> ProductDocument {
@@ -372,10 +265,7 @@ fn document(number: u8) -> ProductDocument {
 /// Product `n` costs n pounds, is newer than n - 1 and has the SKU `SKU-n`; number 0 has no price.
 fn product(number: u8) -> Product {
     let created_at = Timestamp::from_second(1_700_000_000 + i64::from(number)).expect("in range");
-    let price = Money {
-        amount_minor: i64::from(number) * 100,
-        currency: Currency::GBP,
-    };
+    let price = Money { amount_minor: i64::from(number) * 100, currency: Currency::GBP };
     let is_odd = number % 2 == 1;
     Product {
         id: ProductId::new(created_at, [number; 10]),
@@ -394,10 +284,7 @@ fn product(number: u8) -> Product {
             options: [("size".to_owned(), "M".to_owned())].into(),
             price: (number > 0).then_some(price),
         }],
-        rating: Rating {
-            average: "4.5".parse().ok(),
-            count: 2,
-        },
+        rating: Rating { average: "4.5".parse().ok(), count: 2 },
         status: ProductStatus::Active,
         version: 1,
         created_at,

@@ -35,41 +35,23 @@ async fn a_fresh_postgresql_equals_one_upgraded_step_by_step() {
     database::create(&name).await;
     let mut upgraded = database::connect(&name).await;
     for count in 1..=migrations::pg::FILES.len() {
-        let applied = migrations::pg::run_to(&mut upgraded, count)
-            .await
-            .expect("a step");
+        let applied = migrations::pg::run_to(&mut upgraded, count).await.expect("a step");
         assert_eq!(applied.len(), 1, "step {count}: {applied:?}");
     }
     assert_eq!(shape(&upgraded).await, fresh);
-    assert!(
-        migrations::pg::run(&mut upgraded)
-            .await
-            .expect("again")
-            .is_empty()
-    );
+    assert!(migrations::pg::run(&mut upgraded).await.expect("again").is_empty());
     drop(upgraded);
     database::remove(&name).await;
 }
 
 #[tokio::test]
 async fn a_fresh_mongodb_equals_one_upgraded_step_by_step() {
-    let client = mongodb::Client::with_uri_str(&stack().mongo_url)
-        .await
-        .expect("a connection string");
+    let client = mongodb::Client::with_uri_str(&stack().mongo_url).await.expect("a connection string");
     let name = |kind: &str| format!("it-{kind}-{}", uuid::Uuid::new_v4().simple());
-    let (fresh, upgraded) = (
-        client.database(&name("fresh")),
-        client.database(&name("upgraded")),
-    );
+    let (fresh, upgraded) = (client.database(&name("fresh")), client.database(&name("upgraded")));
     migrations::mongo::run(&fresh).await.expect("fresh");
     for count in 1..=migrations::mongo::FILES.len() {
-        assert_eq!(
-            migrations::mongo::run_to(&upgraded, count)
-                .await
-                .expect("a step")
-                .len(),
-            1
-        );
+        assert_eq!(migrations::mongo::run_to(&upgraded, count).await.expect("a step").len(), 1);
     }
     assert!(migrations::mongo::run(&upgraded).await.expect("again").is_empty());
     let shape = async |database: &mongodb::Database| {
@@ -84,10 +66,7 @@ async fn a_fresh_mongodb_equals_one_upgraded_step_by_step() {
         let mut lines = Vec::new();
         for collection in collections {
             let name = collection.get_str("name").expect("a name").to_owned();
-            lines.push(format!(
-                "{name} {}",
-                collection.get_document("options").expect("options")
-            ));
+            lines.push(format!("{name} {}", collection.get_document("options").expect("options")));
             let indexes: Vec<Document> = database
                 .run_cursor_command(doc! {"listIndexes": &name})
                 .await
@@ -112,24 +91,14 @@ async fn partitions_are_ahead_and_made_once() {
     let scope = Scope::new().await;
     let client = scope.primary().await;
     let now = "2031-12-15T12:00:00Z".parse().expect("a time");
-    let made = store::pg::partitions::ensure_ahead(&client, now, 3)
-        .await
-        .expect("made");
+    let made = store::pg::partitions::ensure_ahead(&client, now, 3).await.expect("made");
     assert_eq!(made, 16, "4 tables, December to March");
-    assert_eq!(
-        store::pg::partitions::ensure_ahead(&client, now, 3)
-            .await
-            .expect("again"),
-        0
-    );
+    assert_eq!(store::pg::partitions::ensure_ahead(&client, now, 3).await.expect("again"), 0);
     const BOUND: &str =
         "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'orders_2032_01'";
     client.batch_execute("SET timezone = 'UTC'").await.expect("set");
     let bound: String = client.query_one(BOUND, &[]).await.expect("a partition").get(0);
-    assert_eq!(
-        bound,
-        "FOR VALUES FROM ('2032-01-01 00:00:00+00') TO ('2032-02-01 00:00:00+00')"
-    );
+    assert_eq!(bound, "FOR VALUES FROM ('2032-01-01 00:00:00+00') TO ('2032-02-01 00:00:00+00')");
 }
 
 #[tokio::test]
@@ -137,19 +106,13 @@ async fn an_order_lies_at_its_own_millisecond() {
     let scope = Scope::new().await;
     let client = scope.primary().await;
     let id = domain::ids::OrderId::new("2011-04-15T10:20:30.456Z".parse().expect("a time"), [9; 10]);
-    let at: jiff::Timestamp = client
-        .query_one("SELECT uuid_v7_time($1)", &[&id.0])
-        .await
-        .expect("a time")
-        .get(0);
+    let at: jiff::Timestamp =
+        client.query_one("SELECT uuid_v7_time($1)", &[&id.0]).await.expect("a time").get(0);
     assert_eq!(Some(at), id.created_at());
     let named = "SELECT uuid_v7_named('2010-12-01 08:26:00+00', E'channel\\n536365'), uuid_v7_named('2010-12-01 08:26:00+00', 'x')";
     let row = client.query_one(named, &[]).await.expect("ids");
     let (first, second) = (domain::ids::OrderId(row.get(0)), domain::ids::OrderId(row.get(1)));
     assert_ne!(first, second);
     let expected: jiff::Timestamp = "2010-12-01T08:26:00Z".parse().expect("a time");
-    assert_eq!(
-        (first.created_at(), second.created_at()),
-        (Some(expected), Some(expected))
-    );
+    assert_eq!((first.created_at(), second.created_at()), (Some(expected), Some(expected)));
 }

@@ -61,16 +61,13 @@ async fn import(scope: &Scope, options: &ImportOptions) -> Result<ImportReport, 
 
 async fn count(scope: &Scope, reach: Reach) -> RunReport {
     let lake = Lake::new(&scope.lake);
-    run::daily_sales(&scope.postgres, &lake, CHANNEL, reach)
-        .await
-        .expect("computes")
+    run::daily_sales(&scope.postgres, &lake, CHANNEL, reach).await.expect("computes")
 }
 
 async fn report(scope: &Scope) -> Vec<DailySales> {
     let (from, to) = (date(2010, 1, 1), date(2012, 12, 31));
-    let (rows, as_of) = daily_sales::read(&scope.primary().await, CHANNEL, from, to, Some("GBP"))
-        .await
-        .expect("reads");
+    let (rows, as_of) =
+        daily_sales::read(&scope.primary().await, CHANNEL, from, to, Some("GBP")).await.expect("reads");
     assert!(as_of.is_some());
     rows
 }
@@ -78,7 +75,8 @@ async fn report(scope: &Scope) -> Vec<DailySales> {
 /// A row as `reference/` writes it.
 fn text(row: &DailySales) -> String {
     let DailySales { date, orders, cancelled_orders, customers, units, .. } = row;
-    let amounts = [row.gross_revenue, row.refunds, row.net_revenue, row.raw_sum, row.aov, row.cancellation_rate];
+    let amounts =
+        [row.gross_revenue, row.refunds, row.net_revenue, row.raw_sum, row.aov, row.cancellation_rate];
     let amounts = amounts.map(|amount| amount.to_string()).join(",");
     format!("{date},{orders},{cancelled_orders},{customers},{units},{amounts}")
 }
@@ -135,10 +133,11 @@ async fn a_second_import_changes_nothing_and_a_repaired_file_adds_what_was_missi
     let unchanged = count(&scope, Reach::Changed).await;
     assert_eq!((unchanged.was_full, unchanged.extracted.days, unchanged.rows), (false, 0, 0));
 
-    let good: String = QUIRKS.lines().enumerate().filter(|(place, _)| !(7..10).contains(place)).fold(
-        String::new(),
-        |text, (_, line)| text + line + "\n",
-    );
+    let good: String = QUIRKS
+        .lines()
+        .enumerate()
+        .filter(|(place, _)| !(7..10).contains(place))
+        .fold(String::new(), |text, (_, line)| text + line + "\n");
     let repaired = options(&folder, "repaired.csv", format!("{HEADER}{good}{REPAIRED}").as_bytes());
     let merged = import(&scope, &repaired).await.expect("imports").merged;
     assert_eq!((merged.documents_added, merged.documents_changed), (3, 1));
@@ -160,7 +159,8 @@ async fn a_cut_gzip_keeps_what_was_before_the_cut() {
     encoder.write_all(HEADER.as_bytes()).expect("in memory");
     for number in 0..3_000 {
         let (sku, quantity) = (number * 7_919 % 10_007, number % 17 + 1);
-        writeln!(encoder, "{number},{sku},THING,{quantity},2011-01-04 10:00:00,1.25,,France").expect("in memory");
+        writeln!(encoder, "{number},{sku},THING,{quantity},2011-01-04 10:00:00,1.25,,France")
+            .expect("in memory");
     }
     let whole = encoder.finish().expect("in memory");
     let cut = options(&folder, "cut.csv.gz", &whole[..whole.len() / 2]);
@@ -169,7 +169,10 @@ async fn a_cut_gzip_keeps_what_was_before_the_cut() {
     assert!(first.merged.lines_added > 500, "{first:?}");
     assert_eq!(first.merged.lines_added, first.rows_read - 1);
     let refused = std::fs::read_to_string(&cut.refused).expect("refused rows");
-    assert!(refused.contains(&format!("\n{},the gzip file is cut off here", first.rows_read + 1)), "{refused}");
+    assert!(
+        refused.contains(&format!("\n{},the gzip file is cut off here", first.rows_read + 1)),
+        "{refused}"
+    );
     let rest = import(&scope, &options(&folder, "whole.csv.gz", &whole)).await.expect("imports");
     assert_eq!(rest.merged.lines_added + first.merged.lines_added, 3_000);
 }
@@ -228,8 +231,12 @@ async fn two_runs_of_a_channel_do_not_meet() {
 /// Needs the real data beside the checkout; where it is missing the other tests stand for it.
 #[tokio::test]
 async fn the_real_history_equals_the_reference() {
-    let Some(file) = files::data("online_retail/online_retail.csv.gz") else { return };
-    let Some(reference) = files::data("reference/online_retail_daily.csv") else { return };
+    let Some(file) = files::data("online_retail/online_retail.csv.gz") else {
+        return;
+    };
+    let Some(reference) = files::data("reference/online_retail_daily.csv") else {
+        return;
+    };
     let scope = Scope::new().await;
     let folder = files::folder("real");
     let real = ImportOptions { file, ..options(&folder, "unused.csv", b"") };
@@ -250,9 +257,8 @@ async fn the_real_history_equals_the_reference() {
         let numbers = |line: &str| -> Vec<Decimal> {
             line.split(',').skip(1).map(|number| number.parse().expect("a number")).collect()
         };
-        let digits = |line: &str| -> Vec<String> {
-            line.split(',').skip(1).take(8).map(str::to_owned).collect()
-        };
+        let digits =
+            |line: &str| -> Vec<String> { line.split(',').skip(1).take(8).map(str::to_owned).collect() };
         assert_eq!((numbers(&row), digits(&row)), (numbers(line), digits(line)), "{day}");
     }
     let before = fingerprint(&scope).await;

@@ -19,25 +19,13 @@ use tokio_util::sync::CancellationToken;
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn imported(run: ImportRunId) -> Event {
-    let data = OrdersImported {
-        import_run_id: run,
-        channel: "history".to_owned(),
-        orders: 1,
-        lines: 2,
-    };
-    Event::orders_imported(
-        EventId::new(Timestamp::now(), random()),
-        Timestamp::now(),
-        data,
-        Cause::default(),
-    )
+    let data = OrdersImported { import_run_id: run, channel: "history".to_owned(), orders: 1, lines: 2 };
+    Event::orders_imported(EventId::new(Timestamp::now(), random()), Timestamp::now(), data, Cause::default())
 }
 
 async fn receive(consumer: &mut Consumer) -> CloudEvent {
-    let delivery = tokio::time::timeout(DEADLINE, consumer.next())
-        .await
-        .expect("in time")
-        .expect("connected");
+    let delivery =
+        tokio::time::timeout(DEADLINE, consumer.next()).await.expect("in time").expect("connected");
     let event = delivery.event().expect("well-formed");
     delivery.done().await.expect("acknowledged");
     event
@@ -56,11 +44,9 @@ async fn a_rolled_back_fact_has_no_event() {
     assert!(refused.is_err());
     let client = pools.write().await.expect("a connection");
     assert_eq!(outbox::backlog(&**client).await.expect("a count").0, 0);
-    transaction::run(&pools, "test", async |transaction| {
-        outbox::append(transaction, &event).await
-    })
-    .await
-    .expect("committed");
+    transaction::run(&pools, "test", async |transaction| outbox::append(transaction, &event).await)
+        .await
+        .expect("committed");
     assert_eq!(outbox::backlog(&**client).await.expect("a count").0, 1);
 }
 
@@ -69,18 +55,9 @@ async fn both_outboxes_reach_their_queues_and_are_marked() {
     let scope = Scope::new().await;
     let (pools, mongo) = (scope.pools(), scope.mongo().await);
     let broker = Broker::connect(&scope.amqp).await.expect("connected");
-    let mut analytics = broker
-        .consume(DurableQueue::Analytics, 10)
-        .await
-        .expect("a consumer");
-    let mut indexer = broker
-        .consume(DurableQueue::SearchIndexer, 10)
-        .await
-        .expect("a consumer");
-    let mut listener = broker
-        .subscribe("test", &[event_type::PRODUCT_CHANGED])
-        .await
-        .expect("a consumer");
+    let mut analytics = broker.consume(DurableQueue::Analytics, 10).await.expect("a consumer");
+    let mut indexer = broker.consume(DurableQueue::SearchIndexer, 10).await.expect("a consumer");
+    let mut listener = broker.subscribe("test", &[event_type::PRODUCT_CHANGED]).await.expect("a consumer");
     let stop = CancellationToken::new();
     let relays = tokio::spawn({
         let (pools, mongo, amqp, stop) = (pools.clone(), mongo.clone(), scope.amqp.clone(), stop.clone());
@@ -92,24 +69,17 @@ async fn both_outboxes_reach_their_queues_and_are_marked() {
         }
     });
     let order_event = imported(ImportRunId::new(Timestamp::now(), random()));
-    transaction::run(&pools, "test", async |transaction| {
-        outbox::append(transaction, &order_event).await
-    })
-    .await
-    .expect("committed");
+    transaction::run(&pools, "test", async |transaction| outbox::append(transaction, &order_event).await)
+        .await
+        .expect("committed");
     let product = shop::product("Blue shirt");
     assert_eq!(
-        products::insert(&mongo, &product, &shop::changed(&product))
-            .await
-            .expect("inserted"),
+        products::insert(&mongo, &product, &shop::changed(&product)).await.expect("inserted"),
         Inserted::New
     );
     assert_eq!(receive(&mut analytics).await.id, order_event.id);
     assert_eq!(receive(&mut indexer).await.aggregateversion, 1);
-    assert_eq!(
-        receive(&mut listener).await.subject,
-        format!("product/{}", product.id)
-    );
+    assert_eq!(receive(&mut listener).await.subject, format!("product/{}", product.id));
     let client = pools.write().await.expect("a connection");
     wait::until("both outboxes are empty", DEADLINE, async || {
         let waiting = outbox::backlog(&**client).await.expect("a count").0;
@@ -126,22 +96,13 @@ async fn versions_of_a_product_arrive_in_order() {
     let scope = Scope::new().await;
     let mongo = scope.mongo().await;
     let broker = Broker::connect(&scope.amqp).await.expect("connected");
-    let mut indexer = broker
-        .consume(DurableQueue::SearchIndexer, 50)
-        .await
-        .expect("a consumer");
+    let mut indexer = broker.consume(DurableQueue::SearchIndexer, 50).await.expect("a consumer");
     let mut product = shop::product("Blue shirt");
-    products::insert(&mongo, &product, &shop::changed(&product))
-        .await
-        .expect("inserted");
+    products::insert(&mongo, &product, &shop::changed(&product)).await.expect("inserted");
     // Half of them wait for the relay's first scan, half come by its change stream.
     let change = async |product: &mut Product| {
         product.version += 1;
-        assert!(
-            products::replace(&mongo, product, &shop::changed(product))
-                .await
-                .expect("replaced")
-        );
+        assert!(products::replace(&mongo, product, &shop::changed(product)).await.expect("replaced"));
     };
     for _ in 0..10 {
         change(&mut product).await;
@@ -170,11 +131,9 @@ async fn a_relay_that_lost_its_lease_marks_nothing() {
     let scope = Scope::new().await;
     let pools = scope.pools();
     let event = imported(ImportRunId::new(Timestamp::now(), random()));
-    transaction::run(&pools, "test", async |transaction| {
-        outbox::append(transaction, &event).await
-    })
-    .await
-    .expect("committed");
+    transaction::run(&pools, "test", async |transaction| outbox::append(transaction, &event).await)
+        .await
+        .expect("committed");
     let client = pools.write().await.expect("a connection");
     let (sleeper, other) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
     let stale = outbox::lease(&**client, sleeper, 1).await.expect("leased");
@@ -182,24 +141,9 @@ async fn a_relay_that_lost_its_lease_marks_nothing() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     let held = outbox::lease(&**client, other, 60_000).await.expect("leased");
     assert_eq!(held.len(), 16);
-    assert!(
-        outbox::lease(&**client, sleeper, 60_000)
-            .await
-            .expect("asked")
-            .is_empty()
-    );
-    assert_eq!(
-        outbox::mark_sent(&**client, sleeper, &stale, &[event.id.0])
-            .await
-            .expect("asked"),
-        0
-    );
-    assert_eq!(
-        outbox::mark_sent(&**client, other, &held, &[event.id.0])
-            .await
-            .expect("asked"),
-        1
-    );
+    assert!(outbox::lease(&**client, sleeper, 60_000).await.expect("asked").is_empty());
+    assert_eq!(outbox::mark_sent(&**client, sleeper, &stale, &[event.id.0]).await.expect("asked"), 0);
+    assert_eq!(outbox::mark_sent(&**client, other, &held, &[event.id.0]).await.expect("asked"), 1);
 }
 
 #[tokio::test]
@@ -210,10 +154,7 @@ async fn a_message_that_keeps_failing_is_dead_lettered() {
     let product = shop::product("Poison");
     let event = shop::changed(&product).to_cloud_event();
     assert_eq!(publisher.publish(&[&event]).await.expect("confirmed"), [true]);
-    let mut indexer = broker
-        .consume(DurableQueue::SearchIndexer, 1)
-        .await
-        .expect("a consumer");
+    let mut indexer = broker.consume(DurableQueue::SearchIndexer, 1).await.expect("a consumer");
     let mut tries = 0;
     while let Ok(Some(delivery)) = tokio::time::timeout(Duration::from_secs(3), indexer.next()).await {
         tries += 1;

@@ -49,10 +49,7 @@ fn packages() -> Vec<Package> {
 }
 
 fn dependencies(package: &Package) -> BTreeSet<&str> {
-    let normal = package
-        .dependencies
-        .iter()
-        .filter(|dependency| dependency.kind == DependencyKind::Normal);
+    let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
     normal.map(|dependency| dependency.name.as_str()).collect()
 }
 
@@ -67,20 +64,13 @@ fn rooms_know_only_the_rooms_they_may() {
             .unwrap_or_else(|| panic!("{} has no line in EDGES", package.name));
         let found: BTreeSet<_> = dependencies(package).intersection(&rooms).copied().collect();
         let unexpected: Vec<_> = found.iter().filter(|room| !allowed.1.contains(room)).collect();
-        assert!(
-            unexpected.is_empty(),
-            "{} must not know {unexpected:?}",
-            package.name
-        );
+        assert!(unexpected.is_empty(), "{} must not know {unexpected:?}", package.name);
     }
 }
 
 #[test]
 fn drivers_stay_in_their_rooms() {
-    for package in packages()
-        .iter()
-        .filter(|package| package.name.as_str() != "tests")
-    {
+    for package in packages().iter().filter(|package| package.name.as_str() != "tests") {
         for (driver, rooms) in DRIVERS {
             let is_allowed = rooms.contains(&package.name.as_str());
             assert!(
@@ -96,15 +86,9 @@ fn drivers_stay_in_their_rooms() {
 fn every_dependency_has_its_version_in_the_workspace() {
     for package in packages() {
         let manifest = std::fs::read_to_string(&package.manifest_path).expect("a manifest");
-        let own_versions = manifest
-            .lines()
-            .skip_while(|line| !line.contains("dependencies]"));
+        let own_versions = manifest.lines().skip_while(|line| !line.contains("dependencies]"));
         for line in own_versions.filter(|line| line.contains(" = ") && !line.contains("workspace = true")) {
-            assert!(
-                line.starts_with("name =") || line.starts_with("path ="),
-                "{}: {line}",
-                package.name
-            );
+            assert!(line.starts_with("name =") || line.starts_with("path ="), "{}: {line}", package.name);
         }
     }
 }
@@ -121,23 +105,12 @@ fn statements_are_in_the_store() {
         "TRUNCATE ",
         "COPY ",
     ];
-    for file in sources(&[
-        "api",
-        "analytics",
-        "cache",
-        "domain",
-        "ingest",
-        "process",
-        "search-indexer",
-        "worker",
-    ]) {
+    for file in
+        sources(&["api", "analytics", "cache", "domain", "ingest", "process", "search-indexer", "worker"])
+    {
         let text = std::fs::read_to_string(&file).expect("a source file");
         for verb in VERBS {
-            assert!(
-                !text.contains(&format!("\"{verb}")),
-                "{}: a statement with {verb}",
-                file.display()
-            );
+            assert!(!text.contains(&format!("\"{verb}")), "{}: a statement with {verb}", file.display());
         }
     }
 }
@@ -147,17 +120,9 @@ fn files_and_lines_have_a_size() {
     for file in sources(&ROOMS) {
         let text = std::fs::read_to_string(&file).expect("a source file");
         let lines = text.lines().count();
-        assert!(
-            lines <= LINE_COUNT_MAX,
-            "{}: {lines} lines: find the noun that is missing",
-            file.display()
-        );
+        assert!(lines <= LINE_COUNT_MAX, "{}: {lines} lines: find the noun that is missing", file.display());
         let longest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
-        assert!(
-            longest <= COLUMN_COUNT_MAX,
-            "{}: a line of {longest} columns",
-            file.display()
-        );
+        assert!(longest <= COLUMN_COUNT_MAX, "{}: a line of {longest} columns", file.display());
     }
 }
 
@@ -166,17 +131,8 @@ fn names_are_nouns_of_the_shop() {
     const BANNED: [&str; 7] = ["utils", "util", "helpers", "common", "manager", "service", "misc"];
     for file in sources(&ROOMS) {
         let stem = file.file_stem().expect("a name").to_string_lossy().into_owned();
-        assert!(
-            !BANNED.contains(&stem.as_str()),
-            "{}: what is it about?",
-            file.display()
-        );
-        assert_ne!(
-            stem,
-            "mod",
-            "{}: foo.rs beside foo/, not foo/mod.rs",
-            file.display()
-        );
+        assert!(!BANNED.contains(&stem.as_str()), "{}: what is it about?", file.display());
+        assert_ne!(stem, "mod", "{}: foo.rs beside foo/, not foo/mod.rs", file.display());
     }
 }
 
@@ -214,16 +170,10 @@ fn every_migration_file_is_run() {
         let files = std::fs::read_dir(checkout().join("migrations").join(folder)).expect("a folder");
         let paths = files.map(|entry| entry.expect("an entry").path());
         let named = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
-        named
-            .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
-            .collect()
+        named.map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned()).collect()
     };
-    let run = |files: &[(&str, &str)]| {
-        files
-            .iter()
-            .map(|(name, _)| (*name).to_owned())
-            .collect::<BTreeSet<_>>()
-    };
+    let run =
+        |files: &[(&str, &str)]| files.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(names("pg", "sql"), run(&migrations::pg::FILES));
     assert_eq!(names("mongo", "json"), run(&migrations::mongo::FILES));
 }

@@ -35,9 +35,7 @@ pub async fn measure(settings: &Path, changes: u32) -> anyhow::Result<()> {
         second.product(&id).await?;
         let word = format!("zq{}", Uuid::new_v4().simple());
         let began = Instant::now();
-        seen = first
-            .change(&seen, &json!({"title": format!("Freshness probe {word}")}))
-            .await?;
+        seen = first.change(&seen, &json!({"title": format!("Freshness probe {word}")})).await?;
         let version = seen.product["version"].as_i64().context("a version")?;
         let (search, process) = tokio::try_join!(
             until_found(&first, &word, &id, began),
@@ -67,10 +65,7 @@ async fn until_found(client: &Client, word: &str, id: &str, began: Instant) -> a
         if page["data"][0]["id"] == id {
             return Ok(began.elapsed());
         }
-        anyhow::ensure!(
-            began.elapsed() < DEADLINE,
-            "{word} was not found within {DEADLINE:?}"
-        );
+        anyhow::ensure!(began.elapsed() < DEADLINE, "{word} was not found within {DEADLINE:?}");
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -80,10 +75,7 @@ async fn until_shown(client: &Client, id: &str, version: i64, began: Instant) ->
         if client.product(id).await?.product["version"].as_i64() >= Some(version) {
             return Ok(began.elapsed());
         }
-        anyhow::ensure!(
-            began.elapsed() < DEADLINE,
-            "version {version} was not shown within {DEADLINE:?}"
-        );
+        anyhow::ensure!(began.elapsed() < DEADLINE, "version {version} was not shown within {DEADLINE:?}");
         tokio::time::sleep(PAUSE).await;
     }
 }

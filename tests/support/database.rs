@@ -41,9 +41,7 @@ impl Database {
         }
         let name = format!("it_{}_{number}", std::process::id());
         create(&name).await;
-        migrations::pg::run(&mut connect(&name).await)
-            .await
-            .expect("the database migrates");
+        migrations::pg::run(&mut connect(&name).await).await.expect("the database migrates");
         Self { name }
     }
 }
@@ -53,19 +51,13 @@ pub async fn create(name: &str) {
     remove(name).await;
     let server = connect_as_superuser("postgres").await;
     let owner = &stack().postgres.application.user;
-    server
-        .batch_execute(&format!("CREATE DATABASE {name} OWNER {owner}"))
-        .await
-        .expect("created");
+    server.batch_execute(&format!("CREATE DATABASE {name} OWNER {owner}")).await.expect("created");
 }
 
 /// Removes a database and whoever is connected to it.
 pub async fn remove(name: &str) {
     let server = connect_as_superuser("postgres").await;
-    server
-        .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-        .await
-        .expect("dropped");
+    server.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await.expect("dropped");
 }
 
 async fn clean(client: &mut Client) {
@@ -94,11 +86,7 @@ pub async fn connect_as_superuser(database: &str) -> Client {
 
 async fn connect_as(database: &str, user: &str, password: &str) -> Client {
     let mut config = tokio_postgres::Config::new();
-    config
-        .dbname(database)
-        .user(user)
-        .password(password)
-        .target_session_attrs(TargetSessionAttrs::ReadWrite);
+    config.dbname(database).user(user).password(password).target_session_attrs(TargetSessionAttrs::ReadWrite);
     for node in &stack().postgres.nodes {
         let (host, port) = node.rsplit_once(':').expect("host:port");
         config.host(host).port(port.parse().expect("a port"));

@@ -23,14 +23,7 @@ impl Figures {
     /// One line: count, p50, p95, p99 and the greatest, in milliseconds.
     pub fn line(&self) -> String {
         let ms = |percent| self.percentile(percent).as_millis();
-        format!(
-            "n={} p50={} ms p95={} ms p99={} ms max={} ms",
-            self.0.len(),
-            ms(50),
-            ms(95),
-            ms(99),
-            ms(100)
-        )
+        format!("n={} p50={} ms p95={} ms p99={} ms max={} ms", self.0.len(), ms(50), ms(95), ms(99), ms(100))
     }
 }
 
@@ -44,11 +37,6 @@ mod tests {
         assert_eq!(figures.percentile(50).as_millis(), 100);
         assert_eq!(figures.percentile(99).as_millis(), 198);
         assert_eq!(figures.percentile(100).as_millis(), 200);
-        assert_eq!(
-            Figures::new(vec![Duration::from_millis(7)])
-                .percentile(1)
-                .as_millis(),
-            7
-        );
+        assert_eq!(Figures::new(vec![Duration::from_millis(7)]).percentile(1).as_millis(), 7);
     }
 }

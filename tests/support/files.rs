@@ -4,20 +4,14 @@ use std::path::{Path, PathBuf};
 
 /// A new empty folder, under the system's temporary one.
 pub fn folder(name: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!(
-        "entrepot-test-{}-{}",
-        name,
-        uuid::Uuid::new_v4().simple()
-    ));
+    let path = std::env::temp_dir().join(format!("entrepot-test-{}-{}", name, uuid::Uuid::new_v4().simple()));
     std::fs::create_dir_all(&path).expect("a folder can be made");
     path
 }
 
 /// The checkout.
 pub fn checkout() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("tests lie in the checkout")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lie in the checkout")
 }
 
 /// A file of the real data that is not part of the project: in `ENTREPOT_DATA`, or in `../shared/data` beside the

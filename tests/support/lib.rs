@@ -2,6 +2,7 @@
 //!
 //! A missing server is a red test, never a skip.
 
+pub mod api;
 pub mod database;
 pub mod figures;
 pub mod files;
@@ -20,4 +21,11 @@ pub use scope::Scope;
 pub fn stack() -> &'static TestStack {
     static STACK: LazyLock<TestStack> = LazyLock::new(|| TestStack::load().expect("the test stack runs"));
     &STACK
+}
+
+/// Spans with trace ids, as the programs have them. `RUST_LOG=off` keeps their log lines out of the tests' output.
+pub fn telemetry() {
+    static TELEMETRY: LazyLock<process::telemetry::Telemetry> =
+        LazyLock::new(|| process::telemetry::init("tests", None).expect("the only subscriber"));
+    LazyLock::force(&TELEMETRY);
 }

@@ -39,9 +39,8 @@ impl Running {
     /// Asks the stack of this checkout.
     pub fn find() -> anyhow::Result<Self> {
         let checkout = std::env::var_os("ENTREPOT_CHECKOUT").context("run it by ./dev")?;
-        let output = Command::new(std::path::Path::new(&checkout).join("dev"))
-            .args(["status", "--json"])
-            .output()?;
+        let output =
+            Command::new(std::path::Path::new(&checkout).join("dev")).args(["status", "--json"]).output()?;
         ensure!(output.status.success(), "nothing is running: ./dev up");
         Ok(serde_json::from_slice(&output.stdout)?)
     }
@@ -73,69 +72,40 @@ impl Client {
     /// A client of the API at that address.
     pub fn new(base: &str, token: &str) -> anyhow::Result<Self> {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            "authorization",
-            HeaderValue::from_str(&format!("Bearer {token}"))?,
-        );
-        let http = reqwest::Client::builder()
-            .default_headers(headers)
-            .timeout(Duration::from_secs(6))
-            .build()?;
-        Ok(Self {
-            http,
-            base: format!("{base}/api/v1"),
-        })
+        headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {token}"))?);
+        let http =
+            reqwest::Client::builder().default_headers(headers).timeout(Duration::from_secs(6)).build()?;
+        Ok(Self { http, base: format!("{base}/api/v1") })
     }
 
     /// Another process' client with the same sign-in.
     pub fn at(&self, base: &str) -> Self {
-        Self {
-            http: self.http.clone(),
-            base: format!("{base}/api/v1"),
-        }
+        Self { http: self.http.clone(), base: format!("{base}/api/v1") }
     }
 
     /// `GET`, a JSON body.
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        Ok(self
-            .http
-            .get(format!("{}{path}", self.base))
-            .send()
-            .await?
-            .error_for_status()?
-            .json()
-            .await?)
+        Ok(self.http.get(format!("{}{path}", self.base)).send().await?.error_for_status()?.json().await?)
     }
 
     /// Makes a product under an idempotency key; the status with its body.
     pub async fn create(&self, key: &str, draft: &Value) -> anyhow::Result<(u16, Value)> {
-        let request = self
-            .http
-            .post(format!("{}/products", self.base))
-            .header("idempotency-key", key)
-            .json(draft);
+        let request =
+            self.http.post(format!("{}/products", self.base)).header("idempotency-key", key).json(draft);
         let response = request.send().await?;
         Ok((response.status().as_u16(), response.json().await?))
     }
 
     /// One product.
     pub async fn product(&self, id: &str) -> anyhow::Result<Seen> {
-        seen(
-            self.http
-                .get(format!("{}/products/{id}", self.base))
-                .send()
-                .await?,
-        )
-        .await
+        seen(self.http.get(format!("{}/products/{id}", self.base)).send().await?).await
     }
 
     /// Changes a product that was seen.
     pub async fn change(&self, before: &Seen, patch: &Value) -> anyhow::Result<Seen> {
         let id = before.product["id"].as_str().context("an id")?;
-        let request = self
-            .http
-            .patch(format!("{}/products/{id}", self.base))
-            .header("if-match", &before.etag);
+        let request =
+            self.http.patch(format!("{}/products/{id}", self.base)).header("if-match", &before.etag);
         seen(request.json(patch).send().await?).await
     }
 }
@@ -143,8 +113,5 @@ impl Client {
 async fn seen(response: reqwest::Response) -> anyhow::Result<Seen> {
     let response = response.error_for_status()?;
     let etag = response.headers().get(ETAG).context("an ETag")?.clone();
-    Ok(Seen {
-        product: response.json().await?,
-        etag,
-    })
+    Ok(Seen { product: response.json().await?, etag })
 }

@@ -36,14 +36,7 @@ impl Scope {
         let postgres = postgres_settings(&database.name);
         let mongo = mongo_settings(&prefix).await;
         let amqp = virtual_host(&prefix).await;
-        Self {
-            database,
-            postgres,
-            mongo,
-            amqp,
-            lake: files::folder("lake"),
-            prefix,
-        }
+        Self { database, postgres, mongo, amqp, lake: files::folder("lake"), prefix }
     }
 
     /// A connection to the primary itself, as the application.
@@ -64,11 +57,8 @@ impl Scope {
     /// Waits until both standbys have replayed what the primary has written.
     pub async fn standbys_caught_up(&self) {
         let server = database::connect_as_superuser("postgres").await;
-        let end: String = server
-            .query_one("SELECT pg_current_wal_lsn()::text", &[])
-            .await
-            .expect("a place")
-            .get(0);
+        let end: String =
+            server.query_one("SELECT pg_current_wal_lsn()::text", &[]).await.expect("a place").get(0);
         wait::until("both standbys catch up", Duration::from_secs(20), async || {
             const BEHIND: &str =
                 "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= $1::text::pg_lsn";
@@ -100,30 +90,17 @@ fn postgres_settings(database: &str) -> PostgresSettings {
 
 async fn mongo_settings(prefix: &str) -> MongoSettings {
     let url = &stack().mongo_url;
-    let client = mongodb::Client::with_uri_str(url)
-        .await
-        .expect("a connection string");
-    migrations::mongo::run(&client.database(prefix))
-        .await
-        .expect("the database migrates");
-    MongoSettings {
-        url: url.clone().into(),
-        database: prefix.to_owned(),
-    }
+    let client = mongodb::Client::with_uri_str(url).await.expect("a connection string");
+    migrations::mongo::run(&client.database(prefix)).await.expect("the database migrates");
+    MongoSettings { url: url.clone().into(), database: prefix.to_owned() }
 }
 
 /// Drops the databases that earlier runs left in MongoDB; once per run is enough.
 pub async fn drop_stale_mongo_databases() {
-    let client = mongodb::Client::with_uri_str(&stack().mongo_url)
-        .await
-        .expect("a connection string");
+    let client = mongodb::Client::with_uri_str(&stack().mongo_url).await.expect("a connection string");
     for name in client.list_database_names().await.expect("names") {
         if name.starts_with("it-") {
-            client
-                .database(&name)
-                .run_command(doc! {"dropDatabase": 1})
-                .await
-                .expect("dropped");
+            client.database(&name).run_command(doc! {"dropDatabase": 1}).await.expect("dropped");
         }
     }
 }
@@ -133,10 +110,7 @@ async fn virtual_host(name: &str) -> AmqpSettings {
     let put = async |path: String, body: serde_json::Value| {
         let response = reqwest::Client::new()
             .put(format!("{}/api/{path}", rabbitmq.management_url))
-            .basic_auth(
-                &rabbitmq.administrator.user,
-                Some(&rabbitmq.administrator.password),
-            )
+            .basic_auth(&rabbitmq.administrator.user, Some(&rabbitmq.administrator.password))
             .json(&body)
             .send()
             .await
@@ -147,9 +121,6 @@ async fn virtual_host(name: &str) -> AmqpSettings {
     let all = serde_json::json!({"configure": ".*", "write": ".*", "read": ".*"});
     put(format!("permissions/{name}/{}", rabbitmq.application.user), all).await;
     let application = &rabbitmq.application;
-    let url = format!(
-        "amqp://{}:{}@{}/{name}",
-        application.user, application.password, rabbitmq.address
-    );
+    let url = format!("amqp://{}:{}@{}/{name}", application.user, application.password, rabbitmq.address);
     AmqpSettings { url: url.into() }
 }

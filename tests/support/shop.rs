@@ -28,24 +28,13 @@ pub fn draft(title: &str) -> ProductDraft {
 pub fn product(title: &str) -> Product {
     let now = Timestamp::now();
     draft(title)
-        .into_product(ProductId::new(now, random()), now, |_| {
-            VariantId::new(now, random())
-        })
+        .into_product(ProductId::new(now, random()), now, |_| VariantId::new(now, random()))
         .expect("a product that holds")
 }
 
 /// The event of a product's present version.
 pub fn changed(product: &Product) -> Event {
     let now = Timestamp::now();
-    let cause = Cause {
-        actor: "test".to_owned(),
-        ..Cause::default()
-    };
-    Event::product_changed(
-        EventId::new(now, random()),
-        now,
-        product.id,
-        product.version,
-        cause,
-    )
+    let cause = Cause { actor: "test".to_owned(), ..Cause::default() };
+    Event::product_changed(EventId::new(now, random()), now, product.id, product.version, cause)
 }

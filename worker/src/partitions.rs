@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use process::error_chain::Chain;
+use process::error_chain;
 use store::error::StoreError;
 use store::pg::partitions::ensure_ahead;
 use store::pg::pool::PgPools;
@@ -23,10 +23,7 @@ pub async fn run(pools: &PgPools, stop: &CancellationToken) {
                 PERIOD
             }
             Err(error) => {
-                tracing::warn!(
-                    error = %Chain(&error),
-                    "partitions could not be made yet"
-                );
+                tracing::warn!(error = error_chain::text(&error), "partitions could not be made yet");
                 PAUSE_AFTER_FAILURE
             }
         };

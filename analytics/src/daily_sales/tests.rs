@@ -4,7 +4,7 @@ use store::pg::sales_extract::SalesLine;
 
 use super::*;
 
-/// A line of `number` at `at`: kind by the number as importers give it, customer by the number's first letter.
+/// A line of `number` at `at`; its kind is the one that importers give such a number.
 fn line(number: &str, at: &str, quantity: i64, unit_price: &str) -> SalesLine {
     let at: Timestamp = at.parse().expect("a time");
     let mut random = [0; 10];
@@ -82,7 +82,10 @@ fn blank_customers_are_not_counted() {
     let blank = SalesLine { customer: None, ..line("1", NOON, 1, "1") };
     let other = SalesLine { customer: Some("12345".to_owned()), ..line("2", NOON, 1, "1") };
     assert_eq!(report_in("UTC", &[blank.clone()])[0].customers, 0);
-    assert_eq!(report_in("UTC", &[blank, other, line("3", NOON, 1, "1"), line("4", NOON, 1, "1")])[0].customers, 2);
+    assert_eq!(
+        report_in("UTC", &[blank, other, line("3", NOON, 1, "1"), line("4", NOON, 1, "1")])[0].customers,
+        2
+    );
 }
 
 #[test]
@@ -106,9 +109,11 @@ fn days_are_those_of_the_zone_also_when_clocks_change() {
         report_in(zone, &lines).iter().map(|row| format!("{} {}", row.date, row.units)).collect()
     };
     // London goes forward on 2011-03-27 at 01:00 UTC and back on 2011-10-30 at 01:00 UTC.
-    let spring = ["2011-03-26T23:59:59Z", "2011-03-27T00:00:00Z", "2011-03-27T22:59:59Z", "2011-03-27T23:00:00Z"];
+    let spring =
+        ["2011-03-26T23:59:59Z", "2011-03-27T00:00:00Z", "2011-03-27T22:59:59Z", "2011-03-27T23:00:00Z"];
     assert_eq!(dates("Europe/London", &spring), ["2011-03-26 1", "2011-03-27 2", "2011-03-28 1"]);
-    let autumn = ["2011-10-29T22:59:59Z", "2011-10-29T23:00:00Z", "2011-10-30T23:59:59Z", "2011-10-31T00:00:00Z"];
+    let autumn =
+        ["2011-10-29T22:59:59Z", "2011-10-29T23:00:00Z", "2011-10-30T23:59:59Z", "2011-10-31T00:00:00Z"];
     assert_eq!(dates("Europe/London", &autumn), ["2011-10-29 1", "2011-10-30 2", "2011-10-31 1"]);
     assert_eq!(dates("Pacific/Auckland", &["2011-01-01T11:00:00Z"]), ["2011-01-02 1"]);
     assert_eq!(dates("America/New_York", &["2011-01-01T04:59:59Z"]), ["2010-12-31 1"]);

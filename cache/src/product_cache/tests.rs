@@ -4,13 +4,9 @@ use std::sync::atomic::AtomicUsize;
 use super::*;
 
 fn cache() -> ProductCache {
-    let settings = CacheSettings {
-        prefix: "test".into(),
-    };
+    let settings = CacheSettings { prefix: "test".into() };
     // Nothing listens there: the shared tier is down.
-    let memcached = MemcachedSettings {
-        address: "127.0.0.1:1".into(),
-    };
+    let memcached = MemcachedSettings { address: "127.0.0.1:1".into() };
     ProductCache::new(&settings, &memcached).expect("valid settings")
 }
 
@@ -33,12 +29,7 @@ async fn get(cache: &ProductCache, stored: &AtomicI64, loads: &AtomicUsize) -> i
         loads.fetch_add(1, Ordering::SeqCst);
         Ok::<_, Infallible>(Some(product(stored.load(Ordering::SeqCst))))
     };
-    cache
-        .get_or_load(id(), load)
-        .await
-        .expect("loads")
-        .expect("is there")
-        .version
+    cache.get_or_load(id(), load).await.expect("loads").expect("is there").version
 }
 
 #[tokio::test]
@@ -46,11 +37,7 @@ async fn a_change_is_never_hidden_and_a_bypassed_cache_keeps_nothing() {
     let (cache, stored, loads) = (cache(), AtomicI64::new(1), AtomicUsize::new(0));
     assert_eq!(get(&cache, &stored, &loads).await, 1);
     assert_eq!(get(&cache, &stored, &loads).await, 1);
-    assert_eq!(
-        loads.load(Ordering::SeqCst),
-        2,
-        "bypassed before the first subscription"
-    );
+    assert_eq!(loads.load(Ordering::SeqCst), 2, "bypassed before the first subscription");
 
     cache.listen_from(Timestamp::now());
     get(&cache, &stored, &loads).await;
@@ -81,11 +68,7 @@ async fn a_load_that_began_before_a_change_is_not_answered_after_it() {
         }
         Ok::<_, Infallible>(Some(product(version)))
     };
-    let read = cache
-        .get_or_load(id(), load)
-        .await
-        .expect("loads")
-        .expect("is there");
+    let read = cache.get_or_load(id(), load).await.expect("loads").expect("is there");
     assert_eq!(read.version, 2);
 }
 

@@ -1,4 +1,5 @@
-//! What no package of the distribution holds: the search engines, MongoDB's server, and a Java where none is new enough.
+//! What no package of the distribution holds: the search engines, MongoDB's server, and a Java where none
+//! is new enough.
 
 use std::{
     fs,

@@ -83,8 +83,8 @@ pub fn require_built(name: &str) -> Result<()> {
     }
 }
 
-/// Copies a program of ours into the stack, replaced by renaming: what runs keeps its own file, and a rebuild does not
-/// touch ours. Returns the copy, which the unprivileged account can run.
+/// Copies a program of ours into the stack, replaced by renaming: what runs keeps its own file, and a
+/// rebuild does not touch ours. Returns the copy, which the unprivileged account can run.
 ///
 /// # Errors
 /// When it has not been built or cannot be copied.
@@ -102,7 +102,8 @@ pub fn copy_program(stack: &Stack, name: &str) -> Result<PathBuf> {
     Ok(copy)
 }
 
-/// What a person may set for the shop's processes when they start the stack: settings, log levels, trace exporters.
+/// What a person may set for the shop's processes when they start the stack: settings, log levels, trace
+/// exporters.
 fn is_passed_on(variable: &str) -> bool {
     ["ENTREPOT__", "RUST_LOG", "OTEL_"]
         .iter()

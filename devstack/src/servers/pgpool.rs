@@ -28,13 +28,14 @@ const CONTROL_USER: &str = "entrepot";
 
 const CONFIGURATION: &str = include_str!("../../../deploy/pgpool/pgpool.conf.template");
 const ACCESS: &str = include_str!("../../../deploy/pgpool/pool_hba.conf");
+const FAILOVER_SETTINGS: &str = include_str!("../../../deploy/pgpool/failover.settings.template");
 const FAILOVER: &str = include_str!("../../../deploy/pgpool/failover.sh");
 
 /// How long one control command may take. It waits while a failover is at work.
 const CONTROL_DEADLINE: Duration = Duration::from_secs(15);
 
-/// How long all nodes may take to be up in its eyes after its start.
-const ATTACHED_DEADLINE: Duration = Duration::from_secs(40);
+/// How long its control port may take to answer after its start.
+const CONTROL_PORT_DEADLINE: Duration = Duration::from_secs(20);
 
 struct Pgpool {
     stack: Arc<Stack>,
@@ -43,7 +44,9 @@ struct Pgpool {
 /// Pgpool-II in front of a stack's nodes.
 #[must_use]
 pub fn server(stack: &Arc<Stack>) -> Arc<dyn Server> {
-    Arc::new(Pgpool { stack: Arc::clone(stack) })
+    Arc::new(Pgpool {
+        stack: Arc::clone(stack),
+    })
 }
 
 /// How many clients can be connected at once: one child process each, and one more is refused.
@@ -62,17 +65,72 @@ pub(super) fn failover_lock(stack: &Stack) -> PathBuf {
 /// Makes the lock's file, once and for ever: a new file would be another lock.
 pub(super) fn make_failover_lock(stack: &Stack) -> Result<()> {
     let path = failover_lock(stack);
-    if path.exists() { Ok(()) } else { stack.account.write_private(&path, "") }
+    if path.exists() {
+        Ok(())
+    } else {
+        stack.account.write_private(&path, "")
+    }
 }
 
-/// Attaches a node that serves again and that Pgpool-II holds for down. It never does so by itself.
-pub(super) async fn attach_if_down(stack: &Stack, index: usize) -> Result<()> {
-    let information = control(stack, "pcp_node_info", index).await?;
-    if state_of(&information) != Some(NodeState::Down) {
-        return Ok(());
+/// Attaches those of the given nodes, which serve again, that Pgpool-II holds for down. It never does so by
+/// itself.
+pub(super) async fn attach_if_down(stack: &Stack, nodes: &[usize]) -> Result<()> {
+    let known = control(stack, "pcp_node_info", "-a", "").await?;
+    for (index, line) in known.lines().enumerate() {
+        if nodes.contains(&index) && state_of(line) == Some(NodeState::Down) {
+            eprintln!("{NAME}: {} is attached", server_name(index));
+            control(stack, "pcp_attach_node", "-n", &index.to_string()).await?;
+        }
     }
-    eprintln!("{NAME}: {} is attached", server_name(index));
-    control(stack, "pcp_attach_node", index).await.map(drop)
+    Ok(())
+}
+
+/// Detaches a standby that died. If it came back before the health check gave it up, Pgpool-II 4.3.5 would go on
+/// without its first node in some places and with it in others, and refuse every new session.
+pub(super) async fn detach(stack: &Stack, index: usize) -> Result<()> {
+    control(stack, "pcp_detach_node", "-n", &index.to_string())
+        .await
+        .map(drop)
+}
+
+/// Whether a query through it reaches the primary.
+pub(super) async fn answers(stack: &Stack) -> Result<bool> {
+    timeout(PROBE_DEADLINE, ask(stack))
+        .await
+        .unwrap_or_else(|_| Err(StackError::refused("no answer to a query")))
+}
+
+/// Kills it, so that it is started anew; for when it is stuck although the nodes are in order.
+pub(super) fn kill(stack: &Stack) {
+    let Some(leader) = leader(stack) else { return };
+    let name = fs::read_to_string(format!("/proc/{leader}/comm")).unwrap_or_default();
+    if name.trim() == "pgpool" {
+        eprintln!("{NAME}: it does not serve although the nodes do, so it is started anew");
+        process::kill_group_of(leader);
+    }
+}
+
+/// The process that leads all others of Pgpool-II, by its own file, which ends with a NUL.
+fn leader(stack: &Stack) -> Option<u32> {
+    let text = fs::read_to_string(stack.folders.server(NAME).join("pgpool.pid")).ok()?;
+    text.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok()
+}
+
+/// One question through it, as our processes ask.
+async fn ask(stack: &Stack) -> Result<bool> {
+    let (client, connection) = tokio_postgres::Config::new()
+        .host("127.0.0.1")
+        .port(stack.ports.pgpool)
+        .user(DATABASE)
+        .password(&stack.secrets.postgres_application)
+        .dbname(DATABASE)
+        .application_name("shop-rw")
+        .connect(NoTls)
+        .await?;
+    // A broken connection is seen by the question that waits for it.
+    tokio::spawn(async move { connection.await.ok() });
+    let row = client.query_one("SELECT NOT pg_is_in_recovery()", &[]).await?;
+    Ok(row.get(0))
 }
 
 /// What Pgpool-II holds a node for.
@@ -82,7 +140,8 @@ enum NodeState {
     Down,
 }
 
-/// Reads the answer of `pcp_node_info`: host, port, status as a number, weight and more. 1 and 2 are up, 3 is down.
+/// Reads the answer of `pcp_node_info`: host, port, status as a number, weight and more. 1 and 2 are up, 3 is
+/// down.
 fn state_of(information: &str) -> Option<NodeState> {
     match information.split_whitespace().nth(2)? {
         "1" | "2" => Some(NodeState::Up),
@@ -91,11 +150,11 @@ fn state_of(information: &str) -> Option<NodeState> {
     }
 }
 
-async fn control(stack: &Stack, program: &str, index: usize) -> Result<String> {
+async fn control(stack: &Stack, program: &str, option: &str, value: &str) -> Result<String> {
     let launch = Launch::new(PathBuf::from("/usr/sbin").join(program))
         .args(["-w", "-h", "127.0.0.1", "-U", CONTROL_USER, "-p"])
         .arg(stack.ports.pgpool_pcp.to_string())
-        .args(["-n", &index.to_string()])
+        .arg(format!("{option}{value}"))
         .env("PCPPASSFILE", stack.folders.server(NAME).join("pcp.pass"));
     stack.run(NAME, &launch, CONTROL_DEADLINE).await
 }
@@ -103,7 +162,9 @@ async fn control(stack: &Stack, program: &str, index: usize) -> Result<String> {
 /// Removes a file, which need not be there.
 fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StackError::path("remove", path)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StackError::path("remove", path)(error))
+        }
         _ => Ok(()),
     }
 }
@@ -116,19 +177,27 @@ impl Pgpool {
     fn configuration(&self) -> String {
         let stack = &self.stack;
         let folder = self.folder();
-        let failover =
-            format!("\"{0}/failover.sh\" \"{0}/failover.settings\"", folder.display().to_string().replace('\'', "''"));
+        let failover = format!(
+            "\"{0}/failover.sh\" \"{0}/failover.settings\"",
+            folder.display().to_string().replace('\'', "''")
+        );
         render(
             CONFIGURATION,
             &[
                 ("PORT", &stack.ports.pgpool.to_string()),
                 ("PCP_PORT", &stack.ports.pgpool_pcp.to_string()),
-                ("SOCKETS", &stack.folders.run.display().to_string().replace('\'', "''")),
+                (
+                    "SOCKETS",
+                    &stack.folders.run.display().to_string().replace('\'', "''"),
+                ),
                 ("FOLDER", &folder.display().to_string().replace('\'', "''")),
                 ("CHILDREN", &children(stack.kind).to_string()),
                 ("CHECK_PASSWORD", &stack.secrets.postgres_check),
                 ("FAILOVER", &failover),
-                ("BACKENDS", &(0..NODES).map(|index| self.backend(index)).collect::<String>()),
+                (
+                    "BACKENDS",
+                    &(0..NODES).map(|index| self.backend(index)).collect::<String>(),
+                ),
             ],
         )
     }
@@ -144,21 +213,40 @@ impl Pgpool {
         )
     }
 
-    /// What the failover script needs to know, as a bash file.
+    /// What the failover script needs to know, as a bash file. Here it can stop an old primary for good: the
+    /// nodes run on the same machine, under the same account.
     fn failover_settings(&self) -> Result<String> {
         let stack = &self.stack;
-        let folder = self.folder();
-        let addresses = stack.ports.postgres.map(|port| format!("127.0.0.1:{port}")).join(" ");
-        let names: Vec<String> = (0..NODES).map(node_name).collect();
         let path = |path: PathBuf| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
-        Ok(format!(
-            "NODES=({addresses})\nNAMES=({})\nPSQL={}\nREPLICATION='{}'\nLOG={}\nLOCK={}\nPGPASSFILE={}\n",
-            names.join(" "),
-            path(postgres::programs()?.join("psql")),
-            postgres::REPLICATION,
-            path(stack.folders.log("failover")),
-            path(failover_lock(stack)),
-            path(folder.join("failover.pgpass")),
+        let nodes = || 0..NODES;
+        Ok(render(
+            FAILOVER_SETTINGS,
+            &[
+                (
+                    "NODES",
+                    &stack
+                        .ports
+                        .postgres
+                        .map(|port| format!("127.0.0.1:{port}"))
+                        .join(" "),
+                ),
+                (
+                    "NAMES",
+                    &nodes().map(node_name).collect::<Vec<String>>().join(" "),
+                ),
+                (
+                    "DATA",
+                    &nodes()
+                        .map(|index| path(data_folder(stack, index)))
+                        .collect::<Vec<String>>()
+                        .join(" "),
+                ),
+                ("PSQL", &path(postgres::programs()?.join("psql"))),
+                ("REPLICATION", postgres::REPLICATION),
+                ("LOG", &path(stack.folders.log("failover"))),
+                ("LOCK", &path(failover_lock(stack))),
+                ("PGPASSFILE", &path(self.folder().join("failover.pgpass"))),
+            ],
         ))
     }
 
@@ -173,39 +261,35 @@ impl Pgpool {
         account.write_private(&folder.join("failover.settings"), &self.failover_settings()?)?;
         // The script's role and the control user do the same work, so they share a secret.
         let secret = &stack.secrets.pgpool_pcp;
-        account.write_private(&folder.join("failover.pgpass"), &format!("*:*:*:pgpool_failover:{secret}\n"))?;
-        account.write_private(&folder.join("pcp.pass"), &format!("*:*:{CONTROL_USER}:{secret}\n"))?;
+        account.write_private(
+            &folder.join("failover.pgpass"),
+            &format!("*:*:*:pgpool_failover:{secret}\n"),
+        )?;
+        account.write_private(
+            &folder.join("pcp.pass"),
+            &format!("*:*:{CONTROL_USER}:{secret}\n"),
+        )?;
         let application = &stack.secrets.postgres_application;
-        account.write_private(&folder.join("pool_passwd"), &format!("{DATABASE}:TEXT{application}\n"))?;
+        account.write_private(
+            &folder.join("pool_passwd"),
+            &format!("{DATABASE}:TEXT{application}\n"),
+        )?;
         let hash = Launch::new("/usr/sbin/pg_md5").arg(secret);
         let hash = stack.run(NAME, &hash, CONTROL_DEADLINE).await?;
-        account.write_private(&folder.join("pcp.conf"), &format!("{CONTROL_USER}:{}\n", hash.trim()))
+        account.write_private(
+            &folder.join("pcp.conf"),
+            &format!("{CONTROL_USER}:{}\n", hash.trim()),
+        )
     }
 
-    /// What it wrote down when it last ran keeps a returned old primary out, but also a node that has recovered since.
-    /// When the nodes themselves say that one is the primary and all others follow, that is newer, and it starts anew.
+    /// What it wrote down when it last ran keeps a returned old primary out, but also a node that has
+    /// recovered since. When the nodes themselves say that one is the primary and all others follow, that is
+    /// newer, and it starts anew.
     async fn forget_outdated_status(&self) -> Result<()> {
-        if postgres::all_in_order(&self.stack).await {
+        if postgres::in_order(&self.stack).await.len() == NODES {
             return remove_file(&self.folder().join("pgpool_status"));
         }
         Ok(())
-    }
-
-    /// One question through it, as our processes ask.
-    async fn answers(&self) -> Result<bool> {
-        let (client, connection) = tokio_postgres::Config::new()
-            .host("127.0.0.1")
-            .port(self.stack.ports.pgpool)
-            .user(DATABASE)
-            .password(&self.stack.secrets.postgres_application)
-            .dbname(DATABASE)
-            .application_name("shop-rw")
-            .connect(NoTls)
-            .await?;
-        // A broken connection is seen by the question that waits for it.
-        tokio::spawn(async move { connection.await.ok() });
-        let row = client.query_one("SELECT NOT pg_is_in_recovery()", &[]).await?;
-        Ok(row.get(0))
     }
 }
 
@@ -245,25 +329,18 @@ impl Server for Pgpool {
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<bool>> {
-        async {
-            timeout(PROBE_DEADLINE, self.answers())
-                .await
-                .unwrap_or_else(|_| Err(StackError::refused("no answer to a query")))
-        }
-        .boxed()
+        answers(&self.stack).boxed()
     }
 
     /// It may have started with what it believed when it stopped; nodes that are in order since are attached.
     fn after_start(&self) -> Step<'_> {
         async {
-            let deadline = Instant::now() + ATTACHED_DEADLINE;
-            for index in 0..NODES {
-                while let Err(error) = attach_if_down(&self.stack, index).await {
-                    if Instant::now() >= deadline {
-                        return Err(error);
-                    }
-                    sleep(Duration::from_millis(200)).await;
+            let deadline = Instant::now() + CONTROL_PORT_DEADLINE;
+            while let Err(error) = attach_if_down(&self.stack, &postgres::in_order(&self.stack).await).await {
+                if Instant::now() >= deadline {
+                    return Err(error);
                 }
+                sleep(Duration::from_millis(200)).await;
             }
             Ok(())
         }
@@ -273,14 +350,10 @@ impl Server for Pgpool {
     /// When it is killed, its children stay and hold the port.
     fn before_restart(&self) -> Step<'_> {
         async {
-            let path = self.folder().join("pgpool.pid");
-            // Pgpool-II ends its number with a NUL.
-            let digits = |text: String| text.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok();
-            let leader = fs::read_to_string(&path).ok().and_then(digits);
-            if let Some(leader) = leader {
+            if let Some(leader) = leader(&self.stack) {
                 process::kill_group_of(leader);
             }
-            remove_file(&path)?;
+            remove_file(&self.folder().join("pgpool.pid"))?;
             self.forget_outdated_status().await
         }
         .boxed()

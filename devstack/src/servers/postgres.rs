@@ -1,7 +1,7 @@
 //! PostgreSQL: one primary and two streaming standbys, each of which can become the primary.
 //!
-//! Nobody has a fixed role. Who is the primary is written on the nodes' disks (`disk`); the failover script promotes,
-//! and a node that comes back is made to follow whoever was promoted (`rejoin`).
+//! Nobody has a fixed role. Who is the primary is written on the nodes' disks (`disk`); the failover script
+//! promotes, and a node that comes back is made to follow whoever was promoted (`rejoin`).
 
 mod disk;
 mod live;
@@ -48,6 +48,9 @@ const STREAMING_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a running standby may receive nothing from a primary that it is pointed at.
 const SILENCE_DEADLINE: Duration = Duration::from_secs(120);
 
+/// How long Pgpool-II may refuse queries while there is a primary.
+const POOL_SILENCE_DEADLINE: Duration = Duration::from_secs(20);
+
 const STOP_GRACE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(100);
 
@@ -56,8 +59,11 @@ struct Cluster {
     stack: Arc<Stack>,
     /// Where `postgres`, `initdb` and the others are.
     programs: PathBuf,
-    /// Whether the data folders were looked at; held while a fresh cluster is made, so that one node makes it.
+    /// Whether the data folders were looked at; held while a fresh cluster is made, so that one node makes
+    /// it.
     seeded: Mutex<bool>,
+    /// Since when Pgpool-II should serve and does not.
+    pool_silent_since: Mutex<Option<Instant>>,
 }
 
 struct Node {
@@ -77,6 +83,7 @@ pub fn servers(stack: &Arc<Stack>) -> Result<Vec<Arc<dyn Server>>> {
         stack: Arc::clone(stack),
         programs: programs()?,
         seeded: Mutex::new(false),
+        pool_silent_since: Mutex::new(None),
     });
     let node = |index| {
         Arc::new(Node {
@@ -93,7 +100,9 @@ pub fn servers(stack: &Arc<Stack>) -> Result<Vec<Arc<dyn Server>>> {
 /// `postgres_standby_2`, as their roles are now. A node keeps its stable name while there is no primary.
 pub async fn names_by_role(stack: &Stack) -> BTreeMap<String, String> {
     let roles = live::roles(stack).await;
-    let Some(primary) = live::primary_of(&roles) else { return BTreeMap::new() };
+    let Some(primary) = live::primary_of(&roles) else {
+        return BTreeMap::new();
+    };
     let mut standbys = 0;
     (0..NODES)
         .map(|index| {
@@ -108,14 +117,19 @@ pub async fn names_by_role(stack: &Stack) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Whether one node is the primary and WAL arrives at all others.
-pub(super) async fn all_in_order(stack: &Stack) -> bool {
-    let roles = live::roles(stack).await;
-    let Some(primary) = live::primary_of(&roles) else { return false };
-    roles
-        .iter()
-        .enumerate()
-        .all(|(index, role)| index == primary || *role == Some(live::Role::Standby { streaming: true }))
+/// The primary and the standbys that WAL arrives at; nobody without a primary.
+pub(super) async fn in_order(stack: &Stack) -> Vec<usize> {
+    nodes_in_order(&live::roles(stack).await)
+}
+
+fn nodes_in_order(roles: &[Option<live::Role>]) -> Vec<usize> {
+    let Some(primary) = live::primary_of(roles) else {
+        return Vec::new();
+    };
+    let follows = |index: &usize| roles[*index] == Some(live::Role::Standby { streaming: true });
+    (0..roles.len())
+        .filter(|index| *index == primary || follows(index))
+        .collect()
 }
 
 /// The stable name of a node among all servers.
@@ -133,7 +147,8 @@ pub(super) fn data_folder(stack: &Stack, index: usize) -> PathBuf {
     stack.folders.server(&server_name(index)).join("data")
 }
 
-/// What is common to every connection of a standby to a primary; the password file lies beside the data folder.
+/// What is common to every connection of a standby to a primary; the password file lies beside the data
+/// folder.
 pub(super) const REPLICATION: &str = "user=replicator passfile=../replicator.pgpass connect_timeout=3";
 
 /// The newest installed programs.
@@ -142,7 +157,12 @@ pub(super) fn programs() -> Result<PathBuf> {
         .into_iter()
         .flatten()
         .flatten()
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path().join("bin"))))
+        .filter_map(|entry| {
+            Some((
+                entry.file_name().to_str()?.parse::<u32>().ok()?,
+                entry.path().join("bin"),
+            ))
+        })
         .filter(|(_, programs)| programs.join("initdb").is_file())
         .max()
         .map(|(_, programs)| programs)
@@ -151,7 +171,9 @@ pub(super) fn programs() -> Result<PathBuf> {
 
 /// Fills in a template: each `@KEY@` becomes its value.
 pub(super) fn render(template: &str, values: &[(&str, &str)]) -> String {
-    values.iter().fold(template.to_owned(), |text, (key, value)| text.replace(&format!("@{key}@"), value))
+    values.iter().fold(template.to_owned(), |text, (key, value)| {
+        text.replace(&format!("@{key}@"), value)
+    })
 }
 
 /// A literal in SQL and in both configuration files.
@@ -165,7 +187,10 @@ impl Cluster {
     }
 
     fn configuration(&self, index: usize) -> PathBuf {
-        self.stack.folders.server(&server_name(index)).join("postgresql.conf")
+        self.stack
+            .folders
+            .server(&server_name(index))
+            .join("postgresql.conf")
     }
 
     fn failover_lock(&self) -> PathBuf {
@@ -176,7 +201,11 @@ impl Cluster {
     fn primary_on_disk(&self) -> Option<usize> {
         let role = |index| {
             let data = self.data(index);
-            if data.with_file_name(rejoin::SPOILT).exists() { disk::Role::Missing } else { disk::role(&data) }
+            if data.with_file_name(rejoin::SPOILT).exists() {
+                disk::Role::Missing
+            } else {
+                disk::role(&data)
+            }
         };
         let roles: Vec<disk::Role> = (0..NODES).map(role).collect();
         disk::primary_of(&roles)
@@ -199,7 +228,9 @@ impl Cluster {
     /// Makes a data folder that of a standby of `primary`.
     fn make_standby(&self, index: usize, data: &Path, primary: usize) -> Result<()> {
         let setting = format!("primary_conninfo = {}\n", quoted(&self.conninfo(index, primary)));
-        self.stack.account.write_private(&data.join("postgresql.auto.conf"), &setting)?;
+        self.stack
+            .account
+            .write_private(&data.join("postgresql.auto.conf"), &setting)?;
         self.stack.account.write_private(&data.join("standby.signal"), "")
     }
 
@@ -221,19 +252,31 @@ impl Cluster {
         let text = render(
             CONFIGURATION,
             &[
-                ("DATA", &self.data(index).display().to_string().replace('\'', "''")),
+                (
+                    "DATA",
+                    &self.data(index).display().to_string().replace('\'', "''"),
+                ),
                 ("HBA", &access.display().to_string().replace('\'', "''")),
                 ("NAME", &node_name(index)),
                 ("PORT", &stack.ports.postgres[index].to_string()),
                 ("MAX_CONNECTIONS", &connections.to_string()),
-                ("FSYNC", if stack.kind == StackKind::Test { "off" } else { "on" }),
+                (
+                    "FSYNC",
+                    if stack.kind == StackKind::Test {
+                        "off"
+                    } else {
+                        "on"
+                    },
+                ),
                 ("STANDBY_NAMES", &names.join(", ")),
             ],
         );
         stack.account.write_private(&self.configuration(index), &text)?;
         stack.account.write_private(&access, ACCESS)?;
         let password = format!("*:*:*:replicator:{}\n", stack.secrets.postgres_replicator);
-        stack.account.write_private(&folder.join("replicator.pgpass"), &password)
+        stack
+            .account
+            .write_private(&folder.join("replicator.pgpass"), &password)
     }
 }
 
@@ -242,30 +285,37 @@ impl Node {
         &self.cluster.stack
     }
 
-    /// Waits until WAL arrives; a node that cannot follow is copied before its next start.
+    /// Waits until a standby receives WAL, or was promoted meanwhile. One that cannot follow is copied before
+    /// its next start.
     async fn wait_for_streaming(&self) -> Result<()> {
         let deadline = Instant::now() + STREAMING_DEADLINE;
-        let mut alone = true;
-        while Instant::now() < deadline {
+        loop {
             let roles = live::roles(self.stack()).await;
-            if roles[self.index] == Some(live::Role::Standby { streaming: true }) {
+            let silent = roles[self.index] == Some(live::Role::Standby { streaming: false });
+            if roles[self.index].is_some() && !silent {
                 return Ok(());
             }
-            alone = live::primary_of(&roles).is_none();
+            if Instant::now() >= deadline {
+                // Nothing to follow is no fault of this node.
+                if !silent || live::primary_of(&roles).is_none() {
+                    return Ok(());
+                }
+                self.mark_spoilt()?;
+                return Err(StackError::refused(format!(
+                    "{} does not follow the primary",
+                    self.name
+                )));
+            }
             sleep(POLL).await;
         }
-        if alone {
-            // Nothing to follow is no fault of this node.
-            return Ok(());
-        }
-        self.mark_spoilt()?;
-        Err(StackError::refused(format!("{} does not follow the primary", self.name)))
     }
 
     /// Before its next start the node is copied from the primary.
     fn mark_spoilt(&self) -> Result<()> {
         let spoilt = self.cluster.data(self.index).with_file_name(rejoin::SPOILT);
-        self.stack().account.write_private(&spoilt, "the node could not follow\n")
+        self.stack()
+            .account
+            .write_private(&spoilt, "the node could not follow\n")
     }
 
     /// Stops the process, so that it is started again by way of [`rejoin::after_death`].
@@ -274,11 +324,14 @@ impl Node {
         let launch = Launch::new(self.cluster.programs.join("pg_ctl"))
             .args(["stop", "--mode=immediate", "--no-wait", "--pgdata"])
             .arg(self.cluster.data(self.index));
-        self.stack().run(&self.name, &launch, Duration::from_secs(10)).await.map(drop)
+        self.stack()
+            .run(&self.name, &launch, Duration::from_secs(10))
+            .await
+            .map(drop)
     }
 
-    /// Points a standby that receives nothing at the primary. When it is pointed there already and stays silent, it
-    /// cannot follow any more.
+    /// Points a standby that receives nothing at the primary. When it is pointed there already and stays
+    /// silent, it cannot follow any more.
     async fn point(&self, primary: usize) -> Result<()> {
         let wanted = self.cluster.conninfo(self.index, primary);
         if live::conninfo(self.stack(), self.index).await? == wanted {
@@ -291,6 +344,22 @@ impl Node {
         }
         eprintln!("{}: pointed at {}", self.name, server_name(primary));
         live::point(self.stack(), self.index, &wanted).await
+    }
+}
+
+impl Cluster {
+    /// What the primary looks after: that Pgpool-II holds the nodes in order for up, and serves.
+    async fn tend_pool(&self, in_order: &[usize]) -> Result<()> {
+        let attached = pgpool::attach_if_down(&self.stack, in_order).await;
+        let serves = pgpool::answers(&self.stack).await.unwrap_or(false);
+        let mut silent_since = self.pool_silent_since.lock().await;
+        if serves {
+            *silent_since = None;
+        } else if silent_since.get_or_insert_with(Instant::now).elapsed() >= POOL_SILENCE_DEADLINE {
+            *silent_since = None;
+            pgpool::kill(&self.stack);
+        }
+        attached
     }
 }
 
@@ -326,7 +395,10 @@ impl Server for Node {
             .arg("-D")
             .arg(self.cluster.data(self.index))
             .arg("-c")
-            .arg(format!("config_file={}", self.cluster.configuration(self.index).display()))
+            .arg(format!(
+                "config_file={}",
+                self.cluster.configuration(self.index).display()
+            ))
             .stop(Signal::INT, STOP_GRACE))
     }
 
@@ -336,13 +408,14 @@ impl Server for Node {
 
     fn after_start(&self) -> Step<'_> {
         async {
-            let others: Vec<String> = (0..NODES).filter(|other| *other != self.index).map(node_name).collect();
+            let others: Vec<String> = (0..NODES)
+                .filter(|other| *other != self.index)
+                .map(node_name)
+                .collect();
             live::arrange_slots(self.stack(), self.index, &others).await?;
-            if matches!(live::role(self.stack(), self.index).await?, live::Role::Standby { .. }) {
-                self.wait_for_streaming().await?;
-            }
+            self.wait_for_streaming().await?;
             // Pgpool-II is not there yet at the first start; it looks at all nodes when it comes.
-            pgpool::attach_if_down(self.stack(), self.index).await.ok();
+            pgpool::attach_if_down(self.stack(), &[self.index]).await.ok();
             Ok(())
         }
         .boxed()
@@ -352,8 +425,8 @@ impl Server for Node {
         async { rejoin::after_death(&self.cluster, self.index).await }.boxed()
     }
 
-    /// What Pgpool-II and the failover script leave to others: a primary that was overtaken is stopped, a standby that
-    /// receives nothing is pointed at the primary, and a node in good order is attached again.
+    /// What Pgpool-II and the failover script leave to others: a primary that was overtaken is stopped, a
+    /// standby that receives nothing is pointed at the primary, and a node in good order is attached again.
     fn tend(&self) -> Step<'_> {
         async {
             if rejoin::failover_is_at_work(&self.cluster.failover_lock()) {
@@ -368,7 +441,9 @@ impl Server for Node {
                     self.stop_because("another node was promoted").await
                 }
                 (Some(live::Role::Standby { streaming: false }), Some(primary)) => self.point(primary).await,
-                (Some(_), Some(_)) => pgpool::attach_if_down(self.stack(), self.index).await,
+                (Some(live::Role::Primary { .. }), _) => {
+                    self.cluster.tend_pool(&nodes_in_order(&roles)).await
+                }
                 _ => Ok(()),
             }
         }
@@ -382,11 +457,33 @@ mod tests {
 
     #[test]
     fn templates_are_filled_in_whole() {
-        let keys = ["DATA", "HBA", "NAME", "PORT", "MAX_CONNECTIONS", "FSYNC", "STANDBY_NAMES"];
+        let keys = [
+            "DATA",
+            "HBA",
+            "NAME",
+            "PORT",
+            "MAX_CONNECTIONS",
+            "FSYNC",
+            "STANDBY_NAMES",
+        ];
         let values: Vec<(&str, &str)> = keys.iter().map(|key| (*key, "x")).collect();
         let text = render(CONFIGURATION, &values);
-        let left = text.lines().find(|line| !line.starts_with('#') && line.contains('@') && !line.contains("%u@%d"));
+        let left = text
+            .lines()
+            .find(|line| !line.starts_with('#') && line.contains('@') && !line.contains("%u@%d"));
         assert_eq!(left, None);
+    }
+
+    #[test]
+    fn a_standby_without_wal_is_not_in_order() {
+        let standby = |streaming| Some(live::Role::Standby { streaming });
+        let primary = |timeline| Some(live::Role::Primary { timeline });
+        assert_eq!(
+            nodes_in_order(&[standby(true), primary(2), standby(false)]),
+            [0, 1]
+        );
+        assert_eq!(nodes_in_order(&[primary(1), primary(2), None]), [1]);
+        assert!(nodes_in_order(&[standby(true), None, standby(true)]).is_empty());
     }
 
     #[test]

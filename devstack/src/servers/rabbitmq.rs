@@ -1,10 +1,11 @@
-//! RabbitMQ as a node of our own, and the Erlang port mapper that it would otherwise leave behind as a daemon.
+//! RabbitMQ as a node of our own, and the Erlang port mapper that it would otherwise leave behind as a
+//! daemon.
 
 use std::{os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     error::{Result, StackError},
@@ -60,6 +61,16 @@ pub fn management_url(stack: &Stack) -> String {
     format!("http://127.0.0.1:{}", stack.ports.rabbitmq_management)
 }
 
+fn user(name: &str, password: &str, tags: &str) -> Value {
+    json!({ "name": name, "password": password, "tags": tags })
+}
+
+/// Everything in one virtual host.
+fn permission(user: &str, vhost: &str) -> Value {
+    let all = ".*";
+    json!({ "user": user, "vhost": vhost, "configure": all, "write": all, "read": all })
+}
+
 impl RabbitMq {
     fn configuration(&self, definitions: &std::path::Path) -> String {
         let ports = &self.stack.ports;
@@ -82,11 +93,10 @@ impl RabbitMq {
     /// Users and the virtual host: with definitions of our own the server makes no `guest`.
     fn definitions(&self) -> String {
         let secrets = &self.stack.secrets;
-        let permission = |user: &str, vhost: &str| json!({ "user": user, "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*" });
         json!({
             "users": [
-                { "name": APPLICATION, "password": secrets.rabbitmq_application, "tags": "" },
-                { "name": ADMINISTRATOR, "password": secrets.rabbitmq_administrator, "tags": "administrator" },
+                user(APPLICATION, &secrets.rabbitmq_application, ""),
+                user(ADMINISTRATOR, &secrets.rabbitmq_administrator, "administrator"),
             ],
             "vhosts": [{ "name": "/" }, { "name": APPLICATION }],
             "permissions": [
@@ -143,7 +153,7 @@ impl Server for RabbitMq {
     }
 
     fn start_deadline(&self) -> Duration {
-        Duration::from_secs(120)
+        Duration::from_secs(240)
     }
 
     fn prepare(&self) -> Step<'_> {
@@ -224,7 +234,7 @@ impl Server for PortMapper {
     }
 
     fn start_deadline(&self) -> Duration {
-        Duration::from_secs(15)
+        Duration::from_secs(30)
     }
 
     fn prepare(&self) -> Step<'_> {

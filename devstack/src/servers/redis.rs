@@ -39,7 +39,7 @@ impl Server for Redis {
     }
 
     fn start_deadline(&self) -> Duration {
-        Duration::from_secs(15)
+        Duration::from_secs(30)
     }
 
     fn prepare(&self) -> Step<'_> {

@@ -61,7 +61,8 @@ impl SearchEngine {
         )
     }
 
-    /// The distribution's JVM options, without those that write into its own folder or that this Java has not.
+    /// The distribution's JVM options, without those that write into its own folder or that this Java has
+    /// not.
     async fn jvm_options(&self) -> Result<String> {
         let shipped = self.stack.tools.folder(self.tool).join("config/jvm.options");
         let text = fs::read_to_string(&shipped).map_err(StackError::path("read", &shipped))?;
@@ -114,8 +115,9 @@ impl Server for SearchEngine {
         vec![self.http_port, self.transport_port]
     }
 
+    /// Twelve seconds on a quiet machine; minutes when a cold compile has both cores.
     fn start_deadline(&self) -> Duration {
-        Duration::from_secs(180)
+        Duration::from_secs(300)
     }
 
     fn prepare(&self) -> Step<'_> {

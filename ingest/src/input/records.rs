@@ -1,7 +1,7 @@
 //! The rows of a CSV file with a header, each with its line number, and the rows that are broken.
 //!
-//! A stray quote must not swallow the rows after it: when a quoted field does not end as it should, only its first
-//! line is refused and reading goes on with the next one.
+//! A stray quote must not swallow the rows after it: when a quoted field does not end as it should, only its
+//! first line is refused and reading goes on with the next one.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, ErrorKind, Read};
@@ -10,8 +10,8 @@ use super::{Input, InputError, ReadBytes};
 
 /// Longest line.
 pub const LINE_BYTES_MAX: usize = 1024 * 1024;
-/// Most lines that one quoted field may span.
-pub const SPAN_LINES_MAX: usize = 200;
+/// Most lines that one quoted field may span; real descriptions have been seen to span 800.
+pub const SPAN_LINES_MAX: usize = 10_000;
 
 /// Why a row cannot be split into fields.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -122,7 +122,8 @@ impl Records {
         if let Some(fault) = line.fault {
             return Err(InputError::Header(fault));
         }
-        let text = std::str::from_utf8(content(&line.raw)).map_err(|_| InputError::Header(RowFault::Encoding))?;
+        let text =
+            std::str::from_utf8(content(&line.raw)).map_err(|_| InputError::Header(RowFault::Encoding))?;
         let mut header = Vec::new();
         if !matches!(split(text, &mut header), Split::Whole) {
             return Err(InputError::Header(RowFault::Quoting));
@@ -149,7 +150,9 @@ impl Records {
     /// The next row; `None` at the end. Empty lines are no rows.
     pub fn read(&mut self) -> Result<Option<Record<'_>>, InputError> {
         loop {
-            let Some(line) = self.take_line()? else { return Ok(None) };
+            let Some(line) = self.take_line()? else {
+                return Ok(None);
+            };
             self.row = line;
             if self.row.fault.is_none() {
                 if content(&self.row.raw).is_empty() {
@@ -171,7 +174,9 @@ impl Records {
         let first_length = self.row.raw.len();
         let mut ahead = Vec::new();
         let fault = loop {
-            let Ok(text) = std::str::from_utf8(content(&self.row.raw)) else { break Some(RowFault::Encoding) };
+            let Ok(text) = std::str::from_utf8(content(&self.row.raw)) else {
+                break Some(RowFault::Encoding);
+            };
             match split(text, &mut self.fields) {
                 Split::Whole if self.fields.len() == self.header.len() => break None,
                 Split::Whole => {
@@ -187,15 +192,8 @@ impl Records {
                 }
                 Split::Open => {}
             }
-            match self.take_line()? {
-                Some(line) if line.fault.is_none() => {
-                    self.row.raw.extend_from_slice(&line.raw);
-                    ahead.push(line);
-                }
-                last => {
-                    ahead.extend(last);
-                    break Some(RowFault::Quoting);
-                }
+            if !self.append_to_next_quote(&mut ahead)? {
+                break Some(RowFault::Quoting);
             }
         };
         if fault.is_some() {
@@ -203,6 +201,25 @@ impl Records {
             ahead.into_iter().rev().for_each(|line| self.pending.push_front(line));
         }
         Ok(fault)
+    }
+
+    /// Appends lines up to the next one with a quote: no other closes the field. `false` when there is none.
+    fn append_to_next_quote(&mut self, ahead: &mut Vec<Line>) -> Result<bool, InputError> {
+        while let Some(line) = self.take_line()? {
+            let can_close = line.raw.contains(&b'"');
+            let is_whole = line.fault.is_none();
+            if is_whole {
+                self.row.raw.extend_from_slice(&line.raw);
+            }
+            ahead.push(line);
+            if can_close || !is_whole {
+                return Ok(is_whole);
+            }
+            if ahead.len() >= SPAN_LINES_MAX || self.row.raw.len() >= LINE_BYTES_MAX {
+                return Ok(false);
+            }
+        }
+        Ok(false)
     }
 
     fn take_line(&mut self) -> Result<Option<Line>, InputError> {
@@ -286,7 +303,9 @@ fn split(row: &str, fields: &mut Vec<String>) -> Split {
 /// Reads a field after its opening quote. Gives what follows its comma; `None` when it is the last one.
 fn unquote<'a>(mut text: &'a str, field: &mut String) -> Result<Option<&'a str>, Split> {
     loop {
-        let Some((value, after)) = text.split_once('"') else { return Err(Split::Open) };
+        let Some((value, after)) = text.split_once('"') else {
+            return Err(Split::Open);
+        };
         field.push_str(value);
         match after.as_bytes().first() {
             None => return Ok(None),
@@ -377,7 +396,8 @@ mod tests {
 
     #[test]
     fn a_cut_gzip_keeps_what_was_read_before() {
-        let text: String = (0..5_000).map(|number| format!("{number},{}\n", number * 7_919 % 1_000)).collect();
+        let text: String =
+            (0..5_000).map(|number| format!("{number},{}\n", number * 7_919 % 1_000)).collect();
         let file = gzip(format!("a,b\n{text}").as_bytes());
         let rows = read("cut", &file[..file.len() / 2]);
         let (last, before) = rows.split_last().expect("rows");

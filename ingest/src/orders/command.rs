@@ -48,8 +48,10 @@ fn currency(text: &str) -> Result<Currency, String> {
 }
 
 fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {binary_bytes}/{binary_total_bytes} {msg}")
-        .expect("a valid template");
+    let style = ProgressStyle::with_template(
+        "{elapsed_precise} [{bar:30}] {binary_bytes}/{binary_total_bytes} {msg}",
+    )
+    .expect("a valid template");
     let bar = ProgressBar::new(0).with_style(style);
     bar.enable_steady_tick(TICK);
     bar

@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn another_header_is_told_apart() {
-        let mismatch = Columns::find(&header("InvoiceNo,InvoiceNo,Colour,Quantity")).expect_err("other columns");
+        let mismatch =
+            Columns::find(&header("InvoiceNo,InvoiceNo,Colour,Quantity")).expect_err("other columns");
         assert_eq!(mismatch.unexpected, ["InvoiceNo", "Colour"]);
         assert!(mismatch.missing.contains(&"StockCode"));
     }

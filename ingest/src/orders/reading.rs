@@ -73,7 +73,9 @@ impl Source {
     }
 
     fn read_row(&mut self, chunk: &mut LineChunk) -> Result<bool, ImportError> {
-        let Some(record) = self.records.read()? else { return Ok(false) };
+        let Some(record) = self.records.read()? else {
+            return Ok(false);
+        };
         self.rows_read += 1;
         match record {
             Record::Broken { line, fault, raw } => {

@@ -80,13 +80,8 @@ fn after(before: &Product, file: &Product) -> Option<Product> {
 }
 
 async fn replace(mongo: &Mongo, product: &Product, cause: &Cause) -> Result<(), StoreError> {
-    let changed = || StoreError::Conflict {
-        constraint: "version".to_owned(),
-    };
-    products::replace(mongo, product, &event(product, cause))
-        .await?
-        .then_some(())
-        .ok_or_else(changed)
+    let changed = || StoreError::Conflict { constraint: "version".to_owned() };
+    products::replace(mongo, product, &event(product, cause)).await?.then_some(()).ok_or_else(changed)
 }
 
 async fn insert(
@@ -95,10 +90,8 @@ async fn insert(
     cause: &Cause,
     refused: &mut RefusedRows,
 ) -> Result<u64, ImportError> {
-    let written: Vec<_> = new
-        .iter()
-        .map(|candidate| (candidate.product.clone(), event(&candidate.product, cause)))
-        .collect();
+    let written: Vec<_> =
+        new.iter().map(|candidate| (candidate.product.clone(), event(&candidate.product, cause))).collect();
     match products::insert_many(mongo, &written).await {
         Ok(()) => Ok(written.len() as u64),
         // One of them collides: find out which, one by one.
@@ -133,11 +126,5 @@ fn settle(
 
 fn event(product: &Product, cause: &Cause) -> Event {
     let now = Timestamp::now();
-    Event::product_changed(
-        EventId::new(now, rand::random()),
-        now,
-        product.id,
-        product.version,
-        cause.clone(),
-    )
+    Event::product_changed(EventId::new(now, rand::random()), now, product.id, product.version, cause.clone())
 }

@@ -70,9 +70,7 @@ impl ColumnMap {
         let malformed = |reason: String| ColumnMapError::Malformed(path.to_owned(), reason);
         let map: Self = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
         if map.source.is_empty() || slugify(&map.source) != map.source || map.source.len() > 60 {
-            return Err(malformed(
-                "source must be a slug of at most 60 characters".to_owned(),
-            ));
+            return Err(malformed("source must be a slug of at most 60 characters".to_owned()));
         }
         Ok(map)
     }
@@ -81,10 +79,7 @@ impl ColumnMap {
     pub fn bind(&self, header: &[String]) -> Result<BoundMap, ColumnMapError> {
         let find = |column: &String| position(header, column);
         let find_all = |columns: &[String]| columns.iter().map(find).collect::<Result<Vec<_>, _>>();
-        let attributes = self
-            .attributes
-            .iter()
-            .map(|(name, column)| Ok((name.clone(), find(column)?)));
+        let attributes = self.attributes.iter().map(|(name, column)| Ok((name.clone(), find(column)?)));
         Ok(BoundMap {
             source: self.source.clone(),
             external_id: find(&self.external_id)?,
@@ -92,11 +87,7 @@ impl ColumnMap {
             description: self.description.as_ref().map(find).transpose()?,
             brand: self.brand.as_ref().map(find).transpose()?,
             category: find_all(&self.category)?,
-            price: self
-                .price
-                .as_ref()
-                .map(|price| Ok((find(&price.column)?, price.currency)))
-                .transpose()?,
+            price: self.price.as_ref().map(|price| Ok((find(&price.column)?, price.currency))).transpose()?,
             attributes: attributes.collect::<Result<_, ColumnMapError>>()?,
         })
     }
@@ -130,22 +121,12 @@ pub struct BoundMap {
 impl BoundMap {
     /// The row's id in its catalogue and the product that it asks for.
     pub fn draft(&self, row: &[String]) -> Result<(String, ProductDraft), FieldError> {
-        let external_id = text(row, self.external_id)
-            .filter(|id| id.len() <= 200)
-            .ok_or_else(|| {
-                FieldError::new("/external_id", "required", "the id is empty or longer than 200")
-            })?;
-        let title: Vec<_> = self
-            .title
-            .iter()
-            .filter_map(|&column| text(row, column))
-            .collect();
-        let category: Vec<_> = self
-            .category
-            .iter()
-            .filter_map(|&column| text(row, column))
-            .map(slugify)
-            .collect();
+        let external_id = text(row, self.external_id).filter(|id| id.len() <= 200).ok_or_else(|| {
+            FieldError::new("/external_id", "required", "the id is empty or longer than 200")
+        })?;
+        let title: Vec<_> = self.title.iter().filter_map(|&column| text(row, column)).collect();
+        let category: Vec<_> =
+            self.category.iter().filter_map(|&column| text(row, column)).map(slugify).collect();
         let attributes = self
             .attributes
             .iter()
@@ -153,11 +134,7 @@ impl BoundMap {
         let draft = ProductDraft {
             slug: None,
             title: title.join(", "),
-            description: self
-                .description
-                .and_then(|column| text(row, column))
-                .unwrap_or_default()
-                .to_owned(),
+            description: self.description.and_then(|column| text(row, column)).unwrap_or_default().to_owned(),
             brand: self.brand.and_then(|column| text(row, column)).map(str::to_owned),
             category: (!category.is_empty()).then(|| category.join("/")),
             attributes: attributes.collect(),
@@ -192,9 +169,7 @@ impl BoundMap {
 }
 
 fn text(row: &[String], column: usize) -> Option<&str> {
-    row.get(column)
-        .map(|text| text.trim())
-        .filter(|text| !text.is_empty())
+    row.get(column).map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -222,10 +197,7 @@ mod tests {
         assert_eq!(id, "7");
         assert_eq!(draft.title, "Shirt, blue");
         assert_eq!(draft.category.as_deref(), Some("top-wear"));
-        assert_eq!(
-            draft.variants[0].price.map(|price| price.amount_minor),
-            Some(1999)
-        );
+        assert_eq!(draft.variants[0].price.map(|price| price.amount_minor), Some(1999));
         assert_eq!(draft.attributes["colour"], "Top Wear");
     }
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use process::error_chain::Chain;
+use process::error_chain;
 use store::amqp::broker::Broker;
 use store::amqp::publisher::Publisher;
 use store::error::StoreError;
@@ -15,8 +15,8 @@ use store::settings::AmqpSettings;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::relay::backoff::Backoff;
 use crate::relay::waves::publish_in_order;
+use process::backoff::Backoff;
 
 const LEASE_MS: i64 = 15_000;
 const LEASE_RENEWAL: Duration = Duration::from_secs(5);
@@ -30,20 +30,14 @@ pub async fn run(mongo: &Mongo, amqp: &AmqpSettings, stop: &CancellationToken) {
         match attempt(mongo, amqp, &owner, stop, &mut backoff).await {
             Ok(()) => {}
             Err(error) => {
-                tracing::warn!(
-                    error = %Chain(&error),
-                    "the relay of MongoDB's outbox waits"
-                );
+                tracing::warn!(error = error_chain::text(&error), "the relay of MongoDB's outbox waits");
                 metrics::counter!("relay_interruptions_total", "outbox" => "mongodb").increment(1);
-                backoff.wait(stop).await;
+                backoff.pause(stop).await;
             }
         }
     }
     if let Err(error) = relay_state::release(mongo, &owner).await {
-        tracing::warn!(
-            error = %Chain(&error),
-            "the lease runs out by itself"
-        );
+        tracing::warn!(error = error_chain::text(&error), "the lease runs out by itself");
     }
 }
 
@@ -55,28 +49,19 @@ async fn attempt(
     backoff: &mut Backoff,
 ) -> Result<(), StoreError> {
     let Some(lease) = relay_state::lease(mongo, owner, LEASE_MS).await? else {
-        backoff.wait(stop).await;
+        backoff.pause(stop).await;
         return Ok(());
     };
     let broker = Broker::connect(amqp).await?;
     let stream = match outbox::watch(mongo, lease.token.clone()).await {
         Err(error) if lease.token.is_some() && !error.is_unavailable() => {
-            tracing::warn!(
-                error = %Chain(&error),
-                "the saved place is lost: watching from now"
-            );
+            tracing::warn!(error = error_chain::text(&error), "the saved place is lost: watching from now");
             outbox::watch(mongo, None).await?
         }
         stream => stream?,
     };
     let publisher = broker.publisher().await?;
-    let mut relay = Relay {
-        mongo,
-        owner,
-        lease,
-        publisher,
-        held_back: HashSet::new(),
-    };
+    let mut relay = Relay { mongo, owner, lease, publisher, held_back: HashSet::new() };
     // What was committed before the stream began, or was refused by an earlier run.
     relay.scan(Duration::ZERO).await?;
     backoff.reset();
@@ -145,10 +130,8 @@ impl Relay<'_> {
     }
 
     async fn send(&mut self, events: &[UnsentEvent]) -> Result<usize, StoreError> {
-        let free: Vec<_> = events
-            .iter()
-            .filter(|event| !self.held_back.contains(&event.envelope.subject))
-            .collect();
+        let free: Vec<_> =
+            events.iter().filter(|event| !self.held_back.contains(&event.envelope.subject)).collect();
         if free.is_empty() {
             return Ok(0);
         }

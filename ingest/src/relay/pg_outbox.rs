@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use process::error_chain::Chain;
+use process::error_chain;
 use store::amqp::broker::Broker;
 use store::amqp::publisher::Publisher;
 use store::error::StoreError;
@@ -12,8 +12,8 @@ use store::settings::AmqpSettings;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::relay::backoff::Backoff;
 use crate::relay::waves::publish_in_order;
+use process::backoff::Backoff;
 
 const POLL: Duration = Duration::from_millis(50);
 const LEASE_MS: i64 = 15_000;
@@ -26,21 +26,15 @@ pub async fn run(pools: &PgPools, amqp: &AmqpSettings, stop: &CancellationToken)
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
         if let Err(error) = relay(pools, amqp, owner, stop, &mut backoff).await {
-            tracing::warn!(
-                error = %Chain(&error),
-                "the relay of PostgreSQL's outbox waits"
-            );
+            tracing::warn!(error = error_chain::text(&error), "the relay of PostgreSQL's outbox waits");
             metrics::counter!("relay_interruptions_total", "outbox" => "postgresql").increment(1);
-            backoff.wait(stop).await;
+            backoff.pause(stop).await;
         }
     }
     if let Ok(client) = pools.write().await
         && let Err(error) = outbox::release(&**client, owner).await
     {
-        tracing::warn!(
-            error = %Chain(&error),
-            "the leases run out by themselves"
-        );
+        tracing::warn!(error = error_chain::text(&error), "the leases run out by themselves");
     }
 }
 
@@ -85,12 +79,8 @@ async fn send(
 ) -> Result<(), StoreError> {
     let envelopes: Vec<_> = events.iter().map(|event| &event.envelope).collect();
     let confirmed = publish_in_order(publisher, &envelopes).await?;
-    let sent: Vec<_> = confirmed
-        .iter()
-        .zip(events)
-        .filter(|(sent, _)| **sent)
-        .map(|(_, event)| event.id)
-        .collect();
+    let sent: Vec<_> =
+        confirmed.iter().zip(events).filter(|(sent, _)| **sent).map(|(_, event)| event.id).collect();
     if outbox::mark_sent(&***client, owner, leases, &sent).await? < sent.len() {
         tracing::warn!(
             "a lease was lost in the middle of a batch: its events are sent again by the next owner"

@@ -54,30 +54,20 @@ impl Broker {
     pub async fn consume(&self, queue: DurableQueue, prefetch: u16) -> Result<Consumer, StoreError> {
         let channel = self.connection.create_channel().await?;
         channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-        self.start(channel, queue.name(), BasicConsumeOptions::default())
-            .await
+        self.start(channel, queue.name(), BasicConsumeOptions::default()).await
     }
 
     /// Gets every event of some types from now on, in a queue that lives as long as this connection.
     pub async fn subscribe(&self, name_prefix: &str, event_types: &[&str]) -> Result<Consumer, StoreError> {
         let channel = self.connection.create_channel().await?;
         let name = format!("{name_prefix}.{}", uuid::Uuid::new_v4().simple());
-        let options = QueueDeclareOptions {
-            exclusive: true,
-            auto_delete: true,
-            ..QueueDeclareOptions::default()
-        };
-        channel
-            .queue_declare(name.as_str().into(), options, FieldTable::default())
-            .await?;
+        let options =
+            QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await?;
         for event_type in event_types {
             topology::bind(&channel, &name, EVENTS, event_type).await?;
         }
-        let options = BasicConsumeOptions {
-            no_ack: true,
-            exclusive: true,
-            ..BasicConsumeOptions::default()
-        };
+        let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..BasicConsumeOptions::default() };
         self.start(channel, &name, options).await
     }
 
@@ -88,19 +78,15 @@ impl Broker {
         options: BasicConsumeOptions,
     ) -> Result<Consumer, StoreError> {
         let no_ack = options.no_ack;
-        let deliveries = channel
-            .basic_consume(queue.into(), queue.into(), options, FieldTable::default())
-            .await?;
+        let deliveries =
+            channel.basic_consume(queue.into(), queue.into(), options, FieldTable::default()).await?;
         Ok(Consumer::new(channel, deliveries, no_ack))
     }
 
     /// Closes the connection.
     pub async fn close(self) {
         if let Err(error) = self.connection.close(200, "stopping".into()).await {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "the broker had closed already"
-            );
+            tracing::debug!(error = &error as &dyn std::error::Error, "the broker had closed already");
         }
     }
 }

@@ -18,25 +18,15 @@ pub struct Consumer {
 
 impl Consumer {
     pub(super) fn new(channel: Channel, deliveries: lapin::Consumer, no_ack: bool) -> Self {
-        Self {
-            _channel: channel,
-            deliveries,
-            no_ack,
-        }
+        Self { _channel: channel, deliveries, no_ack }
     }
 
     /// The next delivery; `None` when the connection is lost. Safe to cancel.
     pub async fn next(&mut self) -> Option<Delivery> {
         match self.deliveries.next().await? {
-            Ok(inner) => Some(Delivery {
-                inner,
-                no_ack: self.no_ack,
-            }),
+            Ok(inner) => Some(Delivery { inner, no_ack: self.no_ack }),
             Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a consumer lost its connection"
-                );
+                tracing::warn!(error = &error as &dyn std::error::Error, "a consumer lost its connection");
                 None
             }
         }
@@ -76,12 +66,7 @@ impl Delivery {
 
     async fn refuse(self, requeue: bool) -> Result<(), StoreError> {
         if !self.no_ack {
-            self.inner
-                .nack(BasicNackOptions {
-                    requeue,
-                    ..BasicNackOptions::default()
-                })
-                .await?;
+            self.inner.nack(BasicNackOptions { requeue, ..BasicNackOptions::default() }).await?;
         }
         Ok(())
     }

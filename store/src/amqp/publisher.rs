@@ -37,10 +37,7 @@ impl Publisher {
                 .basic_publish(
                     EVENTS.into(),
                     event.event_type.as_str().into(),
-                    BasicPublishOptions {
-                        mandatory: true,
-                        ..BasicPublishOptions::default()
-                    },
+                    BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() },
                     &body,
                     properties(event),
                 )
@@ -64,10 +61,7 @@ impl Publisher {
 fn properties(event: &CloudEvent) -> BasicProperties {
     let mut headers = FieldTable::default();
     if let Some(traceparent) = &event.traceparent {
-        headers.insert(
-            "traceparent".into(),
-            AMQPValue::LongString(traceparent.as_str().into()),
-        );
+        headers.insert("traceparent".into(), AMQPValue::LongString(traceparent.as_str().into()));
     }
     BasicProperties::default()
         .with_message_id(event.id.to_string().into())

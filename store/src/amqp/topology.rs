@@ -52,17 +52,9 @@ impl DurableQueue {
 
 /// Declares all of it. Safe to repeat.
 pub async fn declare(channel: &Channel) -> Result<(), StoreError> {
-    for (exchange, kind) in [
-        (EVENTS, ExchangeKind::Topic),
-        (DEAD_LETTERS, ExchangeKind::Direct),
-    ] {
-        let options = ExchangeDeclareOptions {
-            durable: true,
-            ..ExchangeDeclareOptions::default()
-        };
-        channel
-            .exchange_declare(exchange.into(), kind, options, FieldTable::default())
-            .await?;
+    for (exchange, kind) in [(EVENTS, ExchangeKind::Topic), (DEAD_LETTERS, ExchangeKind::Direct)] {
+        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        channel.exchange_declare(exchange.into(), kind, options, FieldTable::default()).await?;
     }
     for queue in DurableQueue::ALL {
         declare_queue(channel, queue).await?;
@@ -71,14 +63,9 @@ pub async fn declare(channel: &Channel) -> Result<(), StoreError> {
 }
 
 async fn declare_queue(channel: &Channel, queue: DurableQueue) -> Result<(), StoreError> {
-    let durable = QueueDeclareOptions {
-        durable: true,
-        ..QueueDeclareOptions::default()
-    };
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     let dead = queue.dead_letter_name();
-    channel
-        .queue_declare(dead.as_str().into(), durable, quorum())
-        .await?;
+    channel.queue_declare(dead.as_str().into(), durable, quorum()).await?;
     bind(channel, &dead, DEAD_LETTERS, queue.name()).await?;
     let mut arguments = quorum();
     let mut text = |key: &str, value: &str| {
@@ -89,9 +76,7 @@ async fn declare_queue(channel: &Channel, queue: DurableQueue) -> Result<(), Sto
     text("x-dead-letter-strategy", "at-least-once");
     text("x-overflow", "reject-publish");
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
-    channel
-        .queue_declare(queue.name().into(), durable, arguments)
-        .await?;
+    channel.queue_declare(queue.name().into(), durable, arguments).await?;
     for event_type in queue.event_types() {
         bind(channel, queue.name(), EVENTS, event_type).await?;
     }
@@ -112,14 +97,6 @@ pub(super) async fn bind(
     key: &str,
 ) -> Result<(), StoreError> {
     let options = QueueBindOptions::default();
-    channel
-        .queue_bind(
-            queue.into(),
-            exchange.into(),
-            key.into(),
-            options,
-            FieldTable::default(),
-        )
-        .await?;
+    channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default()).await?;
     Ok(())
 }

@@ -43,6 +43,12 @@ impl Mongo {
         Ok(())
     }
 
+    /// Ends the sessions on the server and closes every connection. Before the runtime ends: the driver's own tasks
+    /// would panic after it.
+    pub async fn close(self) {
+        self.client.shutdown().await;
+    }
+
     pub(super) async fn session(&self) -> Result<ClientSession, StoreError> {
         Ok(self.client.start_session().await?)
     }
@@ -50,9 +56,5 @@ impl Mongo {
 
 /// Confirmed by a majority, on disk; not confirmed in time means unknown.
 pub(super) fn majority() -> WriteConcern {
-    WriteConcern::builder()
-        .w(Acknowledgment::Majority)
-        .journal(true)
-        .w_timeout(WRITE_TIMEOUT)
-        .build()
+    WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(WRITE_TIMEOUT).build()
 }

@@ -47,10 +47,7 @@ impl TryFrom<OutboxDocument> for UnsentEvent {
     fn try_from(document: OutboxDocument) -> Result<Self, StoreError> {
         let envelope = CloudEvent::from_bytes(document.envelope.as_bytes())
             .map_err(|error| StoreError::Inconsistent(format!("outbox {}: {error}", document.id)))?;
-        Ok(Self {
-            id: document.id,
-            envelope,
-        })
+        Ok(Self { id: document.id, envelope })
     }
 }
 
@@ -95,9 +92,7 @@ pub async fn watch(mongo: &Mongo, from: Option<ResumeToken>) -> Result<OutboxStr
         .resume_after(from)
         .max_await_time(Duration::from_millis(500))
         .await?;
-    Ok(OutboxStream {
-        inner: changes.ready_chunks(BATCH_MAX),
-    })
+    Ok(OutboxStream { inner: changes.ready_chunks(BATCH_MAX) })
 }
 
 impl OutboxStream {
@@ -133,10 +128,7 @@ pub async fn scan(mongo: &Mongo, age: Duration, limit: i64) -> Result<Vec<Unsent
 /// Marks events as sent.
 pub async fn mark_sent(mongo: &Mongo, ids: &[String]) -> Result<(), StoreError> {
     collection(mongo)
-        .update_many(
-            doc! {"_id": {"$in": ids}, "sent_at": null},
-            doc! {"$currentDate": {"sent_at": true}},
-        )
+        .update_many(doc! {"_id": {"$in": ids}, "sent_at": null}, doc! {"$currentDate": {"sent_at": true}})
         .await?;
     Ok(())
 }

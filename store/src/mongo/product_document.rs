@@ -69,10 +69,7 @@ impl From<&Product> for ProductDocument {
             attributes: product.attributes.clone(),
             images: product.images.clone(),
             variants: product.variants.iter().map(VariantDocument::from).collect(),
-            rating: RatingDocument {
-                average: product.rating.average,
-                count: product.rating.count.into(),
-            },
+            rating: RatingDocument { average: product.rating.average, count: product.rating.count.into() },
             status: product.status,
             version: product.version,
             created_at: date(product.created_at),
@@ -87,12 +84,7 @@ impl From<&Variant> for VariantDocument {
             amount_minor: price.amount_minor,
             currency: price.currency.code().to_owned(),
         });
-        Self {
-            id: variant.id.to_string(),
-            sku: variant.sku.clone(),
-            options: variant.options.clone(),
-            price,
-        }
+        Self { id: variant.id.to_string(), sku: variant.sku.clone(), options: variant.options.clone(), price }
     }
 }
 
@@ -100,10 +92,7 @@ impl TryFrom<ProductDocument> for Product {
     type Error = StoreError;
 
     fn try_from(document: ProductDocument) -> Result<Self, StoreError> {
-        let id: ProductId = document
-            .id
-            .parse()
-            .map_err(|_| inconsistent("product id", &document.id))?;
+        let id: ProductId = document.id.parse().map_err(|_| inconsistent("product id", &document.id))?;
         let count = document.rating.count;
         Ok(Self {
             id,
@@ -116,11 +105,7 @@ impl TryFrom<ProductDocument> for Product {
             category: document.category,
             attributes: document.attributes,
             images: document.images,
-            variants: document
-                .variants
-                .into_iter()
-                .map(Variant::try_from)
-                .collect::<Result<_, _>>()?,
+            variants: document.variants.into_iter().map(Variant::try_from).collect::<Result<_, _>>()?,
             rating: Rating {
                 average: document.rating.average,
                 count: u32::try_from(count).map_err(|_| inconsistent("review count", &count.to_string()))?,
@@ -137,24 +122,13 @@ impl TryFrom<VariantDocument> for Variant {
     type Error = StoreError;
 
     fn try_from(document: VariantDocument) -> Result<Self, StoreError> {
-        let id: VariantId = document
-            .id
-            .parse()
-            .map_err(|_| inconsistent("variant id", &document.id))?;
+        let id: VariantId = document.id.parse().map_err(|_| inconsistent("variant id", &document.id))?;
         let price = document.price.map(|price| {
             let currency = Currency::from_code(&price.currency)
                 .ok_or_else(|| inconsistent("currency", &price.currency))?;
-            Ok::<_, StoreError>(Money {
-                amount_minor: price.amount_minor,
-                currency,
-            })
+            Ok::<_, StoreError>(Money { amount_minor: price.amount_minor, currency })
         });
-        Ok(Self {
-            id,
-            sku: document.sku,
-            options: document.options,
-            price: price.transpose()?,
-        })
+        Ok(Self { id, sku: document.sku, options: document.options, price: price.transpose()? })
     }
 }
 

@@ -71,14 +71,7 @@ pub async fn list(
     if let Some(after) = after {
         query.insert("_id", doc! {"$gt": after.to_string()});
     }
-    read(
-        collection(mongo)
-            .find(query)
-            .sort(doc! {"_id": 1})
-            .limit(limit)
-            .await?,
-    )
-    .await
+    read(collection(mongo).find(query).sort(doc! {"_id": 1}).limit(limit).await?).await
 }
 
 /// Every product after one, by id, whatever its status.
@@ -90,10 +83,7 @@ pub async fn scan(mongo: &Mongo, after: Option<ProductId>, limit: i64) -> Result
 pub async fn insert(mongo: &Mongo, product: &Product, event: &Event) -> Result<Inserted, StoreError> {
     let document = ProductDocument::from(product);
     let written = transaction::run(mongo, "insert_product", async |session| {
-        collection(mongo)
-            .insert_one(&document)
-            .session(&mut *session)
-            .await?;
+        collection(mongo).insert_one(&document).session(&mut *session).await?;
         outbox::append(mongo, session, std::slice::from_ref(event)).await
     })
     .await;
@@ -112,10 +102,7 @@ pub async fn replace(mongo: &Mongo, product: &Product, event: &Event) -> Result<
     let document = ProductDocument::from(product);
     let filter = doc! {"_id": product.id.to_string(), "version": product.version - 1};
     transaction::run(mongo, "replace_product", async |session| {
-        let result = collection(mongo)
-            .replace_one(filter.clone(), &document)
-            .session(&mut *session)
-            .await?;
+        let result = collection(mongo).replace_one(filter.clone(), &document).session(&mut *session).await?;
         if result.matched_count == 0 {
             return Ok(false);
         }
@@ -131,27 +118,17 @@ pub async fn insert_many(mongo: &Mongo, products: &[(Product, Event)]) -> Result
     if products.is_empty() {
         return Ok(());
     }
-    let documents: Vec<_> = products
-        .iter()
-        .map(|(product, _)| ProductDocument::from(product))
-        .collect();
+    let documents: Vec<_> = products.iter().map(|(product, _)| ProductDocument::from(product)).collect();
     let events: Vec<_> = products.iter().map(|(_, event)| event.clone()).collect();
     transaction::run(mongo, "insert_products", async |session| {
-        collection(mongo)
-            .insert_many(&documents)
-            .session(&mut *session)
-            .await?;
+        collection(mongo).insert_many(&documents).session(&mut *session).await?;
         outbox::append(mongo, session, &events).await
     })
     .await
 }
 
 async fn find_one(mongo: &Mongo, filter: Document) -> Result<Option<Product>, StoreError> {
-    collection(mongo)
-        .find_one(filter)
-        .await?
-        .map(Product::try_from)
-        .transpose()
+    collection(mongo).find_one(filter).await?.map(Product::try_from).transpose()
 }
 
 async fn read(cursor: mongodb::Cursor<ProductDocument>) -> Result<Vec<Product>, StoreError> {

@@ -57,8 +57,10 @@ async fn take(mongo: &Mongo, owner: &str, lease_ms: i64) -> Result<Option<WatchL
 
 /// Makes the document that is leased, free, if it is missing; whether it was there.
 async fn exists(mongo: &Mongo) -> Result<bool, StoreError> {
-    let free = doc! {"owner": "", "fence": 0_i64, "leased_until": DateTime::from_millis(0), "token": Bson::Null};
-    let result = collection(mongo).update_one(doc! {"_id": ID}, doc! {"$setOnInsert": free}).upsert(true).await?;
+    let free =
+        doc! {"owner": "", "fence": 0_i64, "leased_until": DateTime::from_millis(0), "token": Bson::Null};
+    let result =
+        collection(mongo).update_one(doc! {"_id": ID}, doc! {"$setOnInsert": free}).upsert(true).await?;
     Ok(result.upserted_id.is_none())
 }
 
@@ -66,9 +68,7 @@ async fn exists(mongo: &Mongo) -> Result<bool, StoreError> {
 pub async fn save_token(mongo: &Mongo, lease: &WatchLease, token: &ResumeToken) -> Result<bool, StoreError> {
     let token = bson::serialize_to_bson(token).map_err(|error| StoreError::Driver(error.into()))?;
     let filter = doc! {"_id": ID, "owner": &lease.owner, "fence": lease.fence};
-    let result = collection(mongo)
-        .update_one(filter, doc! {"$set": {"token": token}})
-        .await?;
+    let result = collection(mongo).update_one(filter, doc! {"$set": {"token": token}}).await?;
     Ok(result.matched_count == 1)
 }
 
@@ -76,10 +76,7 @@ pub async fn save_token(mongo: &Mongo, lease: &WatchLease, token: &ResumeToken) 
 pub async fn release(mongo: &Mongo, owner: &str) -> Result<(), StoreError> {
     let past = DateTime::from_millis(0);
     collection(mongo)
-        .update_one(
-            doc! {"_id": ID, "owner": owner},
-            doc! {"$set": {"leased_until": past}},
-        )
+        .update_one(doc! {"_id": ID, "owner": owner}, doc! {"$set": {"leased_until": past}})
         .await?;
     Ok(())
 }

@@ -46,7 +46,8 @@ pub async fn raise_price_scale(
     code: &str,
     price_scale: i32,
 ) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE channels SET price_scale = $2::int::smallint WHERE code = $1 AND price_scale < $2::int";
+    const SQL: &str =
+        "UPDATE channels SET price_scale = $2::int::smallint WHERE code = $1 AND price_scale < $2::int";
     transaction.execute(SQL, &[&code, &price_scale]).await?;
     Ok(())
 }

@@ -49,7 +49,8 @@ pub async fn lock(client: &Client, channel: &str) -> Result<bool, StoreError> {
 
 /// Replaces the rows of the counted days and moves the watermark, in one transaction.
 pub async fn publish(client: &mut Client, publication: &Publication<'_>) -> Result<(), StoreError> {
-    let transaction = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
+    let transaction =
+        client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
     delete(&transaction, publication.channel, publication.dates).await?;
     insert(&transaction, publication.channel, publication.rows, publication.as_of).await?;
     save_watermark(&transaction, publication).await?;
@@ -79,11 +80,12 @@ async fn insert(
     rows: &[DailySales],
     as_of: Timestamp,
 ) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO report_daily_sales (channel, as_of, date, currency, orders, cancelled_orders, \
-                       customers, units, gross_revenue, refunds, net_revenue, raw_sum, aov, cancellation_rate) \
-                       SELECT $1, $2, report.* FROM unnest($3::date[], $4::text[], $5::bigint[], $6::bigint[], \
-                       $7::bigint[], $8::bigint[], $9::numeric[], $10::numeric[], $11::numeric[], $12::numeric[], \
-                       $13::numeric[], $14::numeric[]) AS report";
+    const SQL: &str = "INSERT INTO report_daily_sales (channel, as_of, date, currency, orders, \
+                       cancelled_orders, customers, units, gross_revenue, refunds, net_revenue, raw_sum, \
+                       aov, cancellation_rate) \
+                       SELECT $1, $2, report.* FROM unnest($3::date[], $4::text[], $5::bigint[], \
+                       $6::bigint[], $7::bigint[], $8::bigint[], $9::numeric[], $10::numeric[], \
+                       $11::numeric[], $12::numeric[], $13::numeric[], $14::numeric[]) AS report";
     fn column<'a, T>(rows: &'a [DailySales], value: impl Fn(&'a DailySales) -> T) -> Vec<T> {
         rows.iter().map(value).collect()
     }
@@ -136,8 +138,9 @@ pub(super) fn parse_watermark(text: &str) -> Result<Watermark, StoreError> {
         .map_err(|_| StoreError::Inconsistent(format!("{text:?} is no transaction id")))
 }
 
-/// The report's rows from one day to another, both included, and the time of the snapshot that they were counted
-/// from; `None` when the channel was never counted. Amounts have as many digits as the channel's prices.
+/// The report's rows from one day to another, both included, and the time of the snapshot that they were
+/// counted from; `None` when the channel was never counted. Amounts have as many digits as the channel's
+/// prices.
 pub async fn read(
     client: &impl GenericClient,
     channel: &str,
@@ -146,10 +149,11 @@ pub async fn read(
     currency: Option<&str>,
 ) -> Result<(Vec<DailySales>, Option<Timestamp>), StoreError> {
     const AS_OF: &str = "SELECT extracted_at FROM lake_watermarks WHERE channel = $1";
-    const ROWS: &str = "SELECT date, currency, orders, cancelled_orders, customers, units, gross_revenue, refunds, \
-                        net_revenue, raw_sum, aov, cancellation_rate, price_scale \
+    const ROWS: &str = "SELECT date, currency, orders, cancelled_orders, customers, units, gross_revenue, \
+                        refunds, net_revenue, raw_sum, aov, cancellation_rate, price_scale \
                         FROM report_daily_sales JOIN channels ON code = channel \
-                        WHERE channel = $1 AND date BETWEEN $2 AND $3 AND ($4::text IS NULL OR currency = $4) \
+                        WHERE channel = $1 AND date BETWEEN $2 AND $3 \
+                          AND ($4::text IS NULL OR currency = $4) \
                         ORDER BY date, currency";
     let as_of = client.query_typed(AS_OF, &[(&channel, Type::TEXT)]).await?;
     let rows = client

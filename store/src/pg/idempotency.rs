@@ -93,9 +93,5 @@ pub async fn insert(
 type Parameter<'a> = (&'a (dyn tokio_postgres::types::ToSql + Sync), Type);
 
 fn scope_parameters<'a>(scope: &'a KeyScope<'a>) -> [Parameter<'a>; 3] {
-    [
-        (&scope.caller, Type::TEXT),
-        (&scope.route, Type::TEXT),
-        (&scope.key, Type::TEXT),
-    ]
+    [(&scope.caller, Type::TEXT), (&scope.route, Type::TEXT), (&scope.key, Type::TEXT)]
 }

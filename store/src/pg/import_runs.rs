@@ -30,9 +30,7 @@ pub async fn begin(
 ) -> Result<(), StoreError> {
     const SQL: &str =
         "INSERT INTO import_runs (id, kind, channel, file_name, started_at) VALUES ($1, $2, $3, $4, $5)";
-    client
-        .execute(SQL, &[&id.0, &kind, &channel, &file_name, &at])
-        .await?;
+    client.execute(SQL, &[&id.0, &kind, &channel, &file_name, &at]).await?;
     Ok(())
 }
 
@@ -45,24 +43,7 @@ pub async fn finish(
 ) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE import_runs SET finished_at = $2, rows_read = $3, rows_refused = $4, \
                        documents_added = $5, lines_added = $6 WHERE id = $1";
-    let ImportCounts {
-        rows_read,
-        rows_refused,
-        documents_added,
-        lines_added,
-    } = counts;
-    client
-        .execute(
-            SQL,
-            &[
-                &id.0,
-                &at,
-                &rows_read,
-                &rows_refused,
-                &documents_added,
-                &lines_added,
-            ],
-        )
-        .await?;
+    let ImportCounts { rows_read, rows_refused, documents_added, lines_added } = counts;
+    client.execute(SQL, &[&id.0, &at, &rows_read, &rows_refused, &documents_added, &lines_added]).await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Imported order histories: lines are staged by COPY on a direct connection, then merged in one transaction.
 //!
-//! A staged line is known when its document already has as many lines with the same code, time, quantity, price and
-//! text: identical lines are kept as often as a file has them, and a second import adds nothing.
+//! A staged line is known when its document already has as many lines with the same code, time, quantity,
+//! price and text: identical lines are kept as often as a file has them, and a second import adds nothing.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -63,7 +63,9 @@ impl LineChunk {
 
 /// Text as COPY wants it: `\N` is NULL, and four characters are escaped.
 fn escape(text: &mut String, field: Option<&str>) {
-    let Some(field) = field else { return text.push_str("\\N") };
+    let Some(field) = field else {
+        return text.push_str("\\N");
+    };
     if !field.bytes().any(|byte| matches!(byte, b'\\' | b'\t' | b'\n' | b'\r')) {
         return text.push_str(field);
     }
@@ -130,7 +132,7 @@ pub enum MergeOutcome {
     TooManyMonths(i64),
 }
 
-/// Takes the right to import into a channel for as long as the connection lives; `false` when another import has it.
+/// Takes the right to import into a channel while the connection lives; `false` when another import has it.
 pub async fn lock(client: &Client, channel: &str) -> Result<bool, StoreError> {
     const SQL: &str = "SELECT pg_try_advisory_lock(hashtextextended('order_import' || E'\\n' || $1, 3))";
     Ok(client.query_one(SQL, &[&channel]).await?.get(0))
@@ -143,8 +145,8 @@ pub async fn stage(client: &Client) -> Result<(), StoreError> {
 
 /// Stages lines.
 pub async fn copy(client: &Client, chunk: LineChunk) -> Result<(), StoreError> {
-    const SQL: &str = "COPY staged_lines (position, kind, occurred_at, quantity, unit_price, amount_minor, number, \
-                       sku, description, customer, country) FROM STDIN";
+    const SQL: &str = "COPY staged_lines (position, kind, occurred_at, quantity, unit_price, amount_minor, \
+                       number, sku, description, customer, country) FROM STDIN";
     let mut sink = pin!(client.copy_in::<_, Bytes>(SQL).await?);
     sink.send(Bytes::from(chunk.text)).await?;
     let copied = sink.finish().await?;
@@ -184,7 +186,8 @@ pub async fn merge(client: &mut Client, import: &OrderImport<'_>) -> Result<Merg
 }
 
 async fn begin(client: &mut Client) -> Result<Transaction<'_>, StoreError> {
-    let transaction = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
+    let transaction =
+        client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
     transaction.batch_execute("SET LOCAL work_mem = '256MB'").await?;
     Ok(transaction)
 }
@@ -205,15 +208,15 @@ async fn refusal(
     if let Some(row) = transaction.query_opt(OTHER_CURRENCY, &[&import.currency.code()]).await? {
         return Ok(Some(MergeOutcome::OtherCurrency { number: row.get(0), currency: row.get(1) }));
     }
-    const MONTHS: &str = "SELECT count(DISTINCT date_trunc('month', created_at, 'UTC')) FROM staged_documents";
+    const MONTHS: &str =
+        "SELECT count(DISTINCT date_trunc('month', created_at, 'UTC')) FROM staged_documents";
     let months: i64 = transaction.query_one(MONTHS, &[]).await?.get(0);
     Ok((months > MONTH_COUNT_MAX).then_some(MergeOutcome::TooManyMonths(months)))
 }
 
 /// Only the months that have documents: one wrong year must not make a century of partitions.
 async fn make_months(transaction: &Transaction<'_>) -> Result<(), StoreError> {
-    const SQL: &str = "SELECT ensure_month_partitions('orders', month, month), \
-                              ensure_month_partitions('order_lines', month, month) \
+    const SQL: &str = "SELECT ensure_order_partitions(month, month) \
                        FROM (SELECT DISTINCT date_trunc('month', created_at, 'UTC') AS month \
                              FROM staged_documents) AS months ORDER BY month";
     transaction.query(SQL, &[]).await?;

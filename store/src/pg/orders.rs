@@ -63,10 +63,7 @@ pub async fn find(client: &impl GenericClient, id: OrderId) -> Result<Option<Ord
     let Some(row) = rows.first() else { return Ok(None) };
     let summary = summary(row)?;
     let lines = client.query_typed(LINES, &key).await?;
-    let lines = lines
-        .iter()
-        .map(|row| line(row, summary.total.currency))
-        .collect();
+    let lines = lines.iter().map(|row| line(row, summary.total.currency)).collect();
     Ok(Some(Order { summary, lines }))
 }
 
@@ -81,10 +78,7 @@ fn line(row: &Row, currency: Currency) -> OrderLine {
         description: row.get(3),
         quantity: row.get(4),
         unit_price: row.get(5),
-        amount: Money {
-            amount_minor: row.get(6),
-            currency,
-        },
+        amount: Money { amount_minor: row.get(6), currency },
     }
 }
 

@@ -60,16 +60,8 @@ pub async fn lease(
     const SQL: &str = "UPDATE outbox_leases SET fence = fence + CASE WHEN owner = $1 THEN 0 ELSE 1 END, \
                        owner = $1, leased_until = clock_timestamp() + $2 * interval '1 millisecond' \
                        WHERE owner = $1 OR leased_until < clock_timestamp() RETURNING shard, fence";
-    let rows = client
-        .query_typed(SQL, &[(&owner, Type::UUID), (&lease_ms, Type::INT8)])
-        .await?;
-    Ok(rows
-        .iter()
-        .map(|row| ShardLease {
-            shard: row.get(0),
-            fence: row.get(1),
-        })
-        .collect())
+    let rows = client.query_typed(SQL, &[(&owner, Type::UUID), (&lease_ms, Type::INT8)]).await?;
+    Ok(rows.iter().map(|row| ShardLease { shard: row.get(0), fence: row.get(1) }).collect())
 }
 
 /// Gives the leases of an owner back.
@@ -94,17 +86,10 @@ pub async fn unsent(
                              AND waiting.aggregate_id = event.aggregate_id \
                              AND waiting.retry_at > clock_timestamp()) \
                        ORDER BY shard, aggregate_kind, aggregate_id, aggregate_version LIMIT $2";
-    let rows = client
-        .query_typed(SQL, &[(&shards, Type::INT2_ARRAY), (&limit, Type::INT8)])
-        .await?;
+    let rows = client.query_typed(SQL, &[(&shards, Type::INT2_ARRAY), (&limit, Type::INT8)]).await?;
     let events = rows.iter().map(|row| {
         let Json(envelope) = row.get(4);
-        UnsentEvent {
-            id: row.get(0),
-            shard: row.get(1),
-            aggregate: (row.get(2), row.get(3)),
-            envelope,
-        }
+        UnsentEvent { id: row.get(0), shard: row.get(1), aggregate: (row.get(2), row.get(3)), envelope }
     });
     Ok(events.collect())
 }

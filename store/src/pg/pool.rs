@@ -40,10 +40,7 @@ pub struct PoolLoad {
 impl PgPools {
     /// Makes the pools; connects when a connection is asked for, so a process starts without its database.
     pub fn new(settings: &PostgresSettings) -> Result<Self, StoreError> {
-        Ok(Self {
-            write: pool(settings, "shop-rw")?,
-            read: pool(settings, "shop-ro")?,
-        })
+        Ok(Self { write: pool(settings, "shop-rw")?, read: pool(settings, "shop-ro")? })
     }
 
     /// A connection to the primary.
@@ -64,21 +61,13 @@ impl PgPools {
 
 fn load(pool: &Pool) -> PoolLoad {
     let status = pool.status();
-    PoolLoad {
-        size: status.size,
-        available: status.available,
-        waiting: status.waiting,
-    }
+    PoolLoad { size: status.size, available: status.available, waiting: status.waiting }
 }
 
 fn pool(settings: &PostgresSettings, application_name: &str) -> Result<Pool, StoreError> {
     let mut config = server_config(settings, &settings.pgpools)?;
-    config
-        .application_name(application_name)
-        .options(format!("-c statement_timeout={STATEMENT_TIMEOUT_MS}"));
-    let manager_config = ManagerConfig {
-        recycling_method: RecyclingMethod::Fast,
-    };
+    config.application_name(application_name).options(format!("-c statement_timeout={STATEMENT_TIMEOUT_MS}"));
+    let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     Pool::builder(Manager::from_config(config, NoTls, manager_config))
         .max_size(settings.pool_max)
         .wait_timeout(Some(WAIT_TIMEOUT))

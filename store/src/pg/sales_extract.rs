@@ -95,9 +95,8 @@ pub async fn snapshot(standby: &mut Client) -> Result<Snapshot<'_>, StoreError> 
     transaction
         .batch_execute("SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOCAL work_mem = '64MB'")
         .await?;
-    let row = transaction
-        .query_one("SELECT pg_snapshot_xmin(pg_current_snapshot())::text, now()", &[])
-        .await?;
+    let row =
+        transaction.query_one("SELECT pg_snapshot_xmin(pg_current_snapshot())::text, now()", &[]).await?;
     let watermark = parse_watermark(row.get(0))?;
     Ok(Snapshot { transaction, watermark, taken_at: row.get(1) })
 }
@@ -117,7 +116,8 @@ impl Snapshot<'_> {
         const SQL: &str = "SELECT DISTINCT (line.occurred_at AT TIME ZONE 'UTC')::date AS day \
                            FROM orders JOIN order_lines line \
                            ON line.created_at = orders.created_at AND line.order_id = orders.id \
-                           WHERE channel = $1 AND ($2::text IS NULL OR changed_xid >= $2::text::xid8) ORDER BY day";
+                           WHERE channel = $1 AND ($2::text IS NULL OR changed_xid >= $2::text::xid8) \
+                           ORDER BY day";
         let since = since.map(|watermark| watermark.0.to_string());
         let rows = self.transaction.query(SQL, &[&channel, &since]).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
@@ -125,8 +125,9 @@ impl Snapshot<'_> {
 
     /// Opens the lines of those UTC days, in the order of their time.
     pub async fn lines(&self, channel: &str, days: &[Date]) -> Result<SalesLines, StoreError> {
-        const SQL: &str = "SELECT orders.id, number, kind, status, coalesce(user_id::text, customer_reference), \
-                           country, currency, line_number, occurred_at, sku, quantity, unit_price \
+        const SQL: &str = "SELECT orders.id, number, kind, status, \
+                           coalesce(user_id::text, customer_reference), country, currency, line_number, \
+                           occurred_at, sku, quantity, unit_price \
                            FROM orders JOIN order_lines line \
                            ON line.created_at = orders.created_at AND line.order_id = orders.id \
                            WHERE channel = $1 AND (occurred_at AT TIME ZONE 'UTC')::date = ANY($2) \

@@ -87,10 +87,7 @@ where
     E: From<StoreError>,
     F: AsyncFn(&Transaction<'_>) -> Result<T, E>,
 {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that opens transactions of requests"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that opens transactions of requests")]
     let transaction = match connection.transaction().await.map_err(StoreError::from) {
         Ok(transaction) => transaction,
         Err(error) if error.is_unavailable() => return Outcome::NotBegun(error),

@@ -1,9 +1,6 @@
 //! `GET /analytics/daily-sales`
 
-#![expect(
-    unused_qualifications,
-    reason = "in what utoipa::path generates for query parameters"
-)]
+#![expect(unused_qualifications, reason = "in what utoipa::path generates for query parameters")]
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
@@ -24,11 +21,12 @@ use crate::query_string::{FromQuery, Parameters, ReadQuery};
 
 /// Most days of one report.
 const DAY_COUNT_MAX: i32 = 3_700;
-const DEFINITION: &str = "Per calendar day of the channel's time zone and currency. orders: sale documents with a \
-    sale line. cancelled_orders: credit documents. customers: distinct known customers of sale lines. units, \
-    gross_revenue: sums over sale lines. refunds: sum over credit lines, negative. net_revenue = gross_revenue + \
-    refunds. raw_sum: sum over every line, adjustments included. aov = gross_revenue / orders. cancellation_rate = \
-    cancelled_orders / (orders + cancelled_orders).";
+const DEFINITION: &str = "Per calendar day of the channel's time zone and currency. \
+    orders: sale documents with a sale line. cancelled_orders: credit documents. \
+    customers: distinct known customers of sale lines. units, gross_revenue: sums over sale lines. \
+    refunds: sum over credit lines, negative. net_revenue = gross_revenue + refunds. \
+    raw_sum: sum over every line, adjustments included. aov = gross_revenue / orders. \
+    cancellation_rate = cancelled_orders / (orders + cancelled_orders).";
 
 /// The form of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,11 +75,7 @@ pub struct DailySalesQuery {
 
 impl ReadQuery for DailySalesQuery {
     fn read(parameters: &mut Parameters) -> Self {
-        let formats = [
-            ("json", Format::Json),
-            ("csv", Format::Csv),
-            ("parquet", Format::Parquet),
-        ];
+        let formats = [("json", Format::Json), ("csv", Format::Csv), ("parquet", Format::Parquet)];
         let currency = parameters.text("currency", 3);
         let read = Self {
             from: parameters.parsed("from", "a day like 2010-12-01"),
@@ -108,8 +102,7 @@ impl ReadQuery for DailySalesQuery {
 }
 
 fn days(from: Date, to: Date) -> i32 {
-    to.since(from)
-        .map_or(i32::MAX, |span| span.get_days().saturating_add(1))
+    to.since(from).map_or(i32::MAX, |span| span.get_days().saturating_add(1))
 }
 
 /// A day. Amounts are exact decimals in major units, as text.
@@ -194,28 +187,16 @@ pub async fn daily_sales(
     query: FromQuery<DailySalesQuery>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    let FromQuery(DailySalesQuery {
-        from,
-        to,
-        currency,
-        channel,
-        time_zone,
-        format,
-    }) = query;
+    let FromQuery(DailySalesQuery { from, to, currency, channel, time_zone, format }) = query;
     let missing = |name: &str| Problem::invalid_field(format!("/{name}"), "required", "give a day");
     let from = from.ok_or_else(|| missing("from"))?;
     let to = to.ok_or_else(|| missing("to"))?;
     if format == Format::Parquet {
-        return Err(Problem::new(
-            ErrorCode::UnsupportedFormat,
-            "this report comes as json or csv",
-        ));
+        return Err(Problem::new(ErrorCode::UnsupportedFormat, "this report comes as json or csv"));
     }
     let channel = channel.unwrap_or_else(|| SHOP_CHANNEL.to_owned());
     let client = state.pools.read().await?;
-    let found = channels::find(&**client, &channel)
-        .await?
-        .ok_or_else(|| Problem::not_found("channel"))?;
+    let found = channels::find(&**client, &channel).await?.ok_or_else(|| Problem::not_found("channel"))?;
     if time_zone.is_some_and(|time_zone| time_zone != found.time_zone) {
         let detail = format!("days of this channel are counted in {}", found.time_zone);
         return Err(Problem::invalid_field("/time_zone", "unsupported", detail));
@@ -227,11 +208,7 @@ pub async fn daily_sales(
     if format == Format::Csv {
         return to_csv(data);
     }
-    Ok(HttpResponse::Ok().json(DailySalesReport {
-        data,
-        as_of,
-        definition: DEFINITION.to_owned(),
-    }))
+    Ok(HttpResponse::Ok().json(DailySalesReport { data, as_of, definition: DEFINITION.to_owned() }))
 }
 
 fn to_csv(rows: Vec<DailySalesJson>) -> Result<HttpResponse, Problem> {
@@ -240,25 +217,16 @@ fn to_csv(rows: Vec<DailySalesJson>) -> Result<HttpResponse, Problem> {
         row.currency = plain_text(row.currency);
         writer.serialize(row).map_err(Problem::internal)?;
     }
-    let bytes = writer
-        .into_inner()
-        .map_err(|error| Problem::internal(error.to_string()))?;
+    let bytes = writer.into_inner().map_err(|error| Problem::internal(error.to_string()))?;
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8; header=present")
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            "attachment; filename=\"daily-sales.csv\"",
-        ))
+        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"daily-sales.csv\""))
         .body(bytes))
 }
 
 /// A text that a spreadsheet does not take for a formula. Amounts are numbers and stay as they are.
 fn plain_text(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{text}")
-    } else {
-        text
-    }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use store::pg::health;
 use utoipa::ToSchema;
 
 use crate::app_state::AppState;
-use crate::error_chain;
+use process::error_chain;
 
 /// Longest wait for one dependency.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -52,68 +52,37 @@ pub struct Dependency {
 )]
 pub async fn ready(state: web::Data<AppState>) -> HttpResponse {
     let dependencies = ask_all(&state).await;
-    let is_down = |needed: bool| {
-        dependencies
-            .values()
-            .any(|it| it.needed == needed && it.status != "ok")
-    };
-    let status = match (
-        state.is_stopping.load(Ordering::SeqCst),
-        is_down(true),
-        is_down(false),
-    ) {
+    let is_down = |needed: bool| dependencies.values().any(|it| it.needed == needed && it.status != "ok");
+    let status = match (state.is_stopping.load(Ordering::SeqCst), is_down(true), is_down(false)) {
         (true, _, _) => "stopping",
         (_, true, _) => "unavailable",
         (_, _, true) => "degraded",
         _ => "ok",
     };
     let can_work = matches!(status, "ok" | "degraded");
-    let mut answer = if can_work {
-        HttpResponse::Ok()
-    } else {
-        HttpResponse::ServiceUnavailable()
-    };
+    let mut answer = if can_work { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     answer.json(Ready { status, dependencies })
 }
 
 async fn ask_all(state: &AppState) -> BTreeMap<&'static str, Dependency> {
-    let rabbitmq = async {
-        if state.hears_changes() {
-            Ok(())
-        } else {
-            Err("changes are not heard".to_owned())
-        }
-    };
+    let rabbitmq =
+        async { if state.hears_changes() { Ok(()) } else { Err("changes are not heard".to_owned()) } };
     let (write, read, mongo, rabbitmq, redis, memcached, search) = futures_util::join!(
-        ask("postgres_write", async {
-            health::ping_write(&state.pools)
-                .await
-                .map_err(|error| error_chain::text(&error))
-        }),
-        ask("postgres_read", async {
-            health::ping_read(&state.pools)
-                .await
-                .map_err(|error| error_chain::text(&error))
-        }),
-        ask("mongo", async {
-            state
-                .mongo
-                .ping()
-                .await
-                .map_err(|error| error_chain::text(&error))
-        }),
+        ask("postgres_write", async { health::ping_write(&state.pools).await.map_err(|error| told(&error)) }),
+        ask("postgres_read", async { health::ping_read(&state.pools).await.map_err(|error| told(&error)) }),
+        ask("mongo", async { state.mongo.ping().await.map_err(|error| told(&error)) }),
         ask("rabbitmq", rabbitmq),
         ask("redis", state.searches.ping()),
         ask("memcached", state.products.ping()),
-        ask("search", async {
-            state
-                .search
-                .ping()
-                .await
-                .map_err(|error| error_chain::text(&error))
-        }),
+        ask("search", async { state.search.ping().await.map_err(|error| told(&error)) }),
     );
     [write, read, mongo, rabbitmq, redis, memcached, search].into()
+}
+
+/// What anybody may read: the causes name hosts, so they go to the log.
+fn told(error: &dyn std::error::Error) -> String {
+    tracing::debug!(error = error_chain::text(error), "a dependency does not answer");
+    error.to_string()
 }
 
 async fn ask(
@@ -126,12 +95,5 @@ async fn ask(
         Err(_) => Some("no answer in a second".to_owned()),
     };
     let status = if error.is_none() { "ok" } else { "error" };
-    (
-        name,
-        Dependency {
-            status,
-            needed: NEEDED.contains(&name),
-            error,
-        },
-    )
+    (name, Dependency { status, needed: NEEDED.contains(&name), error })
 }

@@ -1,9 +1,6 @@
 //! `GET /orders`
 
-#![expect(
-    unused_qualifications,
-    reason = "in what utoipa::path generates for query parameters"
-)]
+#![expect(unused_qualifications, reason = "in what utoipa::path generates for query parameters")]
 
 use actix_web::{HttpResponse, web};
 use domain::ids::OrderId;
@@ -67,28 +64,17 @@ pub async fn list_orders(
     query: FromQuery<ListOrders>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    let FromQuery(ListOrders {
-        channel,
-        cursor,
-        limit,
-    }) = query;
-    let user_id = caller
-        .user_id
-        .filter(|_| !caller.holds(Permission::ReadAllOrders));
+    let FromQuery(ListOrders { channel, cursor, limit }) = query;
+    let user_id = caller.user_id.filter(|_| !caller.holds(Permission::ReadAllOrders));
     let filter = OrderFilter { channel, user_id };
     let list = format!("orders {filter:?}");
-    let before = cursor
-        .map(|cursor| state.cursors.open::<(Timestamp, OrderId)>(&list, &cursor))
-        .transpose()?;
+    let before =
+        cursor.map(|cursor| state.cursors.open::<(Timestamp, OrderId)>(&list, &cursor)).transpose()?;
     if user_id.is_none() && !caller.holds(Permission::ReadAllOrders) {
         // A caller without an account has no orders of their own.
-        return Ok(HttpResponse::Ok().json(OrderPage {
-            data: Vec::new(),
-            page: Page {
-                next_cursor: None,
-                limit,
-            },
-        }));
+        return Ok(
+            HttpResponse::Ok().json(OrderPage { data: Vec::new(), page: Page { next_cursor: None, limit } })
+        );
     }
     let client = state.pools.read().await?;
     let mut found = orders::list(&**client, &filter, before, i64::from(limit) + 1).await?;
@@ -96,8 +82,5 @@ pub async fn list_orders(
     let last = found.last().filter(|_| has_more);
     let next_cursor = last.map(|last| state.cursors.seal(&list, &(last.created_at, last.id)));
     let data = found.into_iter().map(OrderSummaryJson::from).collect();
-    Ok(HttpResponse::Ok().json(OrderPage {
-        data,
-        page: Page { next_cursor, limit },
-    }))
+    Ok(HttpResponse::Ok().json(OrderPage { data, page: Page { next_cursor, limit } }))
 }

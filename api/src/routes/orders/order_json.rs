@@ -138,9 +138,6 @@ impl From<OrderLine> for OrderLineJson {
 impl From<Order> for OrderJson {
     fn from(order: Order) -> Self {
         let lines = order.lines.into_iter().map(OrderLineJson::from).collect();
-        Self {
-            summary: order.summary.into(),
-            lines,
-        }
+        Self { summary: order.summary.into(), lines }
     }
 }

@@ -29,7 +29,7 @@ const ROUTE: &str = "POST /products";
     post,
     path = "/api/v1/products",
     tag = "catalogue",
-    params(("Idempotency-Key" = String, Header, description = "New for each new product, the same for its repeats")),
+    params(("Idempotency-Key" = String, Header, description = "New for each product, the same for repeats")),
     request_body = NewProductJson,
     responses(
         (status = 201, description = "The new product", body = ProductJson,
@@ -60,10 +60,7 @@ pub async fn create_product(
             1,
             cause(&caller),
         );
-        let stored = match products::insert(&state.mongo, &product, &event)
-            .await
-            .map_err(taken)?
-        {
+        let stored = match products::insert(&state.mongo, &product, &event).await.map_err(taken)? {
             Inserted::New => product,
             Inserted::Existing(existing) => same(&draft, *existing)?,
         };
@@ -82,14 +79,11 @@ pub async fn create_product(
 /// The ids of variants come from the product's, so that a repeat builds the same product.
 fn build(draft: &ProductDraft, id: ProductId, at: Timestamp) -> Result<Product, Problem> {
     let variant_id = |position: usize| VariantId(Uuid::new_v5(&id.0, position.to_string().as_bytes()));
-    draft
-        .clone()
-        .into_product(id, at, variant_id)
-        .map_err(Problem::invalid_fields)
+    draft.clone().into_product(id, at, variant_id).map_err(Problem::invalid_fields)
 }
 
-/// The product that a first try has left, if it was asked for by the same payload. Once it has been changed this can
-/// no longer be told.
+/// The product that a first try has left, if it was asked for by the same payload. Once it has been changed
+/// this can no longer be told.
 fn same(draft: &ProductDraft, existing: Product) -> Result<Product, Problem> {
     if existing.version == 1 && build(draft, existing.id, existing.created_at)? != existing {
         return Err(idempotency::reused());

@@ -58,10 +58,7 @@ pub async fn current(state: &AppState, name: &ProductName) -> Result<Option<Prod
 }
 
 async fn by_id(state: &AppState, id: ProductId) -> Result<Option<Arc<Product>>, Problem> {
-    Ok(state
-        .products
-        .get_or_load(id, || products::find(&state.mongo, id))
-        .await?)
+    Ok(state.products.get_or_load(id, || products::find(&state.mongo, id)).await?)
 }
 
 #[cfg(test)]
@@ -72,10 +69,7 @@ mod tests {
     fn a_path_names_an_id_or_a_slug() {
         let id = "01900000-0000-7000-8000-000000000001";
         assert!(matches!(ProductName::from_path(id), Some(ProductName::Id(_))));
-        assert!(matches!(
-            ProductName::from_path("blue-shirt"),
-            Some(ProductName::Slug(_))
-        ));
+        assert!(matches!(ProductName::from_path("blue-shirt"), Some(ProductName::Slug(_))));
         assert_eq!(ProductName::from_path("Blue Shirt"), None);
         assert_eq!(ProductName::from_path("..%2f"), None);
     }

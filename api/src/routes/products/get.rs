@@ -44,11 +44,7 @@ pub async fn get_product(
         .filter(|product| product.status == ProductStatus::Active || caller.holds(Permission::ManageProducts))
         .ok_or_else(|| Problem::not_found("product"))?;
     let is_known = etag::is_known(&request, product.version);
-    let mut answer = if is_known {
-        HttpResponse::NotModified()
-    } else {
-        HttpResponse::Ok()
-    };
+    let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer.insert_header((header::ETAG, etag::of_version(product.version)));
     if caller.0.is_none() {
         answer.insert_header((header::CACHE_CONTROL, PUBLIC));

@@ -1,9 +1,6 @@
 //! `GET /products`
 
-#![expect(
-    unused_qualifications,
-    reason = "in what utoipa::path generates for query parameters"
-)]
+#![expect(unused_qualifications, reason = "in what utoipa::path generates for query parameters")]
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
@@ -76,38 +73,20 @@ pub async fn list_products(
     query: FromQuery<ListProducts>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    let FromQuery(ListProducts {
-        category,
-        status,
-        cursor,
-        limit,
-    }) = query;
+    let FromQuery(ListProducts { category, status, cursor, limit }) = query;
     if status.is_some() {
         caller.require(Permission::ManageProducts)?;
     }
-    let filter = ProductFilter {
-        status: Some(status.unwrap_or(ProductStatus::Active)),
-        category,
-    };
+    let filter = ProductFilter { status: Some(status.unwrap_or(ProductStatus::Active)), category };
     let list = format!("products {filter:?}");
-    let after = cursor
-        .map(|cursor| state.cursors.open::<ProductId>(&list, &cursor))
-        .transpose()?;
+    let after = cursor.map(|cursor| state.cursors.open::<ProductId>(&list, &cursor)).transpose()?;
     let mut found = products::list(&state.mongo, &filter, after, i64::from(limit) + 1).await?;
     let has_more = page::cut(&mut found, limit);
-    let next_cursor = found
-        .last()
-        .filter(|_| has_more)
-        .map(|last| state.cursors.seal(&list, &last.id));
+    let next_cursor = found.last().filter(|_| has_more).map(|last| state.cursors.seal(&list, &last.id));
     let data = found.iter().map(ProductJson::from).collect();
     let mut answer = HttpResponse::Ok();
     if caller.0.is_none() {
-        answer
-            .insert_header((header::CACHE_CONTROL, PUBLIC))
-            .insert_header(("surrogate-key", "products"));
+        answer.insert_header((header::CACHE_CONTROL, PUBLIC)).insert_header(("surrogate-key", "products"));
     }
-    Ok(answer.json(ProductPage {
-        data,
-        page: Page { next_cursor, limit },
-    }))
+    Ok(answer.json(ProductPage { data, page: Page { next_cursor, limit } }))
 }

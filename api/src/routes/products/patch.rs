@@ -29,7 +29,10 @@ use crate::routes::products::find::{ProductName, current};
         ("If-Match" = String, Header, description = "ETag of the product that is changed"),
     ),
     request_body(
-        content((ProductChangeJson = "application/json"), (ProductChangeJson = "application/merge-patch+json")),
+        content(
+            (ProductChangeJson = "application/json"),
+            (ProductChangeJson = "application/merge-patch+json"),
+        ),
     ),
     responses(
         (status = 200, description = "The changed product", body = ProductJson, headers(("ETag" = String))),
@@ -47,17 +50,12 @@ pub async fn patch_product(
 ) -> Result<HttpResponse, Problem> {
     let condition = IfMatch::of(&request)?;
     let name = ProductName::from_path(&name).ok_or_else(|| Problem::not_found("product"))?;
-    let product = current(&state, &name)
-        .await?
-        .ok_or_else(|| Problem::not_found("product"))?;
+    let product = current(&state, &name).await?.ok_or_else(|| Problem::not_found("product"))?;
     condition.check(product.version)?;
     let JsonBody(patch) = body;
     let now = Timestamp::now();
     let variant_id = |_| VariantId::new(now, rand::random());
-    let product = match patch
-        .apply(&product, now, variant_id)
-        .map_err(Problem::invalid_fields)?
-    {
+    let product = match patch.apply(&product, now, variant_id).map_err(Problem::invalid_fields)? {
         None => product,
         Some(changed) => {
             let cause = cause(&caller);
@@ -76,16 +74,10 @@ pub async fn patch_product(
 
 /// The product and its event, then this process' own caches, so that the caller reads what they wrote.
 async fn write(state: &AppState, changed: &Product, event: &Event) -> Result<(), Problem> {
-    if !products::replace(&state.mongo, changed, event)
-        .await
-        .map_err(taken)?
-    {
+    if !products::replace(&state.mongo, changed, event).await.map_err(taken)? {
         return Err(IfMatch::failed());
     }
-    state
-        .products
-        .invalidate(changed.id, changed.version, event.time)
-        .await;
+    state.products.invalidate(changed.id, changed.version, event.time).await;
     state.searches.note_change(Timestamp::now());
     Ok(())
 }

@@ -1,9 +1,6 @@
 //! `GET /search`
 
-#![expect(
-    unused_qualifications,
-    reason = "in what utoipa::path generates for query parameters"
-)]
+#![expect(unused_qualifications, reason = "in what utoipa::path generates for query parameters")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -95,11 +92,7 @@ impl ReadQuery for SearchProducts {
             limit: parameters.limit(),
         };
         if read.attributes.len() > query::ATTRIBUTE_COUNT_MAX {
-            parameters.refuse(
-                "attr",
-                "too_many",
-                format!("at most {}", query::ATTRIBUTE_COUNT_MAX),
-            );
+            parameters.refuse("attr", "too_many", format!("at most {}", query::ATTRIBUTE_COUNT_MAX));
         }
         for (name, price) in [("price_min", read.price_min), ("price_max", read.price_max)] {
             if price.is_some_and(|price| price < 0) {
@@ -181,10 +174,8 @@ pub async fn search_products(
     let mut request = request(&query.0);
     let list = format!("search {request:?}");
     request.limit = *limit;
-    request.search_after = cursor
-        .as_ref()
-        .map(|cursor| state.cursors.open::<Vec<Value>>(&list, cursor))
-        .transpose()?;
+    request.search_after =
+        cursor.as_ref().map(|cursor| state.cursors.open::<Vec<Value>>(&list, cursor)).transpose()?;
     let key = SearchKey(format!("{request:?}"));
     let answer = state
         .searches
@@ -197,14 +188,8 @@ pub async fn search_products(
     let body = SearchPageJson {
         data: join(&state, &result.hits).await?,
         facets: facets(&result.facets),
-        page: Page {
-            next_cursor,
-            limit: *limit,
-        },
-        query: UnderstoodJson {
-            understood: request.text.unwrap_or_default(),
-            rules_applied: Vec::new(),
-        },
+        page: Page { next_cursor, limit: *limit },
+        query: UnderstoodJson { understood: request.text.unwrap_or_default(), rules_applied: Vec::new() },
     };
     let mut response = HttpResponse::Ok();
     if answer.is_stale {
@@ -233,23 +218,14 @@ fn request(query: &SearchProducts) -> SearchRequest {
 fn to_result(page: SearchPage, limit: u16) -> SearchResult {
     let is_full = page.hits.len() >= usize::from(limit);
     let next = page.hits.last().filter(|_| is_full).map(|hit| hit.sort.clone());
-    let hit = |hit: query::Hit| SearchHit {
-        product_id: hit.product_id,
-        score: hit.score,
-    };
+    let hit = |hit: query::Hit| SearchHit { product_id: hit.product_id, score: hit.score };
     let facet = |name: &str, values: Vec<FacetValue>| SearchFacet {
         name: name.to_owned(),
-        values: values
-            .into_iter()
-            .map(|value| (value.value, value.count))
-            .collect(),
+        values: values.into_iter().map(|value| (value.value, value.count)).collect(),
     };
     SearchResult {
         hits: page.hits.into_iter().map(hit).collect(),
-        facets: vec![
-            facet("category", page.facets.category),
-            facet("brand", page.facets.brand),
-        ],
+        facets: vec![facet("category", page.facets.category), facet("brand", page.facets.brand)],
         next,
     }
 }
@@ -259,19 +235,12 @@ async fn join(state: &AppState, hits: &[SearchHit]) -> Result<Vec<HitJson>, Prob
     let ids: Vec<_> = hits.iter().map(|hit| hit.product_id).collect();
     let found = state
         .products
-        .get_or_load_many(&ids, |ids| async move {
-            products::find_many(&state.mongo, &ids).await
-        })
+        .get_or_load_many(&ids, |ids| async move { products::find_many(&state.mongo, &ids).await })
         .await?;
     let by_id: BTreeMap<_, Arc<Product>> = found.into_iter().map(|product| (product.id, product)).collect();
     let hit = |hit: &SearchHit| {
-        let product = by_id
-            .get(&hit.product_id)
-            .filter(|product| product.status == ProductStatus::Active)?;
-        Some(HitJson {
-            product: ProductSummaryJson::from(product.as_ref()),
-            score: hit.score,
-        })
+        let product = by_id.get(&hit.product_id).filter(|product| product.status == ProductStatus::Active)?;
+        Some(HitJson { product: ProductSummaryJson::from(product.as_ref()), score: hit.score })
     };
     Ok(hits.iter().filter_map(hit).collect())
 }
@@ -280,15 +249,7 @@ fn facets(facets: &[SearchFacet]) -> FacetsJson {
     let values = |name: &str| {
         let facet = facets.iter().find(|facet| facet.name == name);
         let values = facet.into_iter().flat_map(|facet| &facet.values);
-        values
-            .map(|(value, count)| FacetValueJson {
-                value: value.clone(),
-                count: *count,
-            })
-            .collect()
+        values.map(|(value, count)| FacetValueJson { value: value.clone(), count: *count }).collect()
     };
-    FacetsJson {
-        category: values("category"),
-        brand: values("brand"),
-    }
+    FacetsJson { category: values("category"), brand: values("brand") }
 }

@@ -38,7 +38,9 @@ pub(super) async fn role(stack: &Stack, index: usize) -> Result<Role> {
         let row = client.query_one(QUESTION, &[]).await?;
         let timeline: Option<String> = row.get(0);
         Ok(match timeline {
-            None => Role::Standby { streaming: row.get(1) },
+            None => Role::Standby {
+                streaming: row.get(1),
+            },
             Some(digits) => Role::Primary {
                 timeline: u32::from_str_radix(&digits, 16)
                     .map_err(|_| StackError::refused(format!("{digits} is no timeline")))?,
@@ -60,12 +62,19 @@ pub(super) fn primary_of(roles: &[Option<Role>]) -> Option<usize> {
 /// Asks all nodes at once; those that do not answer are `None`.
 pub(super) async fn roles(stack: &Stack) -> Vec<Option<Role>> {
     let questions = (0..super::NODES).map(|index| role(stack, index));
-    futures_util::future::join_all(questions).await.into_iter().map(Result::ok).collect()
+    futures_util::future::join_all(questions)
+        .await
+        .into_iter()
+        .map(Result::ok)
+        .collect()
 }
 
 /// Makes a running standby follow the node that `conninfo` names.
 pub(super) async fn point(stack: &Stack, index: usize, conninfo: &str) -> Result<()> {
-    let statement = format!("ALTER SYSTEM SET primary_conninfo = '{}'", conninfo.replace('\'', "''"));
+    let statement = format!(
+        "ALTER SYSTEM SET primary_conninfo = '{}'",
+        conninfo.replace('\'', "''")
+    );
     within(DEADLINE, index, async {
         let client = connect(stack, index).await?;
         client.batch_execute(&statement).await?;
@@ -79,7 +88,10 @@ pub(super) async fn point(stack: &Stack, index: usize, conninfo: &str) -> Result
 pub(super) async fn conninfo(stack: &Stack, index: usize) -> Result<String> {
     within(DEADLINE, index, async {
         let client = connect(stack, index).await?;
-        Ok(client.query_one("SELECT current_setting('primary_conninfo')", &[]).await?.get(0))
+        Ok(client
+            .query_one("SELECT current_setting('primary_conninfo')", &[])
+            .await?
+            .get(0))
     })
     .await
 }
@@ -94,8 +106,8 @@ pub(super) async fn checkpoint(stack: &Stack, index: usize) -> Result<()> {
     .await
 }
 
-/// Gives a node a slot for each of the others, and frees those that hold WAL on a standby: it was a primary once, and
-/// nobody reads from it now.
+/// Gives a node a slot for each of the others, and frees those that hold WAL on a standby: it was a primary
+/// once, and nobody reads from it now.
 pub(super) async fn arrange_slots(stack: &Stack, index: usize, others: &[String]) -> Result<()> {
     const FREE: &str = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
          WHERE pg_is_in_recovery() AND slot_type = 'physical' AND NOT active AND restart_lsn IS NOT NULL";
@@ -129,6 +141,9 @@ async fn connect(stack: &Stack, index: usize) -> Result<Client> {
 async fn within<T>(deadline: Duration, index: usize, exchange: impl Future<Output = Result<T>>) -> Result<T> {
     timeout(deadline, exchange).await.unwrap_or_else(|_| {
         let seconds = deadline.as_secs();
-        Err(StackError::refused(format!("{} does not answer within {seconds} s", super::server_name(index))))
+        Err(StackError::refused(format!(
+            "{} does not answer within {seconds} s",
+            super::server_name(index)
+        )))
     })
 }

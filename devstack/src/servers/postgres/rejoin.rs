@@ -12,10 +12,11 @@ use super::{Cluster, disk, live, seed, server_name};
 use crate::{
     error::{Result, StackError},
     server::Launch,
+    servers::pgpool,
 };
 
-/// How long a primary that died waits for another to be promoted. Pgpool-II notices after 3 s, or 11 s when it hangs;
-/// the failover script needs less than one second, at most about 12.
+/// How long a primary that died waits for another to be promoted. Pgpool-II notices after 3 s, or 11 s when
+/// it hangs; the failover script needs less than one second, at most about 12.
 const DECISION_DEADLINE: Duration = Duration::from_secs(15);
 
 /// How long a node waits for the primary that it has to follow.
@@ -42,6 +43,10 @@ pub(super) async fn at_start(cluster: &Cluster, index: usize) -> Result<()> {
 
 /// After this node died: Pgpool-II may be promoting another one at this moment.
 pub(super) async fn after_death(cluster: &Cluster, index: usize) -> Result<()> {
+    if cluster.primary_on_disk() != Some(index) {
+        // Pgpool-II may be away itself, which does not keep a node from coming back.
+        pgpool::detach(&cluster.stack, index).await.ok();
+    }
     let deadline = Instant::now() + DECISION_DEADLINE;
     while cluster.primary_on_disk() == Some(index) && Instant::now() < deadline {
         sleep(POLL).await;
@@ -76,16 +81,24 @@ async fn follow(cluster: &Cluster, index: usize, primary: usize) -> Result<()> {
     }
     cluster.make_standby(index, &data, primary)?;
     match fs::remove_file(&spoilt) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StackError::path("remove", &spoilt)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StackError::path("remove", &spoilt)(error))
+        }
         _ => Ok(()),
     }
 }
 
 async fn wait_for_primary(cluster: &Cluster, primary: usize) -> Result<()> {
     let deadline = Instant::now() + PRIMARY_DEADLINE;
-    while !matches!(live::role(&cluster.stack, primary).await, Ok(live::Role::Primary { .. })) {
+    while !matches!(
+        live::role(&cluster.stack, primary).await,
+        Ok(live::Role::Primary { .. })
+    ) {
         if Instant::now() >= deadline {
-            return Err(StackError::refused(format!("{} is not there to be followed", server_name(primary))));
+            return Err(StackError::refused(format!(
+                "{} is not there to be followed",
+                server_name(primary)
+            )));
         }
         sleep(POLL).await;
     }
@@ -101,7 +114,10 @@ async fn rewind(cluster: &Cluster, index: usize, primary: usize) -> Result<()> {
         .arg(cluster.data(index))
         .arg("--config-file")
         .arg(cluster.configuration(index))
-        .arg(format!("--source-server={} dbname=postgres", cluster.conninfo_from_folder(index, primary)));
+        .arg(format!(
+            "--source-server={} dbname=postgres",
+            cluster.conninfo_from_folder(index, primary)
+        ));
     cluster.stack.run(&name, &launch, REWIND_DEADLINE).await.map(drop)
 }
 
@@ -113,8 +129,14 @@ async fn copy(cluster: &Cluster, index: usize, primary: usize) -> Result<()> {
     let launch = Launch::new(cluster.programs.join("pg_basebackup"))
         .args(["--checkpoint=fast", "--wal-method=stream", "--pgdata"])
         .arg(&fresh)
-        .arg(format!("--dbname={}", cluster.conninfo_from_folder(index, primary)));
-    cluster.stack.run(&server_name(index), &launch, COPY_DEADLINE).await?;
+        .arg(format!(
+            "--dbname={}",
+            cluster.conninfo_from_folder(index, primary)
+        ));
+    cluster
+        .stack
+        .run(&server_name(index), &launch, COPY_DEADLINE)
+        .await?;
     // Before it gets its name: a folder that is no standby could be taken for the primary's.
     cluster.make_standby(index, &fresh, primary)?;
     seed::remove(&data)?;

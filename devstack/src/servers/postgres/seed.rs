@@ -18,8 +18,8 @@ pub(super) fn is_needed(cluster: &Cluster) -> bool {
     (0..NODES).all(|index| !cluster.data(index).exists())
 }
 
-/// Makes the data folders of all nodes. The first one, the primary, appears whole or not at all; a standby that is
-/// missing after an interruption is made from it.
+/// Makes the data folders of all nodes. The first one, the primary, appears whole or not at all; a standby
+/// that is missing after an interruption is made from it.
 pub(super) async fn run(cluster: &Cluster) -> Result<()> {
     let stack = &cluster.stack;
     let first = server_name(0);
@@ -44,7 +44,9 @@ pub(super) async fn run(cluster: &Cluster) -> Result<()> {
 /// Removes a folder, which need not be there.
 pub(super) fn remove(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StackError::path("remove", folder)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StackError::path("remove", folder)(error))
+        }
         _ => Ok(()),
     }
 }
@@ -52,7 +54,9 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
 async fn initialise(cluster: &Cluster, seed: &Path) -> Result<()> {
     let stack = &cluster.stack;
     let password = stack.folders.server(&server_name(0)).join("superuser.password");
-    stack.account.write_private(&password, &stack.secrets.postgres_superuser)?;
+    stack
+        .account
+        .write_private(&password, &stack.secrets.postgres_superuser)?;
     let mut launch = Launch::new(cluster.programs.join("initdb"))
         .args(["--username=postgres", "--auth=scram-sha-256", "--data-checksums"])
         .args(["--encoding=UTF8", "--locale=C.UTF-8"])
@@ -67,7 +71,8 @@ async fn initialise(cluster: &Cluster, seed: &Path) -> Result<()> {
     outcome.map(drop)
 }
 
-/// In a single-user server, which nobody can reach yet. It would wait for a standby too, so it is told of none.
+/// In a single-user server, which nobody can reach yet. It would wait for a standby too, so it is told of
+/// none.
 async fn create_roles(cluster: &Cluster, seed: &Path) -> Result<()> {
     let stack = &cluster.stack;
     let secrets = &stack.secrets;
@@ -76,7 +81,14 @@ async fn create_roles(cluster: &Cluster, seed: &Path) -> Result<()> {
     let statements = render(
         ROLES,
         &[
-            ("CREATEDB", if stack.kind == StackKind::Test { "CREATEDB" } else { "NOCREATEDB" }),
+            (
+                "CREATEDB",
+                if stack.kind == StackKind::Test {
+                    "CREATEDB"
+                } else {
+                    "NOCREATEDB"
+                },
+            ),
             ("ENTREPOT_PASSWORD", &quoted(&secrets.postgres_application)),
             ("REPLICATOR_PASSWORD", &quoted(&secrets.postgres_replicator)),
             ("CHECK_PASSWORD", &quoted(&secrets.postgres_check)),
@@ -86,8 +98,10 @@ async fn create_roles(cluster: &Cluster, seed: &Path) -> Result<()> {
     );
     stack.account.write_private(&script, &statements)?;
     // Standard input is closed for every child, so a shell opens the script.
+    const SINGLE_USER: &str = "exec \"$0\" --single -j -c synchronous_standby_names= -c exit_on_error=on \
+         -D \"$1\" postgres <\"$2\"";
     let launch = Launch::new("/bin/sh")
-        .args(["-c", "exec \"$0\" --single -j -c synchronous_standby_names= -c exit_on_error=on -D \"$1\" postgres <\"$2\""])
+        .args(["-c", SINGLE_USER])
         .arg(cluster.programs.join("postgres"))
         .arg(seed)
         .arg(&script);

@@ -7,17 +7,20 @@ use tokio_util::sync::CancellationToken;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The next pause; begins anew after a success.
+/// The next pause.
+#[derive(Debug)]
 pub struct Backoff {
     next: Duration,
 }
 
-impl Backoff {
-    pub fn new() -> Self {
+impl Default for Backoff {
+    fn default() -> Self {
         Self { next: FIRST }
     }
+}
 
-    /// Waits. `false`: the program is to stop.
+impl Backoff {
+    /// Waits, longer each time, up to a cap. `false`: the program is to stop.
     pub async fn pause(&mut self, stop: &CancellationToken) -> bool {
         let pause = self.next;
         self.next = (pause * 2).min(LONGEST);
@@ -25,6 +28,11 @@ impl Backoff {
             () = stop.cancelled() => false,
             () = tokio::time::sleep(pause) => true,
         }
+    }
+
+    /// The last try went well.
+    pub fn reset(&mut self) {
+        self.next = FIRST;
     }
 }
 
@@ -36,10 +44,12 @@ mod tests {
     async fn a_stop_ends_the_pause_and_pauses_are_capped() {
         let stop = CancellationToken::new();
         stop.cancel();
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         for _ in 0..10 {
             assert!(!backoff.pause(&stop).await);
         }
         assert_eq!(backoff.next, LONGEST);
+        backoff.reset();
+        assert_eq!(backoff.next, FIRST);
     }
 }

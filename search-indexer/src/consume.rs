@@ -1,33 +1,33 @@
 //! The daemon: batches of change events, over and over, with a new connection when one is lost.
 
+use crate::index;
+use crate::mapping::Analysis;
+use crate::projection::Projection;
 use jiff::Timestamp;
-use search_indexer::index;
-use search_indexer::mapping::Analysis;
-use search_indexer::projection::Projection;
 use store::amqp::broker::Broker;
 use store::amqp::topology::DurableQueue;
 use store::error::StoreError;
 use store::settings::AmqpSettings;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::batch::index_batch;
 use crate::collect::{BATCH_MAX, next_batch};
-use crate::error_chain::error_chain;
+use process::backoff::Backoff;
+use process::error_chain;
 
 /// Consumes until told to stop.
 pub async fn run(projection: &Projection, settings: &AmqpSettings, stop: &CancellationToken) {
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::default();
     while !ensure_index(projection).await {
         if !backoff.pause(stop).await {
             return;
         }
     }
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::default();
     loop {
         match consume_connection(projection, settings, stop).await {
-            Ok(()) => backoff = Backoff::new(),
-            Err(error) => tracing::warn!(error = error_chain(&error), "no broker"),
+            Ok(()) => backoff.reset(),
+            Err(error) => tracing::warn!(error = error_chain::text(&error), "no broker"),
         }
         if stop.is_cancelled() || !backoff.pause(stop).await {
             return;
@@ -64,14 +64,11 @@ pub async fn ensure_index(projection: &Projection) -> bool {
     match index::ensure(client, Analysis::English, Timestamp::now(), name_random()).await {
         Ok(None) => true,
         Ok(Some(name)) => {
-            tracing::warn!(
-                index = name,
-                "there was no index: made an empty one, a rebuild fills it"
-            );
+            tracing::warn!(index = name, "there was no index: made an empty one, a rebuild fills it");
             true
         }
         Err(error) => {
-            tracing::warn!(error = error_chain(&error), "no search engine");
+            tracing::warn!(error = error_chain::text(&error), "no search engine");
             false
         }
     }

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use crate::bulk::ItemResult;
+use crate::projection::Projection;
 use domain::event::{CloudEvent, EventData};
 use domain::ids::ProductId;
 use jiff::Timestamp;
-use search_indexer::bulk::ItemResult;
-use search_indexer::projection::Projection;
 use store::amqp::consumer::Delivery;
 use store::error::StoreError;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::backoff::Backoff;
 use crate::consume::ensure_index;
-use crate::error_chain::error_chain;
+use process::backoff::Backoff;
+use process::error_chain;
 
 /// Tries of a product that the engine cannot take, before its deliveries go back to the queue and count
 /// there.
@@ -31,7 +31,7 @@ pub async fn index_batch(projection: &Projection, deliveries: Vec<Delivery>, sto
     let span = tracing::info_span!("index_batch", deliveries = size);
     async {
         let mut waiting = by_product(deliveries).await;
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         let mut attempts = 0;
         while !waiting.is_empty() && attempts < ATTEMPT_COUNT_MAX {
             let products: Vec<ProductId> = waiting.keys().copied().collect();
@@ -42,7 +42,7 @@ pub async fn index_batch(projection: &Projection, deliveries: Vec<Delivery>, sto
                 }
                 Err(error) => {
                     tracing::warn!(
-                        error = error_chain(&error),
+                        error = error_chain::text(&error),
                         products = products.len(),
                         "the batch waits"
                     );
@@ -111,9 +111,7 @@ fn log_event(product: ProductId, event: &CloudEvent, result: &ItemResult) {
     let span = tracing::info_span!("index_product", trace_id = tracing::field::Empty, event.id = %event.id);
     process::trace::continue_from(&span, event.traceparent.as_deref());
     let _entered = span.enter();
-    let lag = Timestamp::now()
-        .duration_since(event.time)
-        .max(jiff::SignedDuration::ZERO);
+    let lag = Timestamp::now().duration_since(event.time).max(jiff::SignedDuration::ZERO);
     let lag_ms = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
     metrics::histogram!("search_indexer_lag_seconds").record(lag.as_secs_f64());
     match result {
@@ -139,6 +137,6 @@ fn count(result: &'static str) {
 /// A delivery that cannot be settled comes again, and indexing twice changes nothing.
 fn log_lost(settled: Result<(), StoreError>) {
     if let Err(error) = settled {
-        tracing::debug!(error = error_chain(&error), "a delivery could not be settled");
+        tracing::debug!(error = error_chain::text(&error), "a delivery could not be settled");
     }
 }

@@ -1,0 +1,126 @@
+//! Orders: read from a standby, one partition for one order, and only one's own.
+
+use domain::ids::OrderId;
+use ingest::orders::{ImportOptions, OrderFormat};
+use support::api::{self, Client, Who};
+use support::{Scope, files};
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+const ADMIN: Who = Who::Role("admin");
+const HEADER: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+
+/// One order in each of 25 months.
+async fn history(scope: &Scope) {
+    let mut text = HEADER.to_owned();
+    for month in 0..25 {
+        let (year, month) = (2010 + month / 12, month % 12 + 1);
+        text += &format!(
+            "{year}{month:02},85123A,LANTERN,6,{year}-{month:02}-15 08:26:00,2.555,17850.0,United Kingdom\n"
+        );
+        text += &format!(
+            "{year}{month:02},POST,POSTAGE,1,{year}-{month:02}-15 08:26:00,18.00,17850.0,United Kingdom\n"
+        );
+    }
+    let folder = files::folder("orders");
+    let file = folder.join("history.csv");
+    std::fs::write(&file, text).expect("written");
+    let options = ImportOptions {
+        format: OrderFormat::OnlineRetail,
+        channel: "history".to_owned(),
+        currency: domain::money::Currency::GBP,
+        refused: folder.join("refused.csv"),
+        file,
+    };
+    let report = ingest::orders::import(&scope.postgres, &options, |_| {}).await.expect("imports");
+    assert_eq!(report.merged.documents_added, 25);
+    scope.standbys_caught_up().await;
+}
+
+#[tokio::test]
+async fn orders_are_listed_newest_first_and_read_whole() {
+    let scope = Scope::new().await;
+    history(&scope).await;
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    let mut numbers = Vec::new();
+    let mut path = "/orders?channel=history&limit=10".to_owned();
+    loop {
+        let page = client.get(ADMIN, &path).await.expect(200);
+        numbers.extend(
+            page.body["data"]
+                .as_array()
+                .expect("orders")
+                .iter()
+                .map(|order| order["number"].as_str().expect("text").to_owned()),
+        );
+        let Some(cursor) = page.body["page"]["next_cursor"].as_str() else { break };
+        path = format!("/orders?channel=history&limit=10&cursor={cursor}");
+    }
+    assert_eq!(numbers.len(), 25);
+    assert!(numbers.is_sorted_by(|newer, older| newer > older), "{numbers:?}");
+    let list = client.get(ADMIN, "/orders?limit=1").await.expect(200);
+    let id = list.body["data"][0]["id"].as_str().expect("an id").to_owned();
+    let order = client.get(ADMIN, &format!("/orders/{id}")).await.expect(200).body;
+    assert_eq!(order["total"]["amount_minor"], 1533 + 1800);
+    assert_eq!(order["lines"][0]["unit_price"], "2.555");
+    assert_eq!(order["lines"][1]["sku"], "POST");
+    client.get(Who::Role("shopper"), &format!("/orders/{id}")).await.expect_problem(404, "not_found");
+    assert_eq!(
+        client.get(Who::Role("shopper"), "/orders").await.expect(200).body["data"],
+        serde_json::json!([])
+    );
+    client.get(ADMIN, &format!("/orders/{}", Uuid::now_v7())).await.expect_problem(404, "not_found");
+    client.get(ADMIN, "/orders/42").await.expect_problem(404, "not_found");
+    api.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn one_order_touches_one_partition_of_25() {
+    let scope = Scope::new().await;
+    history(&scope).await;
+    let client = scope.primary().await;
+    let partitions: i64 = client
+        .query_one("SELECT count(*) FROM pg_inherits WHERE inhparent = 'orders'::regclass", &[])
+        .await
+        .expect("a count")
+        .get(0);
+    assert!(partitions >= 25, "{partitions} partitions");
+    let id = OrderId(
+        client
+            .query_one("SELECT id FROM orders WHERE number = '201006'", &[])
+            .await
+            .expect("an order")
+            .get(0),
+    );
+    for (table, column) in [("orders", "id"), ("order_lines", "order_id")] {
+        let sql = format!("EXPLAIN SELECT * FROM {table} WHERE created_at = $1 AND {column} = $2");
+        let created_at = id.created_at().expect("version 7");
+        let plan = client
+            .query_typed(&sql, &[(&created_at, Type::TIMESTAMPTZ), (&id.0, Type::UUID)])
+            .await
+            .expect("a plan");
+        let text: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+        let scanned: Vec<_> = text.iter().filter(|line| line.contains("Scan")).collect();
+        assert_eq!(scanned.len(), 1, "{text:#?}");
+        assert!(scanned[0].contains(&format!("{table}_2010_06")), "{text:#?}");
+    }
+}
+
+#[tokio::test]
+async fn the_two_pools_reach_a_standby_and_the_primary() {
+    let scope = Scope::new().await;
+    scope.standbys_caught_up().await;
+    let pools = scope.pools();
+    for _ in 0..10 {
+        let is_standby = async |connection: store::pg::pool::Connection| -> bool {
+            connection
+                .query_one("SELECT pg_catalog.current_setting('transaction_read_only') = 'on'", &[])
+                .await
+                .expect("answered")
+                .get(0)
+        };
+        assert!(is_standby(pools.read().await.expect("a connection")).await);
+        assert!(!is_standby(pools.write().await.expect("a connection")).await);
+    }
+}
