@@ -32,24 +32,14 @@ impl Account {
     /// When the account cannot be made.
     pub fn find_or_make() -> Result<Self> {
         if !geteuid().is_root() {
-            return Ok(Self {
-                uid: geteuid().as_raw(),
-                gid: getegid().as_raw(),
-                change: false,
-            });
+            return Ok(Self { uid: geteuid().as_raw(), gid: getegid().as_raw(), change: false });
         }
         if let Some(account) = Self::existing()? {
             return Ok(account);
         }
         // Two first runs at once: the loser's useradd fails, and the account is there all the same.
         let made = std::process::Command::new("useradd")
-            .args([
-                "--system",
-                "--user-group",
-                "--no-create-home",
-                "--home-dir",
-                "/nonexistent",
-            ])
+            .args(["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"])
             .args(["--shell", "/usr/sbin/nologin", NAME])
             .output()
             .map_err(StackError::io("run useradd"))?;
@@ -63,11 +53,7 @@ impl Account {
 
     fn existing() -> Result<Option<Self>> {
         let table = fs::read_to_string("/etc/passwd").map_err(StackError::io("read /etc/passwd"))?;
-        Ok(entry_of(&table, NAME).map(|(uid, gid)| Self {
-            uid,
-            gid,
-            change: true,
-        }))
+        Ok(entry_of(&table, NAME).map(|(uid, gid)| Self { uid, gid, change: true }))
     }
 
     /// Gives a path to the account.
@@ -119,10 +105,8 @@ impl Account {
             .mode(mode)
             .open(fresh)
             .map_err(StackError::path("write", fresh))?;
-        file.write_all(contents.as_bytes())
-            .map_err(StackError::path("write", fresh))?;
-        file.set_permissions(fs::Permissions::from_mode(mode))
-            .map_err(StackError::path("protect", fresh))?;
+        file.write_all(contents.as_bytes()).map_err(StackError::path("write", fresh))?;
+        file.set_permissions(fs::Permissions::from_mode(mode)).map_err(StackError::path("protect", fresh))?;
         self.own(fresh)?;
         fs::rename(fresh, path).map_err(StackError::path("replace", path))
     }

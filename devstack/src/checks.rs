@@ -41,14 +41,9 @@ pub async fn clippy_environment() -> Result<[(&'static str, OsString); 2]> {
         .map_err(StackError::io("run rustup which clippy-driver"))?;
     let driver = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     if !driver.is_file() {
-        return Err(StackError::refused(
-            "clippy-driver was not found: rustup component add clippy",
-        ));
+        return Err(StackError::refused("clippy-driver was not found: rustup component add clippy"));
     }
-    Ok([
-        ("RUSTC_WORKSPACE_WRAPPER", driver.into()),
-        ("CLIPPY_ARGS", CLIPPY_ARGUMENTS.into()),
-    ])
+    Ok([("RUSTC_WORKSPACE_WRAPPER", driver.into()), ("CLIPPY_ARGS", CLIPPY_ARGUMENTS.into())])
 }
 
 /// Format and clippy, with every target compiled.
@@ -58,13 +53,7 @@ pub async fn clippy_environment() -> Result<[(&'static str, OsString); 2]> {
 pub async fn lint(checkout: &std::path::Path) -> Result<()> {
     step(checkout, "format", &["fmt", "--all", "--check"], &[]).await?;
     let environment = clippy_environment().await?;
-    step(
-        checkout,
-        "clippy and compile",
-        &["test", "--workspace", "--no-run"],
-        &environment,
-    )
-    .await
+    step(checkout, "clippy and compile", &["test", "--workspace", "--no-run"], &environment).await
 }
 
 /// Everything: servers are started while the code compiles, and stopped at the end whatever happens.
@@ -96,12 +85,12 @@ async fn run(stack: &Arc<Stack>, arguments: &[String]) -> Result<()> {
     header("servers");
     let begun = Instant::now();
     start::follow(stack, &supervisor, &mut progress).await?;
-    println!(
-        "--- servers: ready after another {}",
-        elapsed(begun.elapsed()).trim()
-    );
+    println!("--- servers: ready after another {}", elapsed(begun.elapsed()).trim());
     let mut environment = clippy_environment().await?.to_vec();
     environment.push((test_stack::VARIABLE, stack.folders.test_stack().into()));
+    if std::env::var_os("RUST_LOG").is_none() {
+        environment.push(("RUST_LOG", "off".into()));
+    }
     let mut cargo = vec!["test", "--workspace", "--no-fail-fast"];
     if !arguments.is_empty() {
         cargo.push("--");
@@ -118,8 +107,7 @@ fn one_at_a_time(stack: &Stack) -> Result<File> {
         .write(true)
         .open(&path)
         .map_err(StackError::path("open", &path))?;
-    file.try_lock()
-        .map_err(|_| StackError::refused("another ./dev test of this checkout is at work"))?;
+    file.try_lock().map_err(|_| StackError::refused("another ./dev test of this checkout is at work"))?;
     Ok(file)
 }
 
@@ -145,16 +133,8 @@ async fn step(
         .map_err(|_| StackError::refused(format!("{name}: no end after {} s", STEP_DEADLINE.as_secs())))?
         .map_err(StackError::io("wait for cargo"))?;
     std::mem::forget(guard);
-    println!(
-        "--- {name}: {} after {}",
-        verdict(status.success()),
-        elapsed(begun.elapsed()).trim()
-    );
-    if status.success() {
-        Ok(())
-    } else {
-        Err(StackError::refused(format!("{name} failed")))
-    }
+    println!("--- {name}: {} after {}", verdict(status.success()), elapsed(begun.elapsed()).trim());
+    if status.success() { Ok(()) } else { Err(StackError::refused(format!("{name} failed"))) }
 }
 
 fn header(name: &str) {

@@ -119,11 +119,7 @@ pub fn run(command_line: CommandLine) -> Result<()> {
         .map_err(StackError::io("start the runtime"))?;
     let checkout = command_line.checkout;
     match command_line.verb {
-        Verb::Up {
-            api_port,
-            servers_only,
-            test,
-        } => {
+        Verb::Up { api_port, servers_only, test } => {
             let stack = Stack::open(kind(test), &checkout, api_port)?;
             runtime.block_on(up(&stack, api_port, !servers_only))
         }
@@ -135,16 +131,10 @@ pub fn run(command_line: CommandLine) -> Result<()> {
             runtime.block_on(checks::test(&stack, &arguments, keep))
         }
         Verb::Lint => runtime.block_on(checks::lint(&checkout)),
-        Verb::Run {
-            program,
-            as_account,
-            arguments,
-        } => run_program(&checkout, &program, as_account, &arguments),
-        Verb::Supervise {
-            test,
-            servers_only,
-            api_port,
-        } => {
+        Verb::Run { program, as_account, arguments } => {
+            run_program(&checkout, &program, as_account, &arguments)
+        }
+        Verb::Supervise { test, servers_only, api_port } => {
             // Away from the terminal that started it. Fails only when it is a session of its own already.
             let _already = rustix::process::setsid();
             let stack = Stack::open(kind(test), &checkout, api_port)?;
@@ -154,11 +144,7 @@ pub fn run(command_line: CommandLine) -> Result<()> {
 }
 
 fn kind(test: bool) -> StackKind {
-    if test {
-        StackKind::Test
-    } else {
-        StackKind::Development
-    }
+    if test { StackKind::Test } else { StackKind::Development }
 }
 
 async fn up(stack: &Arc<Stack>, api_port: Option<u16>, with_processes: bool) -> Result<()> {
@@ -169,18 +155,11 @@ async fn up(stack: &Arc<Stack>, api_port: Option<u16>, with_processes: bool) -> 
     let state = start::up(stack, with_processes, &mut progress).await?;
     progress.end();
     if api_port.is_some_and(|port| port != state.api_port) {
-        eprintln!(
-            "it runs already, with the API on port {}: ./dev down first",
-            state.api_port
-        );
+        eprintln!("it runs already, with the API on port {}: ./dev down first", state.api_port);
     }
     println!("\n{}", status::table(stack, &state).await);
     if stack.kind == StackKind::Test {
-        println!(
-            "{}={} cargo test ...",
-            test_stack::VARIABLE,
-            stack.folders.test_stack().display()
-        );
+        println!("{}={} cargo test ...", test_stack::VARIABLE, stack.folders.test_stack().display());
     }
     Ok(())
 }
@@ -211,14 +190,7 @@ async fn down(checkout: &Path, kind: StackKind) -> Result<()> {
     let mut progress = Progress::begin();
     let ran = start::down(&stack, &mut progress).await?;
     progress.end();
-    println!(
-        "{}",
-        if ran {
-            "stopped; the data stays"
-        } else {
-            "nothing was running"
-        }
-    );
+    println!("{}", if ran { "stopped; the data stays" } else { "nothing was running" });
     Ok(())
 }
 
@@ -228,15 +200,10 @@ fn logs(checkout: &Path, kind: StackKind, name: &str, follow: bool) -> Result<()
     let known = known_logs(&folders);
     let name = name.replace('-', "_");
     if !known.contains(&name) {
-        return Err(StackError::refused(format!(
-            "no log of that name; there are: {}",
-            known.join(", ")
-        )));
+        return Err(StackError::refused(format!("no log of that name; there are: {}", known.join(", "))));
     }
     let mut tail = Command::new("tail");
-    tail.args(["-n", "200"])
-        .args(follow.then_some("-F"))
-        .arg(folders.log(&name));
+    tail.args(["-n", "200"]).args(follow.then_some("-F")).arg(folders.log(&name));
     Err(StackError::io("run tail")(tail.exec()))
 }
 
@@ -261,18 +228,12 @@ fn run_program(checkout: &Path, program: &str, as_account: bool, arguments: &[Os
     let mut command = if as_account && stack.account.change {
         let copy = ours::copy_program(&stack, program)?;
         let mut command = Command::new(copy);
-        command
-            .uid(stack.account.uid)
-            .gid(stack.account.gid)
-            .current_dir(&stack.folders.home);
+        command.uid(stack.account.uid).gid(stack.account.gid).current_dir(&stack.folders.home);
         command
     } else {
         Command::new(ours::built_program(program)?)
     };
-    command
-        .arg("--settings")
-        .arg(stack.folders.settings())
-        .args(arguments);
+    command.arg("--settings").arg(stack.folders.settings()).args(arguments);
     Err(StackError::io(format!("run {program}"))(command.exec()))
 }
 
@@ -295,11 +256,8 @@ mod tests {
 
     #[test]
     fn what_is_behind_a_program_is_its_own() {
-        let Verb::Run {
-            program,
-            as_account,
-            arguments,
-        } = parsed("devstack run --as-account ingest import --follow x")
+        let Verb::Run { program, as_account, arguments } =
+            parsed("devstack run --as-account ingest import --follow x")
         else {
             panic!("another verb");
         };
@@ -320,12 +278,6 @@ mod tests {
     #[test]
     fn the_port_of_the_api_is_a_port() {
         assert!(CommandLine::try_parse_from(["devstack", "up", "--api-port", "70000"]).is_err());
-        assert!(matches!(
-            parsed("devstack up --api-port 9090"),
-            Verb::Up {
-                api_port: Some(9090),
-                ..
-            }
-        ));
+        assert!(matches!(parsed("devstack up --api-port 9090"), Verb::Up { api_port: Some(9090), .. }));
     }
 }

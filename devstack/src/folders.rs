@@ -40,9 +40,7 @@ impl Folders {
     /// # Errors
     /// When the system refuses.
     pub fn open(kind: StackKind, checkout: &Path, account: &Account) -> Result<Self> {
-        let checkout = checkout
-            .canonicalize()
-            .map_err(StackError::path("find", checkout))?;
+        let checkout = checkout.canonicalize().map_err(StackError::path("find", checkout))?;
         let link = checkout.join(Self::link_name(kind));
         let data = match link.canonicalize() {
             Ok(existing) => existing,
@@ -148,10 +146,7 @@ fn make_own(folder: &Path, account: &Account) -> Result<()> {
             if found.is_dir() && found.uid() == account.uid {
                 return account.make_folder(folder);
             }
-            Err(StackError::refused(format!(
-                "{} belongs to somebody else",
-                folder.display()
-            )))
+            Err(StackError::refused(format!("{} belongs to somebody else", folder.display())))
         }
         Err(error) => Err(StackError::path("make", folder)(error)),
     }
@@ -180,11 +175,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("entrepot-folders-{}", std::process::id()));
         fs::create_dir(&folder).unwrap();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
-        let stranger = Account {
-            uid: 64_000,
-            gid: 64_000,
-            change: true,
-        };
+        let stranger = Account { uid: 64_000, gid: 64_000, change: true };
         assert!(!can_be_entered(&folder, &stranger));
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o711)).unwrap();
         assert!(can_be_entered(&folder, &stranger));

@@ -53,9 +53,7 @@ async fn wait_for_lock(stack: &Stack, progress: &mut Progress) -> Result<File> {
     let deadline = Instant::now() + LOCK_DEADLINE;
     while file.try_lock().is_err() {
         if Instant::now() >= deadline {
-            return Err(StackError::refused(
-                "another installation is at work and does not end",
-            ));
+            return Err(StackError::refused("another installation is at work and does not end"));
         }
         progress.waiting("waiting for another installation to end");
         sleep(Duration::from_millis(500)).await;
@@ -72,14 +70,9 @@ async fn run_step(
     deadline: Duration,
 ) -> Result<()> {
     let path = log(stack);
-    let log = File::options()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .map_err(StackError::path("open", &path))?;
-    let errors = log
-        .try_clone()
-        .map_err(StackError::io("share the installation log"))?;
+    let log =
+        File::options().create(true).append(true).open(&path).map_err(StackError::path("open", &path))?;
+    let errors = log.try_clone().map_err(StackError::io("share the installation log"))?;
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::null())
@@ -93,23 +86,12 @@ async fn run_step(
     let end = Instant::now() + deadline;
     loop {
         progress.waiting(words);
-        if let Some(status) = child
-            .try_wait()
-            .map_err(StackError::io(format!("wait for {program}")))?
-        {
+        if let Some(status) = child.try_wait().map_err(StackError::io(format!("wait for {program}")))? {
             std::mem::forget(group);
-            return if status.success() {
-                Ok(())
-            } else {
-                Err(failure(program, status.to_string(), &path))
-            };
+            return if status.success() { Ok(()) } else { Err(failure(program, status.to_string(), &path)) };
         }
         if Instant::now() >= end {
-            return Err(failure(
-                program,
-                format!("no end after {} s", deadline.as_secs()),
-                &path,
-            ));
+            return Err(failure(program, format!("no end after {} s", deadline.as_secs()), &path));
         }
         sleep(Duration::from_millis(250)).await;
     }
@@ -134,11 +116,7 @@ fn failure(program: String, outcome: String, log: &std::path::Path) -> StackErro
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let last = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
-    StackError::Command {
-        program,
-        outcome,
-        output: format!("\n{last}\n(all of it: {})", log.display()),
-    }
+    StackError::Command { program, outcome, output: format!("\n{last}\n(all of it: {})", log.display()) }
 }
 
 /// Whether a program can be found as a shell would.

@@ -22,9 +22,7 @@ pub const AFTER: [&str; 2] = ["pgpool", "mongo_1"];
 pub async fn run(stack: &Stack) -> Result<()> {
     migrate_postgres(stack).await?;
     let client = Client::with_uri_str(mongo::url(stack)).await?;
-    migrations::mongo::run(&client.database(DATABASE))
-        .await
-        .map_err(in_words)?;
+    migrations::mongo::run(&client.database(DATABASE)).await.map_err(in_words)?;
     Ok(())
 }
 

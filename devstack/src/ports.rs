@@ -99,21 +99,12 @@ pub fn require_free(server: &str, port: u16) -> Result<()> {
 
 /// The process that listens on `port`, found through /proc.
 fn holder(port: u16) -> Option<String> {
-    let tables = [
-        fs::read_to_string("/proc/net/tcp"),
-        fs::read_to_string("/proc/net/tcp6"),
-    ];
-    let inode = tables
-        .into_iter()
-        .flatten()
-        .find_map(|table| listening_inode(&table, port))?;
+    let tables = [fs::read_to_string("/proc/net/tcp"), fs::read_to_string("/proc/net/tcp6")];
+    let inode = tables.into_iter().flatten().find_map(|table| listening_inode(&table, port))?;
     let wanted = format!("socket:[{inode}]");
     for entry in fs::read_dir("/proc").ok()?.flatten() {
         let name = entry.file_name();
-        let Some(pid) = name
-            .to_str()
-            .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
-        else {
+        let Some(pid) = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())) else {
             continue;
         };
         if holds(&entry.path(), &wanted) {
@@ -188,10 +179,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let error = require_free("api", port).unwrap_err().to_string();
-        assert!(
-            error.contains(&format!("port {port}, needed by api, is taken by ")),
-            "{error}"
-        );
+        assert!(error.contains(&format!("port {port}, needed by api, is taken by ")), "{error}");
         assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");
         drop(listener);
         require_free("api", port).unwrap();

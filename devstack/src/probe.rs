@@ -37,9 +37,7 @@ pub async fn line(port: u16, request: &str, expected: &str) -> Result<bool> {
 /// When nobody does.
 pub async fn listens(port: u16) -> Result<bool> {
     match timeout(PROBE_DEADLINE, TcpStream::connect(("127.0.0.1", port))).await {
-        Ok(outcome) => outcome
-            .map(|_| true)
-            .map_err(StackError::io(format!("connect to port {port}"))),
+        Ok(outcome) => outcome.map(|_| true).map_err(StackError::io(format!("connect to port {port}"))),
         Err(_) => Err(StackError::refused(format!("port {port} does not answer"))),
     }
 }
@@ -49,11 +47,5 @@ pub async fn listens(port: u16) -> Result<bool> {
 /// # Errors
 /// When nobody answers in time.
 pub async fn http(client: &reqwest::Client, url: &str) -> Result<bool> {
-    Ok(client
-        .get(url)
-        .timeout(PROBE_DEADLINE)
-        .send()
-        .await?
-        .status()
-        .is_success())
+    Ok(client.get(url).timeout(PROBE_DEADLINE).send().await?.status().is_success())
 }

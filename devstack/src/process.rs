@@ -26,12 +26,7 @@ impl Mark {
     pub fn of(pid: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let (state, start_ticks) = state_and_start(&stat)?;
-        (state != 'Z').then(|| Self {
-            pid,
-            start_ticks,
-            boot: boot(),
-            command_line: String::new(),
-        })
+        (state != 'Z').then(|| Self { pid, start_ticks, boot: boot(), command_line: String::new() })
     }
 
     /// The same mark with the command line of this moment.
@@ -88,19 +83,12 @@ pub fn signal_child(pid: u32, signal: Signal) {
 /// Memory in use by a process and all its descendants, in KiB.
 #[must_use]
 pub fn tree_memory_kib(root: u32) -> u64 {
-    let parents: Vec<(u32, u32)> = processes()
-        .into_iter()
-        .filter_map(|pid| Some((pid, parent(pid)?)))
-        .collect();
+    let parents: Vec<(u32, u32)> =
+        processes().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
     let mut tree = vec![root];
     let mut next = 0;
     while let Some(&current) = tree.get(next) {
-        tree.extend(
-            parents
-                .iter()
-                .filter(|(_, parent)| *parent == current)
-                .map(|(pid, _)| *pid),
-        );
+        tree.extend(parents.iter().filter(|(_, parent)| *parent == current).map(|(pid, _)| *pid));
         next += 1;
     }
     tree.into_iter().map(memory_kib).sum()
@@ -130,28 +118,19 @@ fn as_pid(pid: u32) -> Option<Pid> {
 }
 
 fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 fn command_line(pid: u32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes)
-        .replace('\0', " ")
-        .trim()
-        .to_owned()
+    String::from_utf8_lossy(&bytes).replace('\0', " ").trim().to_owned()
 }
 
 fn processes() -> Vec<u32> {
     let Ok(entries) = fs::read_dir(Path::new("/proc")) else {
         return Vec::new();
     };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 fn parent(pid: u32) -> Option<u32> {
@@ -198,27 +177,9 @@ mod tests {
     fn a_mark_is_of_one_process_only() {
         let own = Mark::of(std::process::id()).unwrap().with_command_line();
         assert!(own.is_alive());
-        assert!(
-            !Mark {
-                start_ticks: own.start_ticks + 1,
-                ..own.clone()
-            }
-            .is_alive()
-        );
-        assert!(
-            !Mark {
-                command_line: "another".to_owned(),
-                ..own.clone()
-            }
-            .is_alive()
-        );
-        assert!(
-            !Mark {
-                boot: "another".to_owned(),
-                ..own.clone()
-            }
-            .is_alive()
-        );
+        assert!(!Mark { start_ticks: own.start_ticks + 1, ..own.clone() }.is_alive());
+        assert!(!Mark { command_line: "another".to_owned(), ..own.clone() }.is_alive());
+        assert!(!Mark { boot: "another".to_owned(), ..own.clone() }.is_alive());
         assert!(tree_memory_kib(own.pid) > 0);
     }
 }

@@ -28,21 +28,13 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Self {
-            since: Instant::now(),
-            bar,
-            said: None,
-        }
+        Self { since: Instant::now(), bar, said: None }
     }
 
     /// Shows nothing that moves: for what happens between lines of other programs.
     #[must_use]
     pub fn quiet() -> Self {
-        Self {
-            since: Instant::now(),
-            bar: None,
-            said: None,
-        }
+        Self { since: Instant::now(), bar: None, said: None }
     }
 
     /// Says that something is done.

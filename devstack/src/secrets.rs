@@ -61,12 +61,7 @@ impl Secrets {
     }
 
     fn random() -> Self {
-        let for_each_role = || {
-            ROLES
-                .iter()
-                .map(|role| ((*role).to_owned(), random_hex(24)))
-                .collect()
-        };
+        let for_each_role = || ROLES.iter().map(|role| ((*role).to_owned(), random_hex(24))).collect();
         Self {
             postgres_superuser: random_hex(16),
             postgres_application: random_hex(16),
@@ -86,9 +81,7 @@ impl Secrets {
 /// `bytes` random bytes in hex: safe in any file, URL and command line.
 fn random_hex(bytes: usize) -> String {
     let mut random = rand::rng();
-    (0..bytes)
-        .map(|_| format!("{:02x}", random.random::<u8>()))
-        .collect()
+    (0..bytes).map(|_| format!("{:02x}", random.random::<u8>())).collect()
 }
 
 #[cfg(test)]

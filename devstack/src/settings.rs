@@ -92,17 +92,12 @@ struct Metrics {
 /// When the file cannot be written.
 pub fn write(stack: &Stack) -> Result<()> {
     stack.account.make_folder(&stack.folders.lake())?;
-    stack
-        .account
-        .write_private(&stack.folders.settings(), &text(stack)?)
+    stack.account.write_private(&stack.folders.settings(), &text(stack)?)
 }
 
 fn text(stack: &Stack) -> Result<String> {
-    let [api, ingest, worker, search_indexer, analytics] = stack
-        .ports
-        .metrics
-        .map(loopback)
-        .map(|metrics| Metrics { metrics });
+    let [api, ingest, worker, search_indexer, analytics] =
+        stack.ports.metrics.map(loopback).map(|metrics| Metrics { metrics });
     debug_assert_eq!(ours::NAMES.len(), stack.ports.metrics.len());
     let settings = Settings {
         environment: "development",
@@ -114,27 +109,13 @@ fn text(stack: &Stack) -> Result<String> {
             password: stack.secrets.postgres_application.clone(),
             pool_max: 8,
         },
-        mongo: Mongo {
-            url: mongo::url(stack),
-            database: DATABASE,
-        },
-        amqp: Url {
-            url: rabbitmq::url(stack),
-        },
-        redis: Url {
-            url: format!("redis://{}", loopback(stack.ports.redis)),
-        },
-        memcached: Memcached {
-            address: loopback(stack.ports.memcached),
-        },
+        mongo: Mongo { url: mongo::url(stack), database: DATABASE },
+        amqp: Url { url: rabbitmq::url(stack) },
+        redis: Url { url: format!("redis://{}", loopback(stack.ports.redis)) },
+        memcached: Memcached { address: loopback(stack.ports.memcached) },
         cache: Prefix { prefix: DATABASE },
-        search: Search {
-            url: opensearch::url(stack),
-            index_prefix: DATABASE,
-        },
-        lake: Lake {
-            path: stack.folders.lake().display().to_string(),
-        },
+        search: Search { url: opensearch::url(stack), index_prefix: DATABASE },
+        lake: Lake { path: stack.folders.lake().display().to_string() },
         api: Api {
             listen: loopback(stack.ports.api),
             metrics: api.metrics,

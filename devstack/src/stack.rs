@@ -64,21 +64,9 @@ impl Stack {
         let secrets = Secrets::load_or_make(&folders.data.join("secrets.toml"), &account)?;
         let tools = Tools::locate()?;
         let mut ports = Ports::of(kind);
-        let running = State::load(&folders.state())
-            .unwrap_or(None)
-            .filter(State::is_supervised);
-        ports.api = running
-            .map(|state| state.api_port)
-            .or(api_port)
-            .unwrap_or(ports.api);
-        Ok(Arc::new(Self {
-            kind,
-            folders,
-            ports,
-            secrets,
-            account,
-            tools,
-        }))
+        let running = State::load(&folders.state()).unwrap_or(None).filter(State::is_supervised);
+        ports.api = running.map(|state| state.api_port).or(api_port).unwrap_or(ports.api);
+        Ok(Arc::new(Self { kind, folders, ports, secrets, account, tools }))
     }
 
     /// A command of this stack: run as the unprivileged account, in a clean environment and a process group

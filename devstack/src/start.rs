@@ -72,18 +72,12 @@ pub struct Begun {
 pub async fn begin(stack: &Arc<Stack>, with_processes: bool, progress: &mut Progress) -> Result<Begun> {
     if let Some(state) = State::load(&stack.folders.state())?.filter(State::is_supervised) {
         if state.phase != Phase::Stopping {
-            return Ok(Begun {
-                supervisor: state.supervisor,
-                by_us: false,
-            });
+            return Ok(Begun { supervisor: state.supervisor, by_us: false });
         }
         progress.waiting("waiting for the last run to stop");
         process::wait_for_end(&state.supervisor, STOP_DEADLINE).await?;
     }
-    Ok(Begun {
-        supervisor: spawn_supervisor(stack, with_processes)?,
-        by_us: true,
-    })
+    Ok(Begun { supervisor: spawn_supervisor(stack, with_processes)?, by_us: true })
 }
 
 /// Shows how a start goes on until it is over.

@@ -150,11 +150,7 @@ mod tests {
             }],
         };
         let file = std::env::temp_dir().join(format!("entrepot-state-{}.json", std::process::id()));
-        let oneself = Account {
-            uid: 0,
-            gid: 0,
-            change: false,
-        };
+        let oneself = Account { uid: 0, gid: 0, change: false };
         state.save(&file, &oneself).unwrap();
         assert_eq!(State::load(&file).unwrap(), Some(state.clone()));
         assert!(state.is_supervised());

@@ -43,11 +43,8 @@ struct ServerStatus {
 pub async fn json(stack: &Stack, state: &State) -> Result<String> {
     let shown = postgres::names_by_role(stack).await;
     let servers = state.servers.iter().map(|server| {
-        let status = ServerStatus {
-            address: server.address.clone(),
-            pid: pid(server),
-            ready: is_ready(server),
-        };
+        let status =
+            ServerStatus { address: server.address.clone(), pid: pid(server), ready: is_ready(server) };
         (shown_name(&shown, server), status)
     });
     let status = Status {
@@ -90,28 +87,15 @@ fn addresses(stack: &Stack) -> String {
     let mut rows = vec![
         ["API".to_owned(), format!("{api}/api/v1")],
         ["Swagger UI".to_owned(), format!("{api}/docs")],
-        [
-            "Prometheus".to_owned(),
-            format!("http://127.0.0.1:{}", stack.ports.prometheus),
-        ],
-        [
-            "RabbitMQ".to_owned(),
-            format!("http://127.0.0.1:{}", stack.ports.rabbitmq_management),
-        ],
+        ["Prometheus".to_owned(), format!("http://127.0.0.1:{}", stack.ports.prometheus)],
+        ["RabbitMQ".to_owned(), format!("http://127.0.0.1:{}", stack.ports.rabbitmq_management)],
     ];
-    rows.extend(
-        metrics(stack)
-            .into_iter()
-            .map(|(name, url)| [format!("metrics of {name}"), url]),
-    );
+    rows.extend(metrics(stack).into_iter().map(|(name, url)| [format!("metrics of {name}"), url]));
     let mut text = aligned(&rows);
     text.push('\n');
     let mut sign_in_rows = vec![["ROLE", "E-MAIL", "TOKEN"].map(str::to_owned)];
-    sign_in_rows.extend(
-        sign_ins(stack)
-            .into_iter()
-            .map(|(role, sign_in)| [role, sign_in.email, sign_in.token]),
-    );
+    sign_in_rows
+        .extend(sign_ins(stack).into_iter().map(|(role, sign_in)| [role, sign_in.email, sign_in.token]));
     text.push_str(&aligned(&sign_in_rows));
     text
 }
@@ -138,11 +122,7 @@ fn shown_name(shown: &BTreeMap<String, String>, server: &ServerState) -> String 
 }
 
 fn pid(server: &ServerState) -> Option<u32> {
-    server
-        .process
-        .as_ref()
-        .filter(|process| process.is_alive())
-        .map(|process| process.pid)
+    server.process.as_ref().filter(|process| process.is_alive()).map(|process| process.pid)
 }
 
 fn is_ready(server: &ServerState) -> bool {

@@ -78,11 +78,7 @@ pub async fn run(stack: Arc<Stack>, with_processes: bool) -> Result<()> {
             Vec::new()
         }
     };
-    let migration = tokio::spawn(run_migrations(
-        Arc::clone(&stack),
-        Arc::clone(&board),
-        failures.clone(),
-    ));
+    let migration = tokio::spawn(run_migrations(Arc::clone(&stack), Arc::clone(&board), failures.clone()));
     if board.failure().is_none() {
         let names: Vec<String> = kept.iter().map(|kept| kept.name.clone()).collect();
         let all_ready = async {
@@ -102,10 +98,7 @@ pub async fn run(stack: Arc<Stack>, with_processes: bool) -> Result<()> {
     board.update(|state| state.phase = Phase::Stopped);
     match board.failure() {
         None => Ok(()),
-        Some(failure) => Err(StackError::refused(format!(
-            "{}: {}",
-            failure.server, failure.reason
-        ))),
+        Some(failure) => Err(StackError::refused(format!("{}: {}", failure.server, failure.reason))),
     }
 }
 
@@ -115,11 +108,7 @@ async fn sweep(previous: &State) -> Result<()> {
     if !swept.is_empty() {
         eprintln!("left over from a supervisor that died: {}", swept.join(", "));
     }
-    for process in previous
-        .servers
-        .iter()
-        .filter_map(|server| server.process.as_ref())
-    {
+    for process in previous.servers.iter().filter_map(|server| server.process.as_ref()) {
         process::wait_for_end(process, SWEEP_DEADLINE).await?;
     }
     Ok(())
@@ -133,8 +122,7 @@ fn lock(stack: &Stack) -> Result<Lock> {
         .write(true)
         .open(&path)
         .map_err(StackError::path("open", &path))?;
-    file.try_lock()
-        .map_err(|_| StackError::refused("another supervisor of this stack is at work"))?;
+    file.try_lock().map_err(|_| StackError::refused("another supervisor of this stack is at work"))?;
     Ok(Lock(file))
 }
 
@@ -176,11 +164,7 @@ fn begin(stack: &Stack, servers: &[Arc<dyn Server>]) -> Result<(), Failure> {
 }
 
 fn given_up(server: &str, error: &StackError) -> Failure {
-    Failure {
-        server: server.to_owned(),
-        reason: error.to_string(),
-        log: Vec::new(),
-    }
+    Failure { server: server.to_owned(), reason: error.to_string(), log: Vec::new() }
 }
 
 fn start_all(
@@ -205,21 +189,16 @@ fn start_all(
 
 /// How many servers each one waits for in a row: the deepest are stopped first.
 fn depths(servers: &[Arc<dyn Server>]) -> HashMap<String, usize> {
-    let waits: HashMap<String, Vec<String>> = servers
-        .iter()
-        .map(|server| (server.name().to_owned(), server.after()))
-        .collect();
+    let waits: HashMap<String, Vec<String>> =
+        servers.iter().map(|server| (server.name().to_owned(), server.after())).collect();
     let mut depths: HashMap<String, usize> = waits.keys().map(|name| (name.clone(), 0)).collect();
     // What waits for the migrations waits for every server that does not.
     depths.insert(MIGRATIONS.to_owned(), servers.len());
     // A chain cannot be longer than there are servers, so this also ends when somebody waits in a circle.
     for _ in 0..servers.len() {
         for (name, after) in &waits {
-            let depth = after
-                .iter()
-                .filter_map(|earlier| depths.get(earlier))
-                .max()
-                .map_or(0, |depth| depth + 1);
+            let depth =
+                after.iter().filter_map(|earlier| depths.get(earlier)).max().map_or(0, |depth| depth + 1);
             depths.insert(name.clone(), depth);
         }
     }

@@ -80,9 +80,7 @@ impl TestStack {
     /// When there is none, or its file cannot be read.
     pub fn load() -> Result<Self> {
         let file = env::var_os(VARIABLE).ok_or_else(|| {
-            StackError::refused(format!(
-                "{VARIABLE} is not set: run ./dev test, which starts the servers"
-            ))
+            StackError::refused(format!("{VARIABLE} is not set: run ./dev test, which starts the servers"))
         })?;
         Self::read(Path::new(&file))
     }
@@ -102,10 +100,8 @@ impl TestStack {
 
     fn of(stack: &Stack) -> Self {
         let (ports, secrets) = (&stack.ports, &stack.secrets);
-        let sign_in = |user: &str, password: &str| SignIn {
-            user: user.to_owned(),
-            password: password.to_owned(),
-        };
+        let sign_in =
+            |user: &str, password: &str| SignIn { user: user.to_owned(), password: password.to_owned() };
         Self {
             settings: stack.folders.settings(),
             postgres: TestPostgres {

@@ -31,14 +31,10 @@ impl Tools {
     /// When a person without HOME asks.
     pub fn locate() -> Result<Self> {
         if geteuid().is_root() {
-            return Ok(Self {
-                root: PathBuf::from("/var/cache/entrepot/tools"),
-            });
+            return Ok(Self { root: PathBuf::from("/var/cache/entrepot/tools") });
         }
         let home = std::env::var_os("HOME").ok_or_else(|| StackError::refused("HOME is not set"))?;
-        Ok(Self {
-            root: Path::new(&home).join(".cache/entrepot/tools"),
-        })
+        Ok(Self { root: Path::new(&home).join(".cache/entrepot/tools") })
     }
 
     /// The folder of one tool.
@@ -81,9 +77,7 @@ fn installed_java() -> Option<PathBuf> {
 
 /// The major version in the text of a `release` file.
 fn java_version(release: &str) -> Option<u32> {
-    let line = release
-        .lines()
-        .find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
+    let line = release.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
     line.trim_matches('"').split(['.', '-', '+']).next()?.parse().ok()
 }
 
@@ -93,10 +87,7 @@ mod tests {
 
     #[test]
     fn a_java_is_known_by_its_release_file() {
-        assert_eq!(
-            java_version("IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"25.0.1\"\n"),
-            Some(25)
-        );
+        assert_eq!(java_version("IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"25.0.1\"\n"), Some(25));
         assert_eq!(java_version("JAVA_VERSION=\"21\"\n"), Some(21));
         assert_eq!(java_version("JAVA_VERSION=\"1.8.0_412\"\n"), Some(1));
         assert_eq!(java_version("nothing"), None);

@@ -81,7 +81,7 @@ fn rates_and_averages_round_half_up() {
 fn blank_customers_are_not_counted() {
     let blank = SalesLine { customer: None, ..line("1", NOON, 1, "1") };
     let other = SalesLine { customer: Some("12345".to_owned()), ..line("2", NOON, 1, "1") };
-    assert_eq!(report_in("UTC", &[blank.clone()])[0].customers, 0);
+    assert_eq!(report_in("UTC", std::slice::from_ref(&blank))[0].customers, 0);
     assert_eq!(
         report_in("UTC", &[blank, other, line("3", NOON, 1, "1"), line("4", NOON, 1, "1")])[0].customers,
         2

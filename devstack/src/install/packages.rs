@@ -41,11 +41,8 @@ apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends "$@"
 
 /// The packages that are not there.
 pub(super) fn missing(stack: &Stack) -> Vec<&'static str> {
-    let mut missing: Vec<&str> = PACKAGES
-        .iter()
-        .filter(|(file, _)| !Path::new(file).exists())
-        .map(|(_, package)| *package)
-        .collect();
+    let mut missing: Vec<&str> =
+        PACKAGES.iter().filter(|(file, _)| !Path::new(file).exists()).map(|(_, package)| *package).collect();
     if !postgres_is_installed() {
         missing.push("postgresql");
     }
@@ -61,11 +58,8 @@ pub(super) fn missing(stack: &Stack) -> Vec<&'static str> {
 
 /// Any version will do: the server files look for the newest.
 fn postgres_is_installed() -> bool {
-    std::fs::read_dir("/usr/lib/postgresql").is_ok_and(|versions| {
-        versions
-            .flatten()
-            .any(|version| version.path().join("bin/initdb").exists())
-    })
+    std::fs::read_dir("/usr/lib/postgresql")
+        .is_ok_and(|versions| versions.flatten().any(|version| version.path().join("bin/initdb").exists()))
 }
 
 /// Installs the packages that are not there.
@@ -84,11 +78,8 @@ pub(super) async fn install(stack: &Stack, progress: &mut Progress) -> Result<()
         Command::new("/bin/sh")
     } else if on_path("sudo") {
         // Asked for here, where the person can answer; the step itself runs without a terminal.
-        let allowed = Command::new("sudo")
-            .arg("--validate")
-            .status()
-            .await
-            .map_err(StackError::io("run sudo"))?;
+        let allowed =
+            Command::new("sudo").arg("--validate").status().await.map_err(StackError::io("run sudo"))?;
         if !allowed.success() {
             return Err(needs_root(&list));
         }
@@ -99,14 +90,7 @@ pub(super) async fn install(stack: &Stack, progress: &mut Progress) -> Result<()
         return Err(needs_root(&list));
     };
     command.args(["-c", SCRIPT, "install"]).args(&missing);
-    run_step(
-        stack,
-        progress,
-        &format!("installing packages: {list}"),
-        command,
-        DEADLINE,
-    )
-    .await?;
+    run_step(stack, progress, &format!("installing packages: {list}"), command, DEADLINE).await?;
     progress.done(&format!("installed packages: {list}"));
     Ok(())
 }

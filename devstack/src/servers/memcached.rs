@@ -22,9 +22,7 @@ struct Memcached {
 /// The Memcached of a stack.
 #[must_use]
 pub fn server(stack: &Arc<Stack>) -> Arc<dyn Server> {
-    Arc::new(Memcached {
-        stack: Arc::clone(stack),
-    })
+    Arc::new(Memcached { stack: Arc::clone(stack) })
 }
 
 impl Server for Memcached {
@@ -51,17 +49,7 @@ impl Server for Memcached {
     fn launch(&self) -> Result<Launch> {
         let port = self.stack.ports.memcached.to_string();
         Ok(Launch::new("/usr/bin/memcached")
-            .args([
-                "-l",
-                "127.0.0.1",
-                "-U",
-                "0",
-                "-m",
-                MEMORY_MB,
-                "-c",
-                CONNECTIONS,
-                "-p",
-            ])
+            .args(["-l", "127.0.0.1", "-U", "0", "-m", MEMORY_MB, "-c", CONNECTIONS, "-p"])
             .arg(port))
     }
 

@@ -48,11 +48,7 @@ pub fn servers(stack: &Arc<Stack>) -> Vec<Arc<dyn Server>> {
 /// The connection string of our processes: acknowledged means on a majority's disk.
 #[must_use]
 pub fn url(stack: &Stack) -> String {
-    let hosts = stack
-        .ports
-        .mongo
-        .map(|port| format!("127.0.0.1:{port}"))
-        .join(",");
+    let hosts = stack.ports.mongo.map(|port| format!("127.0.0.1:{port}")).join(",");
     format!(
         "mongodb://{hosts}/?replicaSet={REPLICA_SET}&w=majority&journal=true&wtimeoutMS=5000\
          &readConcernLevel=majority"
@@ -160,9 +156,7 @@ impl Server for Member {
                 data = folder.join("data").display(),
                 port = self.port(),
             );
-            self.stack
-                .account
-                .write_private(&folder.join("mongod.conf"), &configuration)
+            self.stack.account.write_private(&folder.join("mongod.conf"), &configuration)
         }
         .boxed()
     }

@@ -35,11 +35,8 @@ struct Ours {
 pub fn servers(stack: &Arc<Stack>) -> Vec<Arc<dyn Server>> {
     (0..NAMES.len())
         .map(|index| {
-            Arc::new(Ours {
-                stack: Arc::clone(stack),
-                http: reqwest::Client::new(),
-                index,
-            }) as Arc<dyn Server>
+            Arc::new(Ours { stack: Arc::clone(stack), http: reqwest::Client::new(), index })
+                as Arc<dyn Server>
         })
         .collect()
 }
@@ -66,10 +63,7 @@ pub fn built_program(name: &str) -> Result<PathBuf> {
     if program.is_file() {
         return Ok(program);
     }
-    Err(StackError::refused(format!(
-        "{} has not been built",
-        program.display()
-    )))
+    Err(StackError::refused(format!("{} has not been built", program.display())))
 }
 
 /// Fails when a name is one of ours and its program has not been built.
@@ -91,10 +85,7 @@ pub fn require_built(name: &str) -> Result<()> {
 pub fn copy_program(stack: &Stack, name: &str) -> Result<PathBuf> {
     let built = built_program(name)?;
     let copy = stack.folders.binaries.join(name);
-    let fresh = stack
-        .folders
-        .binaries
-        .join(format!("{name}.{}.new", std::process::id()));
+    let fresh = stack.folders.binaries.join(format!("{name}.{}.new", std::process::id()));
     fs::copy(&built, &fresh).map_err(StackError::path("copy", &built))?;
     fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755))
         .map_err(StackError::path("protect", &fresh))?;
@@ -105,9 +96,7 @@ pub fn copy_program(stack: &Stack, name: &str) -> Result<PathBuf> {
 /// What a person may set for the shop's processes when they start the stack: settings, log levels, trace
 /// exporters.
 fn is_passed_on(variable: &str) -> bool {
-    ["ENTREPOT__", "RUST_LOG", "OTEL_"]
-        .iter()
-        .any(|prefix| variable.starts_with(prefix))
+    ["ENTREPOT__", "RUST_LOG", "OTEL_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 impl Ours {
@@ -130,11 +119,7 @@ impl Server for Ours {
 
     fn ports(&self) -> Vec<u16> {
         let metrics = self.stack.ports.metrics[self.index];
-        if self.name() == "api" {
-            vec![self.stack.ports.api, metrics]
-        } else {
-            vec![metrics]
-        }
+        if self.name() == "api" { vec![self.stack.ports.api, metrics] } else { vec![metrics] }
     }
 
     fn after(&self) -> Vec<String> {

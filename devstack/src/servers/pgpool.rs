@@ -44,9 +44,7 @@ struct Pgpool {
 /// Pgpool-II in front of a stack's nodes.
 #[must_use]
 pub fn server(stack: &Arc<Stack>) -> Arc<dyn Server> {
-    Arc::new(Pgpool {
-        stack: Arc::clone(stack),
-    })
+    Arc::new(Pgpool { stack: Arc::clone(stack) })
 }
 
 /// How many clients can be connected at once: one child process each, and one more is refused.
@@ -65,11 +63,7 @@ pub(super) fn failover_lock(stack: &Stack) -> PathBuf {
 /// Makes the lock's file, once and for ever: a new file would be another lock.
 pub(super) fn make_failover_lock(stack: &Stack) -> Result<()> {
     let path = failover_lock(stack);
-    if path.exists() {
-        Ok(())
-    } else {
-        stack.account.write_private(&path, "")
-    }
+    if path.exists() { Ok(()) } else { stack.account.write_private(&path, "") }
 }
 
 /// Attaches those of the given nodes, which serve again, that Pgpool-II holds for down. It never does so by
@@ -85,12 +79,10 @@ pub(super) async fn attach_if_down(stack: &Stack, nodes: &[usize]) -> Result<()>
     Ok(())
 }
 
-/// Detaches a standby that died. If it came back before the health check gave it up, Pgpool-II 4.3.5 would go on
-/// without its first node in some places and with it in others, and refuse every new session.
+/// Detaches a standby that died. If it came back before the health check gave it up, Pgpool-II 4.3.5 would go
+/// on without its first node in some places and with it in others, and refuse every new session.
 pub(super) async fn detach(stack: &Stack, index: usize) -> Result<()> {
-    control(stack, "pcp_detach_node", "-n", &index.to_string())
-        .await
-        .map(drop)
+    control(stack, "pcp_detach_node", "-n", &index.to_string()).await.map(drop)
 }
 
 /// Whether a query through it reaches the primary.
@@ -186,18 +178,12 @@ impl Pgpool {
             &[
                 ("PORT", &stack.ports.pgpool.to_string()),
                 ("PCP_PORT", &stack.ports.pgpool_pcp.to_string()),
-                (
-                    "SOCKETS",
-                    &stack.folders.run.display().to_string().replace('\'', "''"),
-                ),
+                ("SOCKETS", &stack.folders.run.display().to_string().replace('\'', "''")),
                 ("FOLDER", &folder.display().to_string().replace('\'', "''")),
                 ("CHILDREN", &children(stack.kind).to_string()),
                 ("CHECK_PASSWORD", &stack.secrets.postgres_check),
                 ("FAILOVER", &failover),
-                (
-                    "BACKENDS",
-                    &(0..NODES).map(|index| self.backend(index)).collect::<String>(),
-                ),
+                ("BACKENDS", &(0..NODES).map(|index| self.backend(index)).collect::<String>()),
             ],
         )
     }
@@ -222,24 +208,11 @@ impl Pgpool {
         Ok(render(
             FAILOVER_SETTINGS,
             &[
-                (
-                    "NODES",
-                    &stack
-                        .ports
-                        .postgres
-                        .map(|port| format!("127.0.0.1:{port}"))
-                        .join(" "),
-                ),
-                (
-                    "NAMES",
-                    &nodes().map(node_name).collect::<Vec<String>>().join(" "),
-                ),
+                ("NODES", &stack.ports.postgres.map(|port| format!("127.0.0.1:{port}")).join(" ")),
+                ("NAMES", &nodes().map(node_name).collect::<Vec<String>>().join(" ")),
                 (
                     "DATA",
-                    &nodes()
-                        .map(|index| path(data_folder(stack, index)))
-                        .collect::<Vec<String>>()
-                        .join(" "),
+                    &nodes().map(|index| path(data_folder(stack, index))).collect::<Vec<String>>().join(" "),
                 ),
                 ("PSQL", &path(postgres::programs()?.join("psql"))),
                 ("REPLICATION", postgres::REPLICATION),
@@ -261,25 +234,14 @@ impl Pgpool {
         account.write_private(&folder.join("failover.settings"), &self.failover_settings()?)?;
         // The script's role and the control user do the same work, so they share a secret.
         let secret = &stack.secrets.pgpool_pcp;
-        account.write_private(
-            &folder.join("failover.pgpass"),
-            &format!("*:*:*:pgpool_failover:{secret}\n"),
-        )?;
-        account.write_private(
-            &folder.join("pcp.pass"),
-            &format!("*:*:{CONTROL_USER}:{secret}\n"),
-        )?;
+        account
+            .write_private(&folder.join("failover.pgpass"), &format!("*:*:*:pgpool_failover:{secret}\n"))?;
+        account.write_private(&folder.join("pcp.pass"), &format!("*:*:{CONTROL_USER}:{secret}\n"))?;
         let application = &stack.secrets.postgres_application;
-        account.write_private(
-            &folder.join("pool_passwd"),
-            &format!("{DATABASE}:TEXT{application}\n"),
-        )?;
+        account.write_private(&folder.join("pool_passwd"), &format!("{DATABASE}:TEXT{application}\n"))?;
         let hash = Launch::new("/usr/sbin/pg_md5").arg(secret);
         let hash = stack.run(NAME, &hash, CONTROL_DEADLINE).await?;
-        account.write_private(
-            &folder.join("pcp.conf"),
-            &format!("{CONTROL_USER}:{}\n", hash.trim()),
-        )
+        account.write_private(&folder.join("pcp.conf"), &format!("{CONTROL_USER}:{}\n", hash.trim()))
     }
 
     /// What it wrote down when it last ran keeps a returned old primary out, but also a node that has

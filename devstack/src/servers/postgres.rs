@@ -127,9 +127,7 @@ fn nodes_in_order(roles: &[Option<live::Role>]) -> Vec<usize> {
         return Vec::new();
     };
     let follows = |index: &usize| roles[*index] == Some(live::Role::Standby { streaming: true });
-    (0..roles.len())
-        .filter(|index| *index == primary || follows(index))
-        .collect()
+    (0..roles.len()).filter(|index| *index == primary || follows(index)).collect()
 }
 
 /// The stable name of a node among all servers.
@@ -158,10 +156,7 @@ pub(super) fn programs() -> Result<PathBuf> {
         .flatten()
         .flatten()
         .filter_map(|entry| {
-            Some((
-                entry.file_name().to_str()?.parse::<u32>().ok()?,
-                entry.path().join("bin"),
-            ))
+            Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path().join("bin")))
         })
         .filter(|(_, programs)| programs.join("initdb").is_file())
         .max()
@@ -171,9 +166,7 @@ pub(super) fn programs() -> Result<PathBuf> {
 
 /// Fills in a template: each `@KEY@` becomes its value.
 pub(super) fn render(template: &str, values: &[(&str, &str)]) -> String {
-    values.iter().fold(template.to_owned(), |text, (key, value)| {
-        text.replace(&format!("@{key}@"), value)
-    })
+    values.iter().fold(template.to_owned(), |text, (key, value)| text.replace(&format!("@{key}@"), value))
 }
 
 /// A literal in SQL and in both configuration files.
@@ -187,10 +180,7 @@ impl Cluster {
     }
 
     fn configuration(&self, index: usize) -> PathBuf {
-        self.stack
-            .folders
-            .server(&server_name(index))
-            .join("postgresql.conf")
+        self.stack.folders.server(&server_name(index)).join("postgresql.conf")
     }
 
     fn failover_lock(&self) -> PathBuf {
@@ -201,11 +191,7 @@ impl Cluster {
     fn primary_on_disk(&self) -> Option<usize> {
         let role = |index| {
             let data = self.data(index);
-            if data.with_file_name(rejoin::SPOILT).exists() {
-                disk::Role::Missing
-            } else {
-                disk::role(&data)
-            }
+            if data.with_file_name(rejoin::SPOILT).exists() { disk::Role::Missing } else { disk::role(&data) }
         };
         let roles: Vec<disk::Role> = (0..NODES).map(role).collect();
         disk::primary_of(&roles)
@@ -228,9 +214,7 @@ impl Cluster {
     /// Makes a data folder that of a standby of `primary`.
     fn make_standby(&self, index: usize, data: &Path, primary: usize) -> Result<()> {
         let setting = format!("primary_conninfo = {}\n", quoted(&self.conninfo(index, primary)));
-        self.stack
-            .account
-            .write_private(&data.join("postgresql.auto.conf"), &setting)?;
+        self.stack.account.write_private(&data.join("postgresql.auto.conf"), &setting)?;
         self.stack.account.write_private(&data.join("standby.signal"), "")
     }
 
@@ -252,31 +236,19 @@ impl Cluster {
         let text = render(
             CONFIGURATION,
             &[
-                (
-                    "DATA",
-                    &self.data(index).display().to_string().replace('\'', "''"),
-                ),
+                ("DATA", &self.data(index).display().to_string().replace('\'', "''")),
                 ("HBA", &access.display().to_string().replace('\'', "''")),
                 ("NAME", &node_name(index)),
                 ("PORT", &stack.ports.postgres[index].to_string()),
                 ("MAX_CONNECTIONS", &connections.to_string()),
-                (
-                    "FSYNC",
-                    if stack.kind == StackKind::Test {
-                        "off"
-                    } else {
-                        "on"
-                    },
-                ),
+                ("FSYNC", if stack.kind == StackKind::Test { "off" } else { "on" }),
                 ("STANDBY_NAMES", &names.join(", ")),
             ],
         );
         stack.account.write_private(&self.configuration(index), &text)?;
         stack.account.write_private(&access, ACCESS)?;
         let password = format!("*:*:*:replicator:{}\n", stack.secrets.postgres_replicator);
-        stack
-            .account
-            .write_private(&folder.join("replicator.pgpass"), &password)
+        stack.account.write_private(&folder.join("replicator.pgpass"), &password)
     }
 }
 
@@ -301,10 +273,7 @@ impl Node {
                     return Ok(());
                 }
                 self.mark_spoilt()?;
-                return Err(StackError::refused(format!(
-                    "{} does not follow the primary",
-                    self.name
-                )));
+                return Err(StackError::refused(format!("{} does not follow the primary", self.name)));
             }
             sleep(POLL).await;
         }
@@ -313,9 +282,7 @@ impl Node {
     /// Before its next start the node is copied from the primary.
     fn mark_spoilt(&self) -> Result<()> {
         let spoilt = self.cluster.data(self.index).with_file_name(rejoin::SPOILT);
-        self.stack()
-            .account
-            .write_private(&spoilt, "the node could not follow\n")
+        self.stack().account.write_private(&spoilt, "the node could not follow\n")
     }
 
     /// Stops the process, so that it is started again by way of [`rejoin::after_death`].
@@ -324,10 +291,7 @@ impl Node {
         let launch = Launch::new(self.cluster.programs.join("pg_ctl"))
             .args(["stop", "--mode=immediate", "--no-wait", "--pgdata"])
             .arg(self.cluster.data(self.index));
-        self.stack()
-            .run(&self.name, &launch, Duration::from_secs(10))
-            .await
-            .map(drop)
+        self.stack().run(&self.name, &launch, Duration::from_secs(10)).await.map(drop)
     }
 
     /// Points a standby that receives nothing at the primary. When it is pointed there already and stays
@@ -395,10 +359,7 @@ impl Server for Node {
             .arg("-D")
             .arg(self.cluster.data(self.index))
             .arg("-c")
-            .arg(format!(
-                "config_file={}",
-                self.cluster.configuration(self.index).display()
-            ))
+            .arg(format!("config_file={}", self.cluster.configuration(self.index).display()))
             .stop(Signal::INT, STOP_GRACE))
     }
 
@@ -408,10 +369,8 @@ impl Server for Node {
 
     fn after_start(&self) -> Step<'_> {
         async {
-            let others: Vec<String> = (0..NODES)
-                .filter(|other| *other != self.index)
-                .map(node_name)
-                .collect();
+            let others: Vec<String> =
+                (0..NODES).filter(|other| *other != self.index).map(node_name).collect();
             live::arrange_slots(self.stack(), self.index, &others).await?;
             self.wait_for_streaming().await?;
             // Pgpool-II is not there yet at the first start; it looks at all nodes when it comes.
@@ -457,20 +416,11 @@ mod tests {
 
     #[test]
     fn templates_are_filled_in_whole() {
-        let keys = [
-            "DATA",
-            "HBA",
-            "NAME",
-            "PORT",
-            "MAX_CONNECTIONS",
-            "FSYNC",
-            "STANDBY_NAMES",
-        ];
+        let keys = ["DATA", "HBA", "NAME", "PORT", "MAX_CONNECTIONS", "FSYNC", "STANDBY_NAMES"];
         let values: Vec<(&str, &str)> = keys.iter().map(|key| (*key, "x")).collect();
         let text = render(CONFIGURATION, &values);
-        let left = text
-            .lines()
-            .find(|line| !line.starts_with('#') && line.contains('@') && !line.contains("%u@%d"));
+        let left =
+            text.lines().find(|line| !line.starts_with('#') && line.contains('@') && !line.contains("%u@%d"));
         assert_eq!(left, None);
     }
 
@@ -478,10 +428,7 @@ mod tests {
     fn a_standby_without_wal_is_not_in_order() {
         let standby = |streaming| Some(live::Role::Standby { streaming });
         let primary = |timeline| Some(live::Role::Primary { timeline });
-        assert_eq!(
-            nodes_in_order(&[standby(true), primary(2), standby(false)]),
-            [0, 1]
-        );
+        assert_eq!(nodes_in_order(&[standby(true), primary(2), standby(false)]), [0, 1]);
         assert_eq!(nodes_in_order(&[primary(1), primary(2), None]), [1]);
         assert!(nodes_in_order(&[standby(true), None, standby(true)]).is_empty());
     }

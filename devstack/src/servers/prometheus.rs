@@ -23,10 +23,7 @@ struct Prometheus {
 /// The Prometheus of a stack.
 #[must_use]
 pub fn server(stack: &Arc<Stack>) -> Arc<dyn Server> {
-    Arc::new(Prometheus {
-        stack: Arc::clone(stack),
-        http: reqwest::Client::new(),
-    })
+    Arc::new(Prometheus { stack: Arc::clone(stack), http: reqwest::Client::new() })
 }
 
 impl Prometheus {
@@ -36,11 +33,8 @@ impl Prometheus {
         for (name, port) in ours::NAMES.iter().zip(ports.metrics) {
             text = text.replace(&format!("{{{{{name}}}}}"), &format!("127.0.0.1:{port}"));
         }
-        text.replace(
-            "{{rabbitmq}}",
-            &format!("127.0.0.1:{}", ports.rabbitmq_prometheus),
-        )
-        .replace("{{prometheus}}", &self.address())
+        text.replace("{{rabbitmq}}", &format!("127.0.0.1:{}", ports.rabbitmq_prometheus))
+            .replace("{{prometheus}}", &self.address())
     }
 }
 
@@ -61,9 +55,7 @@ impl Server for Prometheus {
         async {
             let folder = self.stack.server_folder(NAME)?;
             self.stack.account.make_folder(&folder.join("data"))?;
-            self.stack
-                .account
-                .write_private(&folder.join("prometheus.yml"), &self.configuration())
+            self.stack.account.write_private(&folder.join("prometheus.yml"), &self.configuration())
         }
         .boxed()
     }
@@ -71,10 +63,7 @@ impl Server for Prometheus {
     fn launch(&self) -> Result<Launch> {
         let folder = self.stack.folders.server(NAME);
         Ok(Launch::new("/usr/bin/prometheus")
-            .arg(format!(
-                "--config.file={}",
-                folder.join("prometheus.yml").display()
-            ))
+            .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
             .arg("--storage.tsdb.retention.time=15d")
             .arg("--storage.tsdb.retention.size=1GB")

@@ -35,13 +35,8 @@ struct PortMapper {
 #[must_use]
 pub fn servers(stack: &Arc<Stack>) -> Vec<Arc<dyn Server>> {
     vec![
-        Arc::new(PortMapper {
-            stack: Arc::clone(stack),
-        }),
-        Arc::new(RabbitMq {
-            stack: Arc::clone(stack),
-            http: reqwest::Client::new(),
-        }),
+        Arc::new(PortMapper { stack: Arc::clone(stack) }),
+        Arc::new(RabbitMq { stack: Arc::clone(stack), http: reqwest::Client::new() }),
     ]
 }
 
@@ -111,9 +106,7 @@ impl RabbitMq {
     /// The cookie must be readable by its owner only and not writable, or Erlang refuses it.
     fn write_cookie(&self) -> Result<()> {
         let cookie = self.stack.folders.home.join(".erlang.cookie");
-        self.stack
-            .account
-            .write_private(&cookie, &self.stack.secrets.rabbitmq_cookie)?;
+        self.stack.account.write_private(&cookie, &self.stack.secrets.rabbitmq_cookie)?;
         std::fs::set_permissions(&cookie, std::fs::Permissions::from_mode(0o400))
             .map_err(StackError::path("protect", &cookie))
     }
@@ -186,10 +179,7 @@ impl Server for RabbitMq {
             .env("RABBITMQ_LOG_BASE", folder.join("log"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder.join("enabled_plugins"))
             .env("RABBITMQ_DIST_PORT", ports.rabbitmq_distribution.to_string())
-            .env(
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-                "-kernel inet_dist_use_interface {127,0,0,1}",
-            )
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}")
             .env("ERL_EPMD_PORT", ports.rabbitmq_epmd.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             // Makes the start script become the Erlang VM instead of waiting for it as a parent.
@@ -212,9 +202,7 @@ impl Server for RabbitMq {
             if status.is_success() || status == reqwest::StatusCode::NOT_FOUND {
                 return Ok(());
             }
-            Err(StackError::refused(format!(
-                "the user guest could not be removed: {status}"
-            )))
+            Err(StackError::refused(format!("the user guest could not be removed: {status}")))
         }
         .boxed()
     }

@@ -20,9 +20,7 @@ struct Redis {
 /// The Redis of a stack.
 #[must_use]
 pub fn server(stack: &Arc<Stack>) -> Arc<dyn Server> {
-    Arc::new(Redis {
-        stack: Arc::clone(stack),
-    })
+    Arc::new(Redis { stack: Arc::clone(stack) })
 }
 
 impl Server for Redis {
@@ -51,9 +49,7 @@ impl Server for Redis {
                 port = self.stack.ports.redis,
                 folder = folder.display(),
             );
-            self.stack
-                .account
-                .write_private(&folder.join("redis.conf"), &configuration)
+            self.stack.account.write_private(&folder.join("redis.conf"), &configuration)
         }
         .boxed()
     }

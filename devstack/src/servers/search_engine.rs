@@ -138,13 +138,11 @@ impl Server for SearchEngine {
     fn launch(&self) -> Result<Launch> {
         let folder = self.stack.folders.server(self.name);
         let prefix = self.variable_prefix;
-        Ok(
-            Launch::new(self.stack.tools.folder(self.tool).join("bin").join(self.name))
-                .env(&format!("{prefix}_PATH_CONF"), folder.join("config"))
-                .env(&format!("{prefix}_JAVA_HOME"), self.java()?)
-                .env(&format!("{prefix}_TMPDIR"), folder.join("tmp"))
-                .stop(Signal::TERM, Duration::from_secs(30)),
-        )
+        Ok(Launch::new(self.stack.tools.folder(self.tool).join("bin").join(self.name))
+            .env(&format!("{prefix}_PATH_CONF"), folder.join("config"))
+            .env(&format!("{prefix}_JAVA_HOME"), self.java()?)
+            .env(&format!("{prefix}_TMPDIR"), folder.join("tmp"))
+            .stop(Signal::TERM, Duration::from_secs(30)))
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<bool>> {
@@ -167,10 +165,7 @@ mod tests {
     fn options_that_cannot_work_are_left_out() {
         let shipped = "# heap\n-Xms1g\n-Xmx1g\n\n-XX:+HeapDumpOnOutOfMemoryError\n-XX:ErrorFile=logs/x\n\
                        20-:--add-modules=jdk.incubator.vector\n11-:-XX:+UseG1GC\n";
-        assert_eq!(
-            usable_options(shipped, false),
-            "-Xms512m\n-Xmx512m\n11-:-XX:+UseG1GC\n"
-        );
+        assert_eq!(usable_options(shipped, false), "-Xms512m\n-Xmx512m\n11-:-XX:+UseG1GC\n");
         assert!(usable_options(shipped, true).contains("jdk.incubator.vector"));
     }
 }

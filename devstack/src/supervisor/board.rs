@@ -79,9 +79,7 @@ impl Board {
     /// Waits until every name was ready once. The caller is stopped from outside when that never happens.
     pub(super) async fn wait_for(&self, names: &[String]) {
         let mut reached = self.reached.subscribe();
-        let all = reached
-            .wait_for(|reached| names.iter().all(|name| reached.contains(name)))
-            .await;
+        let all = reached.wait_for(|reached| names.iter().all(|name| reached.contains(name))).await;
         debug_assert!(all.is_ok(), "the board outlives those who wait at it");
     }
 

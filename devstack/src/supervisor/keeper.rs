@@ -107,8 +107,7 @@ impl Keeper {
         let name = self.server.name().to_owned();
         self.board.wait_for(&self.server.after()).await;
         self.board.doing(&name, "preparing");
-        self.within(self.server.start_deadline(), self.server.prepare())
-            .await?;
+        self.within(self.server.start_deadline(), self.server.prepare()).await?;
         self.start().await?;
         self.board.reach(&name);
         let mut backoff = SHORTEST_BACKOFF;
@@ -197,10 +196,7 @@ impl Keeper {
             sleep(backoff).await;
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
             self.board.doing(&name, "preparing the restart");
-            let outcome = match self
-                .within(BEFORE_RESTART_DEADLINE, self.server.before_restart())
-                .await
-            {
+            let outcome = match self.within(BEFORE_RESTART_DEADLINE, self.server.before_restart()).await {
                 Ok(()) => self.start().await,
                 Err(error) => Err(error),
             };
@@ -227,9 +223,7 @@ impl Keeper {
             .stderr(Stdio::from(errors))
             .spawn()
             .map_err(StackError::io(format!("start {}", launch.program.display())))?;
-        let pid = child
-            .id()
-            .ok_or_else(|| StackError::refused(format!("{name} ended at once")))?;
+        let pid = child.id().ok_or_else(|| StackError::refused(format!("{name} ended at once")))?;
         self.child = Some(Running { child, pid, launch });
         let process = self.mark();
         self.board.update_server(&name, |server| {
@@ -245,12 +239,7 @@ impl Keeper {
 
     /// Asks the process to stop, kills it when it does not, and leaves nobody of its group behind.
     async fn end_child(&mut self) {
-        let Some(Running {
-            mut child,
-            pid,
-            launch,
-        }) = self.child.take()
-        else {
+        let Some(Running { mut child, pid, launch }) = self.child.take() else {
             return;
         };
         // No id any more: its end was seen already, but what it started may have outlived it.
@@ -293,18 +282,10 @@ async fn look_after(stack: &Stack, board: &Board, server: &dyn Server) -> Infall
 }
 
 fn open_log(path: &Path, program: &Path) -> Result<File> {
-    let mut log = File::options()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(StackError::path("open", path))?;
-    writeln!(
-        log,
-        "{START_MARK}{} starts {}",
-        jiff::Timestamp::now(),
-        program.display()
-    )
-    .map_err(StackError::path("write", path))?;
+    let mut log =
+        File::options().create(true).append(true).open(path).map_err(StackError::path("open", path))?;
+    writeln!(log, "{START_MARK}{} starts {}", jiff::Timestamp::now(), program.display())
+        .map_err(StackError::path("write", path))?;
     Ok(log)
 }
 
@@ -328,10 +309,7 @@ pub(super) fn last_lines(path: &Path) -> Vec<String> {
         return Vec::new();
     };
     let length = file.metadata().map_or(0, |metadata| metadata.len());
-    if file
-        .seek(SeekFrom::Start(length.saturating_sub(SHOWN_LOG_BYTES)))
-        .is_err()
-    {
+    if file.seek(SeekFrom::Start(length.saturating_sub(SHOWN_LOG_BYTES))).is_err() {
         return Vec::new();
     }
     let lines: Vec<String> = BufReader::new(file)
@@ -339,10 +317,7 @@ pub(super) fn last_lines(path: &Path) -> Vec<String> {
         .map_while(std::result::Result::ok)
         .map(|line| String::from_utf8_lossy(&line).into_owned())
         .collect();
-    let start = lines
-        .iter()
-        .rposition(|line| line.starts_with(START_MARK))
-        .unwrap_or(0);
+    let start = lines.iter().rposition(|line| line.starts_with(START_MARK)).unwrap_or(0);
     lines[start.max(lines.len().saturating_sub(SHOWN_LOG_LINES))..].to_vec()
 }
 

@@ -27,9 +27,7 @@ pub(super) fn role(data: &Path) -> Role {
     if data.join("standby.signal").exists() {
         return Role::Standby;
     }
-    Role::Primary {
-        timeline: newest_timeline(&data.join("pg_wal")),
-    }
+    Role::Primary { timeline: newest_timeline(&data.join("pg_wal")) }
 }
 
 /// The one node that may be the primary: of those that are no standbys, the one that was promoted last.
@@ -77,15 +75,10 @@ mod tests {
     #[test]
     fn a_folder_tells_its_role() {
         let none = folder("none", &[]);
-        let standby = folder(
-            "standby",
-            &["PG_VERSION", "standby.signal", "pg_wal/00000002.history"],
-        );
+        let standby = folder("standby", &["PG_VERSION", "standby.signal", "pg_wal/00000002.history"]);
         let first = folder("first", &["PG_VERSION", "pg_wal/000000010000000000000001"]);
-        let promoted = folder(
-            "promoted",
-            &["PG_VERSION", "pg_wal/00000002.history", "pg_wal/0000000A.history"],
-        );
+        let promoted =
+            folder("promoted", &["PG_VERSION", "pg_wal/00000002.history", "pg_wal/0000000A.history"]);
         assert_eq!(role(&none), Role::Missing);
         assert_eq!(role(&standby), Role::Standby);
         assert_eq!(role(&first), Role::Primary { timeline: 1 });

@@ -38,9 +38,7 @@ pub(super) async fn role(stack: &Stack, index: usize) -> Result<Role> {
         let row = client.query_one(QUESTION, &[]).await?;
         let timeline: Option<String> = row.get(0);
         Ok(match timeline {
-            None => Role::Standby {
-                streaming: row.get(1),
-            },
+            None => Role::Standby { streaming: row.get(1) },
             Some(digits) => Role::Primary {
                 timeline: u32::from_str_radix(&digits, 16)
                     .map_err(|_| StackError::refused(format!("{digits} is no timeline")))?,
@@ -62,19 +60,12 @@ pub(super) fn primary_of(roles: &[Option<Role>]) -> Option<usize> {
 /// Asks all nodes at once; those that do not answer are `None`.
 pub(super) async fn roles(stack: &Stack) -> Vec<Option<Role>> {
     let questions = (0..super::NODES).map(|index| role(stack, index));
-    futures_util::future::join_all(questions)
-        .await
-        .into_iter()
-        .map(Result::ok)
-        .collect()
+    futures_util::future::join_all(questions).await.into_iter().map(Result::ok).collect()
 }
 
 /// Makes a running standby follow the node that `conninfo` names.
 pub(super) async fn point(stack: &Stack, index: usize, conninfo: &str) -> Result<()> {
-    let statement = format!(
-        "ALTER SYSTEM SET primary_conninfo = '{}'",
-        conninfo.replace('\'', "''")
-    );
+    let statement = format!("ALTER SYSTEM SET primary_conninfo = '{}'", conninfo.replace('\'', "''"));
     within(DEADLINE, index, async {
         let client = connect(stack, index).await?;
         client.batch_execute(&statement).await?;
@@ -88,10 +79,7 @@ pub(super) async fn point(stack: &Stack, index: usize, conninfo: &str) -> Result
 pub(super) async fn conninfo(stack: &Stack, index: usize) -> Result<String> {
     within(DEADLINE, index, async {
         let client = connect(stack, index).await?;
-        Ok(client
-            .query_one("SELECT current_setting('primary_conninfo')", &[])
-            .await?
-            .get(0))
+        Ok(client.query_one("SELECT current_setting('primary_conninfo')", &[]).await?.get(0))
     })
     .await
 }
@@ -141,9 +129,6 @@ async fn connect(stack: &Stack, index: usize) -> Result<Client> {
 async fn within<T>(deadline: Duration, index: usize, exchange: impl Future<Output = Result<T>>) -> Result<T> {
     timeout(deadline, exchange).await.unwrap_or_else(|_| {
         let seconds = deadline.as_secs();
-        Err(StackError::refused(format!(
-            "{} does not answer within {seconds} s",
-            super::server_name(index)
-        )))
+        Err(StackError::refused(format!("{} does not answer within {seconds} s", super::server_name(index))))
     })
 }

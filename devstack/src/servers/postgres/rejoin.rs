@@ -90,15 +90,9 @@ async fn follow(cluster: &Cluster, index: usize, primary: usize) -> Result<()> {
 
 async fn wait_for_primary(cluster: &Cluster, primary: usize) -> Result<()> {
     let deadline = Instant::now() + PRIMARY_DEADLINE;
-    while !matches!(
-        live::role(&cluster.stack, primary).await,
-        Ok(live::Role::Primary { .. })
-    ) {
+    while !matches!(live::role(&cluster.stack, primary).await, Ok(live::Role::Primary { .. })) {
         if Instant::now() >= deadline {
-            return Err(StackError::refused(format!(
-                "{} is not there to be followed",
-                server_name(primary)
-            )));
+            return Err(StackError::refused(format!("{} is not there to be followed", server_name(primary))));
         }
         sleep(POLL).await;
     }
@@ -114,10 +108,7 @@ async fn rewind(cluster: &Cluster, index: usize, primary: usize) -> Result<()> {
         .arg(cluster.data(index))
         .arg("--config-file")
         .arg(cluster.configuration(index))
-        .arg(format!(
-            "--source-server={} dbname=postgres",
-            cluster.conninfo_from_folder(index, primary)
-        ));
+        .arg(format!("--source-server={} dbname=postgres", cluster.conninfo_from_folder(index, primary)));
     cluster.stack.run(&name, &launch, REWIND_DEADLINE).await.map(drop)
 }
 
@@ -129,14 +120,8 @@ async fn copy(cluster: &Cluster, index: usize, primary: usize) -> Result<()> {
     let launch = Launch::new(cluster.programs.join("pg_basebackup"))
         .args(["--checkpoint=fast", "--wal-method=stream", "--pgdata"])
         .arg(&fresh)
-        .arg(format!(
-            "--dbname={}",
-            cluster.conninfo_from_folder(index, primary)
-        ));
-    cluster
-        .stack
-        .run(&server_name(index), &launch, COPY_DEADLINE)
-        .await?;
+        .arg(format!("--dbname={}", cluster.conninfo_from_folder(index, primary)));
+    cluster.stack.run(&server_name(index), &launch, COPY_DEADLINE).await?;
     // Before it gets its name: a folder that is no standby could be taken for the primary's.
     cluster.make_standby(index, &fresh, primary)?;
     seed::remove(&data)?;

@@ -54,9 +54,7 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
 async fn initialise(cluster: &Cluster, seed: &Path) -> Result<()> {
     let stack = &cluster.stack;
     let password = stack.folders.server(&server_name(0)).join("superuser.password");
-    stack
-        .account
-        .write_private(&password, &stack.secrets.postgres_superuser)?;
+    stack.account.write_private(&password, &stack.secrets.postgres_superuser)?;
     let mut launch = Launch::new(cluster.programs.join("initdb"))
         .args(["--username=postgres", "--auth=scram-sha-256", "--data-checksums"])
         .args(["--encoding=UTF8", "--locale=C.UTF-8"])
@@ -81,14 +79,7 @@ async fn create_roles(cluster: &Cluster, seed: &Path) -> Result<()> {
     let statements = render(
         ROLES,
         &[
-            (
-                "CREATEDB",
-                if stack.kind == StackKind::Test {
-                    "CREATEDB"
-                } else {
-                    "NOCREATEDB"
-                },
-            ),
+            ("CREATEDB", if stack.kind == StackKind::Test { "CREATEDB" } else { "NOCREATEDB" }),
             ("ENTREPOT_PASSWORD", &quoted(&secrets.postgres_application)),
             ("REPLICATOR_PASSWORD", &quoted(&secrets.postgres_replicator)),
             ("CHECK_PASSWORD", &quoted(&secrets.postgres_check)),
