@@ -1,5 +1,5 @@
-//! The walk of a product change: from the request through outbox, broker and indexer to the search, and to the caches of
-//! another API process.
+//! The walk of a product change: from the request through outbox, broker and indexer to the search, and to the caches
+//! of another API process.
 
 use std::time::Duration;
 

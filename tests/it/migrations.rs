@@ -8,8 +8,10 @@ use tokio_postgres::Client;
 /// Everything that has a shape: columns, constraints, indexes, functions, sequences. Partitions depend on the clock.
 const SHAPE: &str = "
     SELECT 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
-        || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
-    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (c.oid, a.attnum)
+        || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
+        || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (c.oid, a.attnum)
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0
     UNION ALL SELECT 'constraint ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(o.oid)
     FROM pg_constraint o JOIN pg_class c ON c.oid = conrelid
@@ -109,7 +111,8 @@ async fn an_order_lies_at_its_own_millisecond() {
     let at: jiff::Timestamp =
         client.query_one("SELECT uuid_v7_time($1)", &[&id.0]).await.expect("a time").get(0);
     assert_eq!(Some(at), id.created_at());
-    let named = "SELECT uuid_v7_named('2010-12-01 08:26:00+00', E'channel\\n536365'), uuid_v7_named('2010-12-01 08:26:00+00', 'x')";
+    let named = "SELECT uuid_v7_named('2010-12-01 08:26:00+00', E'channel\\n536365'), \
+                 uuid_v7_named('2010-12-01 08:26:00+00', 'x')";
     let row = client.query_one(named, &[]).await.expect("ids");
     let (first, second) = (domain::ids::OrderId(row.get(0)), domain::ids::OrderId(row.get(1)));
     assert_ne!(first, second);

@@ -9,11 +9,12 @@ use uuid::Uuid;
 const VENDOR: Who = Who::Role("vendor");
 
 fn draft(title: &str) -> Value {
+    let sku = |letter: &str| format!("{letter}-{}", Uuid::new_v4().simple());
     json!({
         "title": title, "status": "active", "category": "apparel/shirts", "attributes": {"colour": "blue"},
         "variants": [
-            {"sku": format!("A-{}", Uuid::new_v4().simple()), "options": {"size": "M"}, "price": {"amount_minor": 1999, "currency": "GBP"}},
-            {"sku": format!("B-{}", Uuid::new_v4().simple())}
+            {"sku": sku("A"), "options": {"size": "M"}, "price": {"amount_minor": 1999, "currency": "GBP"}},
+            {"sku": sku("B")}
         ]
     })
 }

@@ -37,7 +37,7 @@ const DRIVERS: [(&str, &[&str]); 11] = [
 ];
 
 const LINE_COUNT_MAX: usize = 500;
-const COLUMN_COUNT_MAX: usize = 130;
+const COLUMN_COUNT_MAX: usize = 120;
 
 fn packages() -> Vec<Package> {
     let metadata = MetadataCommand::new()

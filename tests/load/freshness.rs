@@ -24,7 +24,7 @@ pub async fn measure(settings: &Path, changes: u32) -> anyhow::Result<()> {
     let (_second_process, second) = second_process(settings, &first).await?;
     let draft = json!({
         "title": "Freshness probe", "status": "active",
-        "variants": [{"sku": format!("probe-{}", Uuid::new_v4().simple()), "price": {"amount_minor": 100, "currency": "GBP"}}]
+        "variants": [{"sku": format!("probe-{}", Uuid::new_v4()), "price": {"amount_minor": 100, "currency": "GBP"}}]
     });
     let (status, product) = first.create(&Uuid::new_v4().to_string(), &draft).await?;
     anyhow::ensure!(status == 201, "the probe was not made: {product}");

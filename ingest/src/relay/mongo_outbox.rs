@@ -142,7 +142,8 @@ impl Relay<'_> {
             if is_sent {
                 sent.push(event.id.clone());
             } else {
-                tracing::error!(event.id = %event.id, event.subject = %event.envelope.subject, "the broker refused an event");
+                let subject = &event.envelope.subject;
+                tracing::error!(event.id = %event.id, event.subject = %subject, "the broker refused an event");
                 self.held_back.insert(event.envelope.subject.clone());
             }
         }
