@@ -3,13 +3,15 @@
 use std::{
     ffi::OsString,
     fs::File,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::{
-    process::Command,
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
     signal::unix::{SignalKind, signal},
 };
 
@@ -19,11 +21,16 @@ use crate::{
     process::{kill_group_of, signal_child},
     progress::{Progress, elapsed},
     stack::Stack,
-    start, test_stack,
+    start,
+    test_count::TestCount,
+    test_stack,
 };
 
 /// How long a step of cargo may take, from nothing on two cores.
 const STEP_DEADLINE: Duration = Duration::from_secs(40 * 60);
+
+/// What is compiled and run.
+const TEST: [&str; 5] = ["test", "--workspace", "--lib", "--bins", "--tests"];
 
 /// What clippy is told; cargo does not know it, so that dependencies stay as they are built.
 const CLIPPY_ARGUMENTS: &str = "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__";
@@ -50,10 +57,10 @@ pub async fn clippy_environment() -> Result<[(&'static str, OsString); 2]> {
 ///
 /// # Errors
 /// When one of them complains.
-pub async fn lint(checkout: &std::path::Path) -> Result<()> {
+pub async fn lint(checkout: &Path) -> Result<()> {
     step(checkout, "format", &["fmt", "--all", "--check"], &[]).await?;
     let environment = clippy_environment().await?;
-    step(checkout, "clippy and compile", &["test", "--workspace", "--no-run"], &environment).await
+    step(checkout, "clippy and compile", &[&TEST[..], &["--no-run"]].concat(), &environment).await
 }
 
 /// Everything: servers are started while the code compiles, and stopped at the end whatever happens.
@@ -72,10 +79,13 @@ pub async fn test(stack: &Arc<Stack>, arguments: &[String], keep: bool) -> Resul
     if !keep {
         start::down(stack, &mut Progress::quiet()).await?;
     }
-    outcome
+    let (count, verdict) = outcome?;
+    println!("{count}");
+    verdict
 }
 
-async fn run(stack: &Arc<Stack>, arguments: &[String]) -> Result<()> {
+/// The count of the tests and whether they all passed; an error when they could not be run.
+async fn run(stack: &Arc<Stack>, arguments: &[String]) -> Result<(TestCount, Result<()>)> {
     let checkout = stack.folders.checkout.as_path();
     let mut progress = Progress::begin();
     install::ensure(stack, &mut progress).await?;
@@ -91,12 +101,18 @@ async fn run(stack: &Arc<Stack>, arguments: &[String]) -> Result<()> {
     if std::env::var_os("RUST_LOG").is_none() {
         environment.push(("RUST_LOG", "off".into()));
     }
-    let mut cargo = vec!["test", "--workspace", "--no-fail-fast"];
+    let mut cargo = TEST.to_vec();
+    cargo.push("--no-fail-fast");
     if !arguments.is_empty() {
         cargo.push("--");
         cargo.extend(arguments.iter().map(String::as_str));
     }
-    step(checkout, "tests", &cargo, &environment).await
+    let mut count = TestCount::default();
+    let verdict = counted_step(checkout, "tests", &cargo, &environment, &mut count).await;
+    if verdict.is_ok() && count.is_empty() {
+        return Ok((count, Err(StackError::refused("no test has such a name"))));
+    }
+    Ok((count, verdict))
 }
 
 fn one_at_a_time(stack: &Stack) -> Result<File> {
@@ -112,10 +128,20 @@ fn one_at_a_time(stack: &Stack) -> Result<File> {
 }
 
 async fn step(
-    checkout: &std::path::Path,
+    checkout: &Path,
     name: &str,
     arguments: &[&str],
     environment: &[(&'static str, OsString)],
+) -> Result<()> {
+    counted_step(checkout, name, arguments, environment, &mut TestCount::default()).await
+}
+
+async fn counted_step(
+    checkout: &Path,
+    name: &str,
+    arguments: &[&str],
+    environment: &[(&'static str, OsString)],
+    count: &mut TestCount,
 ) -> Result<()> {
     header(name);
     let begun = Instant::now();
@@ -125,16 +151,30 @@ async fn step(
         .current_dir(checkout)
         .process_group(0)
         .kill_on_drop(true)
+        .stdout(Stdio::piped())
         .spawn()
         .map_err(StackError::io("run cargo"))?;
     let guard = GroupGuard(child.id());
-    let status = tokio::time::timeout(STEP_DEADLINE, child.wait())
+    let status = tokio::time::timeout(STEP_DEADLINE, wait_counting(&mut child, count))
         .await
         .map_err(|_| StackError::refused(format!("{name}: no end after {} s", STEP_DEADLINE.as_secs())))?
         .map_err(StackError::io("wait for cargo"))?;
     std::mem::forget(guard);
     println!("--- {name}: {} after {}", verdict(status.success()), elapsed(begun.elapsed()).trim());
     if status.success() { Ok(()) } else { Err(StackError::refused(format!("{name} failed"))) }
+}
+
+/// Passes the output on, line by line.
+async fn wait_counting(child: &mut Child, count: &mut TestCount) -> std::io::Result<ExitStatus> {
+    if let Some(output) = child.stdout.take() {
+        let mut lines = BufReader::new(output).split(b'\n');
+        while let Some(line) = lines.next_segment().await? {
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            count.add(&line);
+        }
+    }
+    child.wait().await
 }
 
 fn header(name: &str) {

@@ -23,6 +23,7 @@ pub mod start;
 pub mod state;
 pub mod status;
 pub mod supervisor;
+mod test_count;
 pub mod test_stack;
 pub mod tools;
 

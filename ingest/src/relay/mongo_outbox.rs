@@ -21,6 +21,7 @@ use process::backoff::Backoff;
 const LEASE_MS: i64 = 15_000;
 const LEASE_RENEWAL: Duration = Duration::from_secs(5);
 const SCAN_BATCH_MAX: i64 = 500;
+const SCAN_BATCHES_MAX: usize = 10;
 
 /// Relays until the program stops. A store that is away is tried again, for ever.
 pub async fn run(mongo: &Mongo, amqp: &AmqpSettings, stop: &CancellationToken) {
@@ -96,7 +97,7 @@ impl Relay<'_> {
                 }
                 news = stream.next() => {
                     let (events, place) = news?;
-                    self.send(&events).await?;
+                    self.send_unsent(events).await?;
                     if !relay_state::save_token(self.mongo, &self.lease, &place).await? {
                         tracing::warn!("another relay has taken over");
                         return Ok(());
@@ -117,16 +118,28 @@ impl Relay<'_> {
         Ok(true)
     }
 
-    /// Sends what is unsent for longer than `age`, a batch at a time until nothing more can be sent.
+    /// Sends what is unsent for longer than `age`, a batch at a time; so many batches that the lease still holds.
     async fn scan(&mut self, age: Duration) -> Result<(), StoreError> {
-        loop {
-            let events = outbox::scan(self.mongo, age, SCAN_BATCH_MAX).await?;
+        for _ in 0..SCAN_BATCHES_MAX {
+            let mut events = outbox::scan(self.mongo, age, SCAN_BATCH_MAX).await?;
+            // Clocks differ between writers, versions do not.
+            events.sort_by(|left, right| order(left).cmp(&order(right)));
             self.held_back.clear();
             let sent = self.send(&events).await?;
             if sent == 0 {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
+    }
+
+    /// The stream may be behind the scan, or begin again at an old place: what is sent already must not overtake.
+    async fn send_unsent(&mut self, mut events: Vec<UnsentEvent>) -> Result<(), StoreError> {
+        let ids: Vec<_> = events.iter().map(|event| event.id.as_str()).collect();
+        let unsent = outbox::still_unsent(self.mongo, &ids).await?;
+        events.retain(|event| unsent.contains(&event.id));
+        self.send(&events).await?;
+        Ok(())
     }
 
     async fn send(&mut self, events: &[UnsentEvent]) -> Result<usize, StoreError> {
@@ -151,4 +164,8 @@ impl Relay<'_> {
         metrics::counter!("relay_events_total", "outbox" => "mongodb").increment(sent.len() as u64);
         Ok(sent.len())
     }
+}
+
+fn order(event: &UnsentEvent) -> (&str, i64) {
+    (&event.envelope.subject, event.envelope.aggregateversion)
 }

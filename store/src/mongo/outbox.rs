@@ -1,8 +1,9 @@
 //! The outbox of MongoDB: events committed with their fact, watched by a change stream, scanned when one was missed.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use bson::{DateTime, doc};
+use bson::{DateTime, Document, doc};
 use domain::event::{CloudEvent, Event};
 use futures_util::stream::ReadyChunks;
 use futures_util::{StreamExt, TryStreamExt};
@@ -123,6 +124,14 @@ pub async fn scan(mongo: &Mongo, age: Duration, limit: i64) -> Result<Vec<Unsent
         .try_collect()
         .await?;
     documents.into_iter().map(UnsentEvent::try_from).collect()
+}
+
+/// Which of the events are not sent yet, by key.
+pub async fn still_unsent(mongo: &Mongo, ids: &[&str]) -> Result<HashSet<String>, StoreError> {
+    let keys = mongo.database.collection::<Document>(COLLECTION);
+    let unsent = doc! {"_id": {"$in": ids}, "sent_at": null};
+    let documents: Vec<_> = keys.find(unsent).projection(doc! {"_id": 1}).await?.try_collect().await?;
+    Ok(documents.iter().filter_map(|document| document.get_str("_id").ok().map(str::to_owned)).collect())
 }
 
 /// Marks events as sent.
