@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use domain::daily_sales::DailySales;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
+use polars::error::PolarsError;
 use store::error::StoreError;
+use store::pg::advisory_lock::{self, Right};
 use store::pg::daily_sales::{Publication, ReplacedDates, Watermark};
 use store::pg::{channels, daily_sales, direct, sales_extract};
 use store::settings::PostgresSettings;
@@ -19,6 +21,8 @@ use crate::lake::{Lake, LakeError};
 
 /// How long a run waits for its standby to have what was committed when the run began.
 const REPLAY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest run. The lock that it holds lets no other one begin.
+const RUN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// Dates that are counted at once: bounds the memory of a full run.
 const DATES_AT_ONCE: usize = 62;
 
@@ -73,21 +77,50 @@ pub enum RunError {
     /// A number that cannot be computed.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// A server that accepted a question and never answered.
+    #[error("the run took longer than {} minutes", .0.as_secs() / 60)]
+    Overdue(Duration),
     /// The counting thread panicked.
     #[error("counting failed")]
     Counter(#[source] tokio::task::JoinError),
 }
 
+/// What to do about a run that published nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Something is away or taken: wait for as long as it takes.
+    Wait,
+    /// Nobody knows: try again a bounded number of times.
+    Retry,
+    /// The same run will fail again.
+    GiveUp,
+}
+
 impl RunError {
-    /// Whether the same run may go well later.
-    pub fn is_worth_a_retry(&self) -> bool {
+    /// What to do about it.
+    pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Busy(_) | Self::Lake(_) | Self::Extract(ExtractError::Lake(_)) => true,
-            Self::Store(error) | Self::Extract(ExtractError::Store(error)) => {
-                error.is_unavailable() || error.is_retryable() || matches!(error, StoreError::Driver(_))
-            }
-            _ => false,
+            Self::Busy(_) | Self::Overdue(_) => Remedy::Wait,
+            Self::Store(error) | Self::Extract(ExtractError::Store(error)) => of_store(error),
+            Self::Lake(error) | Self::Extract(ExtractError::Lake(error)) => of_lake(error),
+            _ => Remedy::GiveUp,
         }
+    }
+}
+
+fn of_store(error: &StoreError) -> Remedy {
+    match error {
+        StoreError::Unavailable(_) | StoreError::Contention(_) => Remedy::Wait,
+        StoreError::Driver(_) => Remedy::Retry,
+        StoreError::Conflict { .. } | StoreError::Inconsistent(_) => Remedy::GiveUp,
+    }
+}
+
+/// A full or missing disk is mended by a person; a damaged file of the lake stays damaged.
+fn of_lake(error: &LakeError) -> Remedy {
+    match error {
+        LakeError::File { .. } | LakeError::Parquet { source: PolarsError::IO { .. }, .. } => Remedy::Wait,
+        LakeError::Parquet { .. } => Remedy::Retry,
     }
 }
 
@@ -104,10 +137,21 @@ pub async fn daily_sales(
     channel: &str,
     scope: Scope,
 ) -> Result<RunReport, RunError> {
+    tokio::time::timeout(RUN_TIMEOUT, bring_up_to_date(settings, lake, channel, scope))
+        .await
+        .unwrap_or(Err(RunError::Overdue(RUN_TIMEOUT)))
+}
+
+async fn bring_up_to_date(
+    settings: &PostgresSettings,
+    lake: &Lake,
+    channel: &str,
+    scope: Scope,
+) -> Result<RunReport, RunError> {
     let started = Instant::now();
     let mut primary = direct::primary(settings).await?;
     // The lock lives as long as the connection, and the connection publishes: a run without its lock cannot.
-    if !daily_sales::lock(&primary, channel).await? {
+    if !advisory_lock::take(&primary, Right::CountDailySales(channel)).await? {
         return Err(RunError::Busy(channel.to_owned()));
     }
     let position = sales_extract::flushed_position(&primary).await?;
@@ -205,6 +249,24 @@ mod tests {
         assert_eq!(since(Scope::Changed, new, old), None);
         assert_eq!(since(Scope::Changed, None, None), None);
         assert_eq!(since(Scope::Full, new, new), None);
+    }
+
+    #[test]
+    fn an_outage_is_waited_for_and_a_wrong_number_is_not() {
+        let away = || StoreError::unavailable("down");
+        let disk = || LakeError::File { path: "lake".into(), source: std::io::ErrorKind::StorageFull.into() };
+        let damaged =
+            LakeError::Parquet { path: "lake".into(), source: PolarsError::ComputeError("thrift".into()) };
+        for (error, remedy) in [
+            (RunError::from(away()), Remedy::Wait),
+            (RunError::from(ExtractError::from(away())), Remedy::Wait),
+            (RunError::from(ExtractError::from(disk())), Remedy::Wait),
+            (RunError::Busy("shop".to_owned()), Remedy::Wait),
+            (RunError::from(damaged), Remedy::Retry),
+            (RunError::UnknownChannel("nowhere".to_owned()), Remedy::GiveUp),
+        ] {
+            assert_eq!(error.remedy(), remedy, "{error:?}");
+        }
     }
 
     #[test]

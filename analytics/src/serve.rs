@@ -1,4 +1,8 @@
-//! The daemon: an import's event brings its channel up to date.
+//! The daemon: an import's event brings its channel up to date, and so does every hour.
+//!
+//! While a store is away a delivery is held, so that no outage costs one. The broker takes back what is held
+//! for longer than it allows, and counts that; the hourly round makes up for what may be dead-lettered then,
+//! and counts our own shop's orders, which are not imported.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +18,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::lake::Lake;
-use crate::run::{self, RunError, Scope};
+use crate::run::{self, Remedy, RunError, Scope};
 
-/// How long one delivery is tried before it goes back to the queue, which counts.
+/// How long one delivery is tried, when nothing is away, before it goes back to the queue, which counts.
 const TRIES_TIMEOUT: Duration = Duration::from_secs(300);
+/// Between two rounds over every channel.
+const ROUND_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// How long a run may go on after the stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -33,8 +39,43 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Consumes until the stop; connects anew for as long as it takes.
+    /// Consumes, and goes its rounds, until the stop; connects anew for as long as it takes.
     pub async fn run(&self, stop: &CancellationToken) {
+        tokio::join!(self.consume_for_ever(stop), self.go_rounds(stop));
+    }
+
+    /// Brings every channel up to date, at once and then every hour.
+    async fn go_rounds(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = self.go_round(stop) => {}
+                () = past(stop) => return,
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(ROUND_INTERVAL) => {}
+            }
+        }
+    }
+
+    async fn go_round(&self, stop: &CancellationToken) {
+        let mut backoff = Backoff::default();
+        let channels = loop {
+            match run::channels(&self.postgres).await {
+                Ok(channels) => break channels,
+                Err(error) => tracing::warn!(error = error_chain::text(&error), "the round waits"),
+            }
+            if !backoff.pause(stop).await {
+                return;
+            }
+        };
+        for channel in channels {
+            let span = tracing::info_span!("daily_sales_round", channel);
+            self.bring_up_to_date(&channel, stop).instrument(span).await;
+        }
+    }
+
+    async fn consume_for_ever(&self, stop: &CancellationToken) {
         let mut backoff = Backoff::default();
         while !stop.is_cancelled() {
             match self.consume(stop).await {
@@ -83,10 +124,14 @@ impl Daemon {
             return delivery.done().await;
         };
         let span = span(&event, &imported.channel);
-        match self.bring_up_to_date(&imported.channel, stop).instrument(span).await {
+        let outcome = self.bring_up_to_date(&imported.channel, stop).instrument(span).await;
+        settled(outcome.name());
+        match outcome {
             Outcome::Done => delivery.done().await,
             Outcome::Later => delivery.retry().await,
             Outcome::Never => delivery.fail().await,
+            // It comes again when the connection ends.
+            Outcome::Stopped => Ok(()),
         }
     }
 
@@ -98,32 +143,50 @@ impl Daemon {
                 Ok(report) => {
                     let (days, rows) = (report.extracted.days, report.rows);
                     tracing::info!(channel, days, rows, "daily sales are up to date");
-                    settled("done");
                     return Outcome::Done;
                 }
                 Err(error) => error,
             };
             let cause = error_chain::text(&error);
-            if !error.is_worth_a_retry() {
-                tracing::error!(error = cause, channel, "daily sales cannot be computed");
-                settled("failed");
-                return Outcome::Never;
+            match error.remedy() {
+                Remedy::GiveUp => {
+                    tracing::error!(error = cause, channel, "daily sales cannot be computed");
+                    return Outcome::Never;
+                }
+                Remedy::Retry if started.elapsed() > TRIES_TIMEOUT => {
+                    tracing::error!(error = cause, channel, "daily sales fail again and again");
+                    return Outcome::Later;
+                }
+                Remedy::Retry | Remedy::Wait => {
+                    tracing::warn!(error = cause, channel, "daily sales wait and are tried again");
+                }
             }
-            if stop.is_cancelled() || started.elapsed() > TRIES_TIMEOUT {
-                tracing::warn!(error = cause, channel, "daily sales go back to the queue");
-                settled("retried");
-                return Outcome::Later;
+            if !backoff.pause(stop).await {
+                return Outcome::Stopped;
             }
-            tracing::warn!(error = cause, channel, "daily sales are tried again");
-            backoff.pause(stop).await;
         }
     }
 }
 
+/// What became of a channel.
+#[derive(Debug, Clone, Copy)]
 enum Outcome {
     Done,
     Later,
     Never,
+    Stopped,
+}
+
+impl Outcome {
+    /// As a metric's label.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Later => "retried",
+            Self::Never => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// A run with its metrics.

@@ -1,6 +1,6 @@
 //! What every handler may use: the stores, the caches, the index, tokens and the cursor key.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use cache::product_cache::ProductCache;
 use cache::search_cache::SearchCache;
@@ -13,6 +13,7 @@ use store::pg::pool::PgPools;
 use crate::caller::{Caller, Tokens};
 use crate::cursor::CursorKey;
 use crate::request_id;
+use crate::routes::health::ready::LastProbe;
 use crate::settings::Settings;
 use crate::start_error::StartError;
 
@@ -33,8 +34,8 @@ pub struct AppState {
     pub tokens: Tokens,
     /// Signs cursors.
     pub cursors: CursorKey,
-    /// Whether changes are heard.
-    pub is_subscribed: AtomicBool,
+    /// How the dependencies were a moment ago.
+    pub last_probe: LastProbe,
     /// Whether the API is about to stop.
     pub is_stopping: AtomicBool,
 }
@@ -55,14 +56,14 @@ impl AppState {
             search: SearchClient::new(&settings.search)?,
             tokens,
             cursors: CursorKey::from_hex(settings.api.cursor_key.expose_secret())?,
-            is_subscribed: AtomicBool::new(false),
+            last_probe: LastProbe::default(),
             is_stopping: AtomicBool::new(false),
         })
     }
 
-    /// Whether changes are heard.
+    /// Whether changes of products are heard: the product cache is told so, and nobody else.
     pub fn hears_changes(&self) -> bool {
-        self.is_subscribed.load(Ordering::SeqCst)
+        !self.products.is_bypassed()
     }
 }
 

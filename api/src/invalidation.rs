@@ -1,30 +1,52 @@
 //! Keeps the caches of this process true: every change of a product, from an exclusive queue.
 //!
-//! While the queue's connection is down nothing cached is believed (see [`cache::product_cache`]).
+//! A change counts in this process as soon as it is heard; Memcached is told beside, in batches, so that its
+//! pace holds nothing back. While the queue's connection is down nothing cached is believed (see
+//! [`cache::product_cache`]).
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use domain::event::{CloudEvent, EventData, event_type};
+use domain::event::{CloudEvent, EventData, InvalidEvent, ProductChanged, event_type};
+use futures_util::future::join_all;
 use jiff::Timestamp;
+use process::backoff::Backoff;
+use process::error_chain;
 use store::amqp::broker::Broker;
-use store::amqp::consumer::Consumer;
+use store::amqp::consumer::{Consumer, Delivery};
 use store::error::StoreError;
 use store::settings::AmqpSettings;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::app_state::AppState;
-use process::error_chain;
 
 const QUEUE_PREFIX: &str = "api-cache";
-const PAUSE_MIN: Duration = Duration::from_millis(200);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Tombstones that are written at once.
+const TOMBSTONE_BATCH_MAX: usize = 64;
+/// Changes that wait for their tombstone. The subscription holds no more unsettled ones.
+const WAITING_COUNT_MAX: usize = 1_000;
+
+/// Why changes are not heard.
+#[derive(Debug, thiserror::Error)]
+enum HearError {
+    #[error("the invalidation queue cannot be had")]
+    Broker(#[from] StoreError),
+    /// What it was about is not known, so nothing that is cached can be believed.
+    #[error("a change is unreadable")]
+    Unreadable(#[from] InvalidEvent),
+}
+
+/// A change that this process knows and Memcached does not yet.
+struct Heard {
+    delivery: Delivery,
+    change: ProductChanged,
+    at: Timestamp,
+}
 
 /// Hears changes until the token is cancelled, connecting anew whenever the connection is lost.
 pub async fn run(state: Arc<AppState>, settings: AmqpSettings, stop: CancellationToken) {
-    let mut pause = PAUSE_MIN;
+    let mut backoff = Backoff::default();
     loop {
         let ended = tokio::select! {
             () = stop.cancelled() => return,
@@ -33,29 +55,27 @@ pub async fn run(state: Arc<AppState>, settings: AmqpSettings, stop: Cancellatio
         match ended {
             Ok(()) => {
                 tracing::warn!("the connection of the invalidation queue is lost");
-                pause = PAUSE_MIN;
+                backoff.reset();
             }
-            Err(error) => {
-                tracing::warn!(error = error_chain::text(&error), "the invalidation queue cannot be had");
-                pause = (pause * 2).min(PAUSE_MAX);
-            }
+            Err(error) => tracing::error!(error = error_chain::text(&error), "changes are not heard"),
         }
-        let jitter = rand::random_range(0.8..1.2);
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause.mul_f64(jitter)) => {}
+        if !backoff.pause(&stop).await {
+            return;
         }
     }
 }
 
 /// Subscribes and applies every change; `Ok` when a connection that stood is lost.
-async fn hear(state: &AppState, settings: &AmqpSettings) -> Result<(), StoreError> {
+async fn hear(state: &AppState, settings: &AmqpSettings) -> Result<(), HearError> {
     let broker = Broker::connect(settings).await?;
     let consumer = broker.subscribe(QUEUE_PREFIX, &[event_type::PRODUCT_CHANGED]).await?;
-    let listening = Listening::begin(state);
-    apply_all(state, consumer).await;
-    drop(listening);
-    Ok(())
+    let _listening = Listening::begin(state);
+    let (heard, waiting) = mpsc::channel(WAITING_COUNT_MAX);
+    // What still waits when the connection ends is in no danger: after it nothing read before is believed.
+    tokio::select! {
+        ended = apply_all(state, consumer, heard) => Ok(ended?),
+        () = bury_all(state, waiting) => Ok(()),
+    }
 }
 
 /// However it ends, also when its future is dropped, the caches are bypassed afterwards.
@@ -65,8 +85,7 @@ impl<'a> Listening<'a> {
     fn begin(state: &'a AppState) -> Self {
         let now = Timestamp::now();
         state.products.listen_from(now);
-        state.searches.note_change(now);
-        state.is_subscribed.store(true, Ordering::SeqCst);
+        state.searches.listen_from(now);
         tracing::info!("changes are heard");
         Self(state)
     }
@@ -74,40 +93,84 @@ impl<'a> Listening<'a> {
 
 impl Drop for Listening<'_> {
     fn drop(&mut self) {
-        self.0.is_subscribed.store(false, Ordering::SeqCst);
         self.0.products.bypass();
         self.0.searches.distrust();
     }
 }
 
-async fn apply_all(state: &AppState, mut consumer: Consumer) {
+async fn apply_all(
+    state: &AppState,
+    mut consumer: Consumer,
+    heard: mpsc::Sender<Heard>,
+) -> Result<(), InvalidEvent> {
     while let Some(delivery) = consumer.next().await {
-        match delivery.event() {
-            Ok(event) => {
-                let span = tracing::info_span!("invalidate", trace_id = tracing::field::Empty);
-                process::trace::continue_from(&span, event.traceparent.as_deref());
-                apply(state, &event).instrument(span).await;
-            }
-            Err(error) => {
-                // What it was about is not known, so nothing cached can be believed: begin anew.
-                tracing::error!(error = error_chain::text(&error), "an unreadable message");
+        let event = delivery.event()?;
+        let change = changed_product(&event)?;
+        let span = tracing::info_span!("invalidate", trace_id = tracing::field::Empty);
+        process::trace::continue_from(&span, event.traceparent.as_deref());
+        let at = Timestamp::now();
+        apply(state, &event, &change, at).instrument(span).await;
+        if heard.send(Heard { delivery, change, at }).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The product that changed. An event about anything else is none that was subscribed to.
+fn changed_product(event: &CloudEvent) -> Result<ProductChanged, InvalidEvent> {
+    match event.event_data()? {
+        EventData::ProductChanged(change) => Ok(change),
+        other => Err(InvalidEvent::UnknownType(other.event_type().to_owned())),
+    }
+}
+
+async fn apply(state: &AppState, event: &CloudEvent, change: &ProductChanged, at: Timestamp) {
+    state.searches.note_change(at);
+    state.products.invalidate_local(change.product_id, change.version).await;
+    let lag_ms = at.as_millisecond() - event.time.as_millisecond();
+    tracing::debug!(product_id = %change.product_id, version = change.version, lag_ms, "invalidated");
+    metrics::counter!("cache_invalidations_total").increment(1);
+}
+
+/// Writes the tombstones, then settles the deliveries, which lets the broker send more. Ends when the
+/// connection is lost.
+async fn bury_all(state: &AppState, mut waiting: mpsc::Receiver<Heard>) {
+    let mut batch = Vec::with_capacity(TOMBSTONE_BATCH_MAX);
+    while waiting.recv_many(&mut batch, TOMBSTONE_BATCH_MAX).await > 0 {
+        let tombstones = batch.iter().map(|Heard { change, at, .. }| {
+            state.products.invalidate_shared(change.product_id, change.version, *at)
+        });
+        join_all(tombstones).await;
+        for heard in batch.drain(..) {
+            if let Err(error) = heard.delivery.done().await {
+                tracing::warn!(error = error_chain::text(&error), "a change cannot be settled");
                 return;
             }
         }
     }
 }
 
-async fn apply(state: &AppState, event: &CloudEvent) {
-    let now = Timestamp::now();
-    state.searches.note_change(now);
-    match event.event_data() {
-        Ok(EventData::ProductChanged(change)) => {
-            state.products.invalidate(change.product_id, change.version, now).await;
-            let lag_ms = now.as_millisecond() - event.time.as_millisecond();
-            tracing::debug!(product_id = %change.product_id, version = change.version, lag_ms, "invalidated");
-        }
-        Ok(EventData::OrdersImported(_)) => {}
-        Err(error) => tracing::warn!(error = error_chain::text(&error), "an event of another shape"),
+#[cfg(test)]
+mod tests {
+    use domain::event::{Cause, Event};
+    use domain::ids::{EventId, ProductId};
+
+    use super::*;
+
+    fn event() -> CloudEvent {
+        let at = Timestamp::UNIX_EPOCH;
+        let (id, product) = (EventId::new(at, [1; 10]), ProductId::new(at, [2; 10]));
+        Event::product_changed(id, at, product, 3, Cause::default()).to_cloud_event()
     }
-    metrics::counter!("cache_invalidations_total").increment(1);
+
+    #[test]
+    fn a_change_of_another_shape_is_unreadable() {
+        let change = changed_product(&event()).expect("well-formed");
+        assert_eq!(change.version, 3);
+        let wrong = CloudEvent { data: serde_json::json!({"product": "p", "version": 3}), ..event() };
+        assert!(matches!(changed_product(&wrong), Err(InvalidEvent::Malformed(_))));
+        let unknown = CloudEvent { event_type: "product.changed.v9".into(), ..event() };
+        assert!(matches!(changed_product(&unknown), Err(InvalidEvent::UnknownType(_))));
+    }
 }

@@ -112,7 +112,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
-    use domain::product_draft::ProductDraft;
+    use domain::product_draft::{ProductDraft, ProductPatch};
 
     use super::*;
 
@@ -137,6 +137,17 @@ mod tests {
         assert!(text.contains("/variants/1/colour: unknown field"), "{text}");
         let (_, text) = refused(r#"{"title": 3, "variants": []}"#).await;
         assert!(text.contains("/title: invalid type"), "{text}");
+    }
+
+    #[test]
+    fn a_null_where_there_must_be_a_value_is_named() {
+        for field in ["slug", "title", "description", "attributes", "images", "variants", "status"] {
+            let problem = parse::<ProductPatch>(format!("{{\"{field}\": null}}").as_bytes());
+            let text = problem.expect_err("a problem").to_string();
+            assert!(text.contains(&format!("/{field}: ")), "{text}");
+        }
+        let body = br#"{"brand": null, "category": null, "attributes": {"colour": null}}"#;
+        parse::<ProductPatch>(body).expect("these may be empty");
     }
 
     #[actix_web::test]

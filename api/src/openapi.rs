@@ -1,6 +1,8 @@
 //! The OpenAPI 3.1 document, generated from the handlers. `api --print-openapi` prints it; `openapi.json` is
 //! committed.
 
+use std::sync::LazyLock;
+
 use actix_web::HttpResponse;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -55,10 +57,11 @@ pub fn to_text() -> String {
 
 /// `GET /api/v1/openapi.json`
 pub(crate) async fn serve() -> HttpResponse {
+    static TEXT: LazyLock<String> = LazyLock::new(to_text);
     HttpResponse::Ok()
         .insert_header(("cache-control", "public, max-age=300"))
         .content_type("application/json")
-        .body(to_text())
+        .body(TEXT.as_str())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use actix_web::{HttpResponse, ResponseError};
 use domain::field_error::FieldError;
 use search_indexer::error::SearchError;
 use serde::Serialize;
-use store::error::StoreError;
+use store::error::{MayBeStoreError, StoreError};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
@@ -192,6 +192,12 @@ impl ResponseError for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         Self::of_store(error.is_unavailable() || error.is_retryable(), error)
+    }
+}
+
+impl MayBeStoreError for Problem {
+    fn store_error(&self) -> Option<&StoreError> {
+        self.cause.as_deref().and_then(|cause| cause.downcast_ref())
     }
 }
 

@@ -57,37 +57,39 @@ pub struct NewProductJson {
     pub status: Option<String>,
 }
 
-/// A change of a product (RFC 7396): what is missing stays, `null` empties brand or category.
+/// A change of a product (RFC 7396): what is missing stays, `null` empties brand or category and removes an
+/// attribute. `null` anywhere else is refused.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProductChange)]
 #[serde(deny_unknown_fields)]
 pub struct ProductChangeJson {
     /// New address.
-    #[schema(max_length = 120)]
-    pub slug: Option<String>,
+    #[schema(required = false, max_length = 120)]
+    pub slug: String,
     /// New name.
-    #[schema(max_length = 300)]
-    pub title: Option<String>,
+    #[schema(required = false, max_length = 300)]
+    pub title: String,
     /// New text.
-    #[schema(max_length = 20000)]
-    pub description: Option<String>,
-    /// New brand.
+    #[schema(required = false, max_length = 20000)]
+    pub description: String,
+    /// New brand; `null`: none.
     #[schema(max_length = 200)]
     pub brand: Option<String>,
-    /// New category.
+    /// New category; `null`: none.
     #[schema(max_length = 300)]
     pub category: Option<String>,
-    /// All attributes anew.
-    pub attributes: Option<BTreeMap<String, String>>,
+    /// New values by name; `null` removes one, those not named stay.
+    #[schema(required = false)]
+    pub attributes: BTreeMap<String, Option<String>>,
     /// All pictures anew.
-    #[schema(max_items = 50)]
-    pub images: Option<Vec<ImageJson>>,
+    #[schema(required = false, max_items = 50)]
+    pub images: Vec<ImageJson>,
     /// All variants anew; one with a known SKU keeps its id.
-    #[schema(min_items = 1, max_items = 400)]
-    pub variants: Option<Vec<NewVariantJson>>,
+    #[schema(required = false, min_items = 1, max_items = 400)]
+    pub variants: Vec<NewVariantJson>,
     /// New status.
-    #[schema(value_type = Option<ProductStatusName>)]
-    pub status: Option<String>,
+    #[schema(required = false, value_type = ProductStatusName)]
+    pub status: String,
 }
 
 #[cfg(test)]
@@ -126,15 +128,15 @@ mod tests {
     #[test]
     fn the_documented_changes_are_those_that_are_read() {
         let documented = ProductChangeJson {
-            slug: None,
-            title: None,
-            description: None,
+            slug: String::new(),
+            title: String::new(),
+            description: String::new(),
             brand: None,
             category: None,
-            attributes: None,
-            images: None,
-            variants: None,
-            status: None,
+            attributes: BTreeMap::new(),
+            images: Vec::new(),
+            variants: Vec::new(),
+            status: String::new(),
         };
         assert_eq!(names(&json!(documented)), names(&json!(ProductPatch::default())));
     }

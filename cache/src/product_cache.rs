@@ -3,9 +3,11 @@
 //! What is believed: an entry is answered only when it was read from the store while this process was hearing
 //! of changes ([`ProductCache::listen_from`]), and when its version is not below the lowest one that a change
 //! has left. While the invalidation queue's connection is down ([`ProductCache::bypass`]) every read goes to
-//! the store, and what was cached before is never believed again: changes may have passed unheard.
+//! the store, and what was cached before is never believed again: changes may have passed unheard. A connection
+//! that stands but is silent is found out by its heartbeat; until then [`LOCAL_LIFETIME`] bounds how old an
+//! entry of this process can be.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,12 +18,15 @@ use domain::product::Product;
 use jiff::Timestamp;
 use moka::future::Cache;
 use moka::ops::compute::Op;
+use moka::policy::EvictionPolicy;
 
 use crate::error::CacheError;
 use crate::settings::{CacheSettings, MemcachedSettings};
-use crate::shared_products::{LIFETIME, Seen, SharedProduct, SharedProducts};
+use crate::shared_products::{LIFETIME as SHARED_LIFETIME, Seen, SharedProduct, SharedProducts};
 use crate::tier::count;
 
+/// Longest life of an entry in this process: also how long an unheard change can be hidden by it.
+pub const LOCAL_LIFETIME: Duration = Duration::from_secs(10);
 /// Memory for products in this process.
 const LOCAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const SLUG_COUNT_MAX: u64 = 200_000;
@@ -69,10 +74,15 @@ impl ProductCache {
         let local = Cache::builder()
             .max_capacity(LOCAL_BYTES_MAX)
             .weigher(|_, entry: &Entry| entry.weight)
-            .time_to_live(LIFETIME)
+            .time_to_live(LOCAL_LIFETIME)
             .build();
-        // A minimum outlives every shared entry that it forbids.
-        let minimums = Cache::builder().max_capacity(MINIMUM_COUNT_MAX).time_to_live(LIFETIME * 2).build();
+        // A minimum outlives every shared entry that it forbids. A new one is never refused for being asked for
+        // rarely, as the default policy would.
+        let minimums = Cache::builder()
+            .max_capacity(MINIMUM_COUNT_MAX)
+            .time_to_live(SHARED_LIFETIME * 2)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
         let slugs =
             Cache::builder().max_capacity(SLUG_COUNT_MAX).time_to_live(Duration::from_secs(600)).build();
         let inner = Inner {
@@ -107,6 +117,13 @@ impl ProductCache {
 
     /// A product changed: nothing below `version` is answered or kept any more.
     pub async fn invalidate(&self, id: ProductId, version: i64, at: Timestamp) {
+        self.invalidate_local(id, version).await;
+        self.invalidate_shared(id, version, at).await;
+    }
+
+    /// The half of [`Self::invalidate`] that asks no server: from now on this process answers nothing below
+    /// `version`, whatever Memcached has.
+    pub async fn invalidate_local(&self, id: ProductId, version: i64) {
         self.inner
             .minimums
             .entry(id)
@@ -118,7 +135,14 @@ impl ProductCache {
             })
             .await;
         self.inner.local.invalidate(&id).await;
-        self.inner.shared.raise_minimum(id, version, at).await;
+    }
+
+    /// The half of [`Self::invalidate`] that tells Memcached. Nothing is below the first version, so a new
+    /// product needs none of it.
+    pub async fn invalidate_shared(&self, id: ProductId, version: i64, at: Timestamp) {
+        if version > 1 {
+            self.inner.shared.raise_minimum(id, version, at).await;
+        }
     }
 
     /// The product, from the nearest tier that may be believed; many who ask at once cause one load.
@@ -310,10 +334,30 @@ impl Inner {
 }
 
 fn local_entry(product: Arc<Product>, listening_since_ms: i64) -> Entry {
-    let variant_bytes = 256 * product.variants.len();
-    let text_bytes = product.title.len() + product.description.len() + 128 * product.attributes.len();
-    let weight = u32::try_from(1_024 + text_bytes + variant_bytes).unwrap_or(u32::MAX);
+    let weight = u32::try_from(weight(&product)).unwrap_or(u32::MAX);
     Entry { product, listening_since_ms, weight }
+}
+
+/// About the bytes that a product takes, every text counted.
+fn weight(product: &Product) -> usize {
+    const PRODUCT_BYTES: usize = 1_024;
+    const ITEM_BYTES: usize = 128;
+    let map = |map: &BTreeMap<String, String>| -> usize {
+        map.iter().map(|(name, value)| ITEM_BYTES + name.len() + value.len()).sum()
+    };
+    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let images: usize =
+        product.images.iter().map(|image| ITEM_BYTES + image.url.len() + image.alt.len()).sum();
+    let variants: usize =
+        product.variants.iter().map(|variant| ITEM_BYTES + variant.sku.len() + map(&variant.options)).sum();
+    let texts = product.slug.len()
+        + product.title.len()
+        + product.description.len()
+        + optional(&product.brand)
+        + optional(&product.category)
+        + optional(&product.source)
+        + optional(&product.external_id);
+    PRODUCT_BYTES + texts + map(&product.attributes) + images + variants
 }
 
 #[cfg(test)]

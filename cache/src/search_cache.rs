@@ -9,7 +9,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use domain::ids::ProductId;
@@ -104,7 +104,10 @@ struct Inner {
     tier: Tier,
     /// One computation per key at a time; holds the last result for as long as it may be answered.
     flights: Cache<SearchKey, Arc<SearchEntry>>,
-    /// `i64::MAX` while changes are not heard.
+    /// Changes are not heard. Only [`SearchCache::listen_from`] and [`SearchCache::distrust`] set it: a write
+    /// of this process, which is noted too, says nothing about those of others.
+    is_deaf: AtomicBool,
+    /// Never goes back.
     last_change_ms: AtomicI64,
 }
 
@@ -120,19 +123,26 @@ impl SearchCache {
                 .max_capacity(FLIGHT_COUNT_MAX)
                 .time_to_live(Duration::from_secs(30))
                 .build(),
-            last_change_ms: AtomicI64::new(i64::MAX),
+            is_deaf: AtomicBool::new(true),
+            last_change_ms: AtomicI64::new(0),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// A product changed, or changes are heard (again) from now on.
-    pub fn note_change(&self, at: Timestamp) {
-        self.inner.last_change_ms.store(at.as_millisecond(), Ordering::SeqCst);
+    /// Changes are heard (again) from now on. Some may have passed unheard just before.
+    pub fn listen_from(&self, at: Timestamp) {
+        self.note_change(at);
+        self.inner.is_deaf.store(false, Ordering::SeqCst);
     }
 
-    /// Changes are not heard any more.
+    /// A product changed.
+    pub fn note_change(&self, at: Timestamp) {
+        self.inner.last_change_ms.fetch_max(at.as_millisecond(), Ordering::SeqCst);
+    }
+
+    /// Changes are not heard any more, until [`Self::listen_from`].
     pub fn distrust(&self) {
-        self.inner.last_change_ms.store(i64::MAX, Ordering::SeqCst);
+        self.inner.is_deaf.store(true, Ordering::SeqCst);
     }
 
     /// The result of a key: kept, or computed once for all who ask. When computing fails in a way that
@@ -190,8 +200,16 @@ impl std::fmt::Debug for SearchCache {
 
 impl Inner {
     fn is_valid(&self, entry: &SearchEntry, asked_at_ms: i64) -> bool {
-        let last_change_ms = self.last_change_ms.load(Ordering::SeqCst);
-        is_valid(entry.computed_at_ms, asked_at_ms, last_change_ms)
+        is_valid(entry.computed_at_ms, asked_at_ms, self.last_change_ms())
+    }
+
+    /// While changes are not heard, one may be happening at any time.
+    fn last_change_ms(&self) -> i64 {
+        if self.is_deaf.load(Ordering::SeqCst) {
+            i64::MAX
+        } else {
+            self.last_change_ms.load(Ordering::SeqCst)
+        }
     }
 
     async fn load<E, F>(
@@ -289,6 +307,24 @@ mod tests {
         assert!(!is_valid(10_000, 40_000, 7_999));
         assert!(!is_valid(10_000, 10_600, 8_000), "computed too soon after the change");
         assert!(!is_valid(10_000, 20_000, 15_000), "a change came after it");
+    }
+
+    #[test]
+    fn a_deaf_cache_stays_deaf_whatever_is_noted_and_times_never_go_back() {
+        let cache = cache();
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        cache.note_change(at(5));
+        assert_eq!(cache.inner.last_change_ms(), i64::MAX, "deaf before the first subscription");
+        cache.listen_from(at(7));
+        assert_eq!(cache.inner.last_change_ms(), 7_000);
+        cache.note_change(at(9));
+        cache.note_change(at(8));
+        assert_eq!(cache.inner.last_change_ms(), 9_000);
+        cache.distrust();
+        cache.note_change(at(10));
+        assert_eq!(cache.inner.last_change_ms(), i64::MAX);
+        cache.listen_from(at(6));
+        assert_eq!(cache.inner.last_change_ms(), 10_000);
     }
 
     #[tokio::test]

@@ -11,14 +11,16 @@ use std::{
 
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-    signal::unix::{SignalKind, signal},
+    process::Command,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::{Result, StackError},
     install,
-    process::{kill_group_of, signal_child},
+    interrupt::{self, unless},
+    leftovers,
+    process::GroupGuard,
     progress::{Progress, elapsed},
     stack::Stack,
     start,
@@ -28,6 +30,9 @@ use crate::{
 
 /// How long a step of cargo may take, from nothing on two cores.
 const STEP_DEADLINE: Duration = Duration::from_secs(40 * 60);
+
+/// How long cargo and the test programs may take to end when they are asked to.
+const STEP_GRACE: Duration = Duration::from_secs(10);
 
 /// What is compiled and run.
 const TEST: [&str; 5] = ["test", "--workspace", "--lib", "--bins", "--tests"];
@@ -56,11 +61,20 @@ pub async fn clippy_environment() -> Result<[(&'static str, OsString); 2]> {
 /// Format and clippy, with every target compiled.
 ///
 /// # Errors
-/// When one of them complains.
+/// When one of them complains, or when interrupted.
 pub async fn lint(checkout: &Path) -> Result<()> {
-    step(checkout, "format", &["fmt", "--all", "--check"], &[]).await?;
+    lint_unless(checkout, &interrupt::listen()?).await
+}
+
+async fn lint_unless(checkout: &Path, interrupted: &CancellationToken) -> Result<()> {
     let environment = clippy_environment().await?;
-    step(checkout, "clippy and compile", &[&TEST[..], &["--no-run"]].concat(), &environment).await
+    let compile = [&TEST[..], &["--no-run"]].concat();
+    Step { name: "format", arguments: &["fmt", "--all", "--check"], environment: &[] }
+        .run(checkout, interrupted, &mut TestCount::default())
+        .await?;
+    Step { name: "clippy and compile", arguments: &compile, environment: &environment }
+        .run(checkout, interrupted, &mut TestCount::default())
+        .await
 }
 
 /// Everything: servers are started while the code compiles, and stopped at the end whatever happens.
@@ -69,32 +83,30 @@ pub async fn lint(checkout: &Path) -> Result<()> {
 /// When a check or a test fails, or a server does not start.
 pub async fn test(stack: &Arc<Stack>, arguments: &[String], keep: bool) -> Result<()> {
     let _lock = one_at_a_time(stack)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(StackError::io("listen to SIGINT"))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(StackError::io("listen to SIGTERM"))?;
-    let outcome = tokio::select! {
-        outcome = run(stack, arguments) => outcome,
-        _ = interrupt.recv() => Err(StackError::Interrupted),
-        _ = terminate.recv() => Err(StackError::Interrupted),
-    };
-    if !keep {
-        start::down(stack, &mut Progress::quiet()).await?;
-    }
+    let outcome = run(stack, arguments, &interrupt::listen()?).await;
+    let stopped = if keep { Ok(true) } else { start::down(stack, &mut Progress::quiet()).await };
     let (count, verdict) = outcome?;
+    // The last line of all: what was stopped has been said before.
     println!("{count}");
-    verdict
+    verdict.and(stopped.map(drop))
 }
 
 /// The count of the tests and whether they all passed; an error when they could not be run.
-async fn run(stack: &Arc<Stack>, arguments: &[String]) -> Result<(TestCount, Result<()>)> {
+async fn run(
+    stack: &Arc<Stack>,
+    arguments: &[String],
+    interrupted: &CancellationToken,
+) -> Result<(TestCount, Result<()>)> {
     let checkout = stack.folders.checkout.as_path();
     let mut progress = Progress::begin();
-    install::ensure(stack, &mut progress).await?;
-    let supervisor = start::begin(stack, false, &mut progress).await?.supervisor;
+    install::ensure(stack, &mut progress, interrupted).await?;
+    let supervisor = unless(interrupted, start::begin(stack, false, &mut progress)).await?.supervisor;
     progress.end();
-    lint(checkout).await?;
+    lint_unless(checkout, interrupted).await?;
     header("servers");
     let begun = Instant::now();
-    start::follow(stack, &supervisor, &mut progress).await?;
+    unless(interrupted, start::follow(stack, &supervisor, &mut progress)).await?;
+    println!("{}", unless(interrupted, leftovers::remove(stack)).await?);
     println!("--- servers: ready after another {}", elapsed(begun.elapsed()).trim());
     let mut environment = clippy_environment().await?.to_vec();
     environment.push((test_stack::VARIABLE, stack.folders.test_stack().into()));
@@ -108,7 +120,8 @@ async fn run(stack: &Arc<Stack>, arguments: &[String]) -> Result<(TestCount, Res
         cargo.extend(arguments.iter().map(String::as_str));
     }
     let mut count = TestCount::default();
-    let verdict = counted_step(checkout, "tests", &cargo, &environment, &mut count).await;
+    let tests = Step { name: "tests", arguments: &cargo, environment: &environment };
+    let verdict = tests.run(checkout, interrupted, &mut count).await;
     if verdict.is_ok() && count.is_empty() {
         return Ok((count, Err(StackError::refused("no test has such a name"))));
     }
@@ -127,46 +140,55 @@ fn one_at_a_time(stack: &Stack) -> Result<File> {
     Ok(file)
 }
 
-async fn step(
-    checkout: &Path,
-    name: &str,
-    arguments: &[&str],
-    environment: &[(&'static str, OsString)],
-) -> Result<()> {
-    counted_step(checkout, name, arguments, environment, &mut TestCount::default()).await
+/// One call of cargo.
+struct Step<'a> {
+    name: &'a str,
+    arguments: &'a [&'a str],
+    environment: &'a [(&'static str, OsString)],
 }
 
-async fn counted_step(
-    checkout: &Path,
-    name: &str,
-    arguments: &[&str],
-    environment: &[(&'static str, OsString)],
-    count: &mut TestCount,
-) -> Result<()> {
-    header(name);
-    let begun = Instant::now();
-    let mut child = Command::new("cargo")
-        .args(arguments)
-        .envs(environment.iter().map(|(key, value)| (key, value)))
-        .current_dir(checkout)
-        .process_group(0)
-        .kill_on_drop(true)
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(StackError::io("run cargo"))?;
-    let guard = GroupGuard(child.id());
-    let status = tokio::time::timeout(STEP_DEADLINE, wait_counting(&mut child, count))
-        .await
-        .map_err(|_| StackError::refused(format!("{name}: no end after {} s", STEP_DEADLINE.as_secs())))?
-        .map_err(StackError::io("wait for cargo"))?;
-    std::mem::forget(guard);
-    println!("--- {name}: {} after {}", verdict(status.success()), elapsed(begun.elapsed()).trim());
-    if status.success() { Ok(()) } else { Err(StackError::refused(format!("{name} failed"))) }
+impl Step<'_> {
+    /// Runs it under a header, counting the tests in its output.
+    async fn run(
+        &self,
+        checkout: &Path,
+        interrupted: &CancellationToken,
+        count: &mut TestCount,
+    ) -> Result<()> {
+        let Self { name, arguments, environment } = self;
+        header(name);
+        let begun = Instant::now();
+        let mut command = Command::new("cargo");
+        command
+            .args(*arguments)
+            .envs(environment.iter().map(|(key, value)| (key, value)))
+            .current_dir(checkout)
+            .stdout(Stdio::piped());
+        let mut group = GroupGuard::spawn(&mut command).map_err(StackError::io("run cargo"))?;
+        let ended = unless(interrupted, async {
+            tokio::time::timeout(STEP_DEADLINE, wait_counting(&mut group, count))
+                .await
+                .map_err(|_| {
+                    StackError::refused(format!("{name}: no end after {} s", STEP_DEADLINE.as_secs()))
+                })?
+                .map_err(StackError::io("wait for cargo"))
+        })
+        .await;
+        let status = match ended {
+            Ok(status) => status,
+            Err(error) => {
+                group.stop(STEP_GRACE).await;
+                return Err(error);
+            }
+        };
+        println!("--- {name}: {} after {}", verdict(status.success()), elapsed(begun.elapsed()).trim());
+        if status.success() { Ok(()) } else { Err(StackError::refused(format!("{name} failed"))) }
+    }
 }
 
 /// Passes the output on, line by line.
-async fn wait_counting(child: &mut Child, count: &mut TestCount) -> std::io::Result<ExitStatus> {
-    if let Some(output) = child.stdout.take() {
+async fn wait_counting(group: &mut GroupGuard, count: &mut TestCount) -> std::io::Result<ExitStatus> {
+    if let Some(output) = group.child.stdout.take() {
         let mut lines = BufReader::new(output).split(b'\n');
         while let Some(line) = lines.next_segment().await? {
             let line = String::from_utf8_lossy(&line);
@@ -174,7 +196,7 @@ async fn wait_counting(child: &mut Child, count: &mut TestCount) -> std::io::Res
             count.add(&line);
         }
     }
-    child.wait().await
+    group.wait().await
 }
 
 fn header(name: &str) {
@@ -183,16 +205,4 @@ fn header(name: &str) {
 
 fn verdict(success: bool) -> &'static str {
     if success { "passed" } else { "FAILED" }
-}
-
-/// Ends cargo and the test programs that it started when the wait for them is given up.
-struct GroupGuard(Option<u32>);
-
-impl Drop for GroupGuard {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            signal_child(pid, rustix::process::Signal::TERM);
-            kill_group_of(pid);
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! The command line of devstack, behind `./dev`.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -14,9 +15,8 @@ use crate::{
     checks,
     error::{Result, StackError},
     folders::Folders,
-    install,
     progress::Progress,
-    servers::ours,
+    servers::{ours, postgres},
     stack::{Stack, StackKind},
     start,
     state::State,
@@ -124,7 +124,7 @@ pub fn run(command_line: CommandLine) -> Result<()> {
             runtime.block_on(up(&stack, api_port, !servers_only))
         }
         Verb::Status { json, test } => runtime.block_on(show_status(&checkout, kind(test), json)),
-        Verb::Logs { name, follow, test } => logs(&checkout, kind(test), &name, follow),
+        Verb::Logs { name, follow, test } => runtime.block_on(logs(&checkout, kind(test), &name, follow)),
         Verb::Down { test } => runtime.block_on(down(&checkout, kind(test))),
         Verb::Test { keep, arguments } => {
             let stack = Stack::open(StackKind::Test, &checkout, None)?;
@@ -149,9 +149,6 @@ fn kind(test: bool) -> StackKind {
 
 async fn up(stack: &Arc<Stack>, api_port: Option<u16>, with_processes: bool) -> Result<()> {
     let mut progress = Progress::begin();
-    if running(stack)?.is_none() {
-        install::ensure(stack, &mut progress).await?;
-    }
     let state = start::up(stack, with_processes, &mut progress).await?;
     progress.end();
     if api_port.is_some_and(|port| port != state.api_port) {
@@ -194,17 +191,31 @@ async fn down(checkout: &Path, kind: StackKind) -> Result<()> {
     Ok(())
 }
 
-fn logs(checkout: &Path, kind: StackKind, name: &str, follow: bool) -> Result<()> {
+async fn logs(checkout: &Path, kind: StackKind, name: &str, follow: bool) -> Result<()> {
     let folders = Folders::existing(kind, checkout)
         .ok_or_else(|| StackError::refused("there are no logs: nothing was started yet"))?;
-    let known = known_logs(&folders);
-    let name = name.replace('-', "_");
+    let mut known = known_logs(&folders);
+    let mut name = name.replace('-', "_");
     if !known.contains(&name) {
-        return Err(StackError::refused(format!("no log of that name; there are: {}", known.join(", "))));
+        let stack = Stack::open(kind, checkout, None)?;
+        let shown = postgres::names_by_role(&stack).await;
+        match stable_name(&shown, &name) {
+            Some(stable) => stable.clone_into(&mut name),
+            None => {
+                known.extend(shown.into_values());
+                let known = known.join(", ");
+                return Err(StackError::refused(format!("no log of that name; there are: {known}")));
+            }
+        }
     }
     let mut tail = Command::new("tail");
     tail.args(["-n", "200"]).args(follow.then_some("-F")).arg(folders.log(&name));
     Err(StackError::io("run tail")(tail.exec()))
+}
+
+/// The stable name of a server, by the name of its present role.
+fn stable_name<'a>(shown: &'a BTreeMap<String, String>, role: &str) -> Option<&'a str> {
+    shown.iter().find(|(_, name)| *name == role).map(|(stable, _)| stable.as_str())
 }
 
 fn known_logs(folders: &Folders) -> Vec<String> {
@@ -273,6 +284,14 @@ mod tests {
         };
         assert!(keep);
         assert_eq!(arguments, ["orders", "--nocapture"]);
+    }
+
+    #[test]
+    fn a_role_leads_to_the_node_that_has_it() {
+        let shown = [("postgres_1", "postgres_standby_1"), ("postgres_2", "postgres_primary")];
+        let shown = shown.map(|(stable, role)| (stable.to_owned(), role.to_owned())).into();
+        assert_eq!(stable_name(&shown, "postgres_primary"), Some("postgres_2"));
+        assert_eq!(stable_name(&shown, "postgres_standby_2"), None);
     }
 
     #[test]

@@ -16,34 +16,46 @@ use tokio::{
     process::Command,
     time::{Instant, sleep},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::{Result, StackError},
-    process::kill_group_of,
+    process::GroupGuard,
     progress::Progress,
     stack::Stack,
 };
 
 const LOCK_DEADLINE: Duration = Duration::from_secs(30 * 60);
 const SHOWN_LINES: usize = 30;
+/// How long a step that is given up may take to clean up behind it.
+const STEP_GRACE: Duration = Duration::from_secs(10);
+
+/// One installation: for whom, what is shown of it, and what ends it early.
+struct Installation<'a> {
+    stack: &'a Stack,
+    progress: &'a mut Progress,
+    interrupted: &'a CancellationToken,
+}
 
 /// Installs what is missing for a stack; does nothing, quickly, when all is there.
 ///
 /// # Errors
-/// When something cannot be installed; the words say what and show the end of its log.
-pub async fn ensure(stack: &Stack, progress: &mut Progress) -> Result<()> {
+/// When something cannot be installed (the words say what and show the end of its log), or when interrupted:
+/// the step at work is then asked to stop, and has stopped when this returns.
+pub async fn ensure(stack: &Stack, progress: &mut Progress, interrupted: &CancellationToken) -> Result<()> {
     if packages::missing(stack).is_empty() && programs::missing(stack).is_empty() {
         return Ok(());
     }
     fs::create_dir_all(&stack.tools.root).map_err(StackError::path("make", &stack.tools.root))?;
-    let _lock = wait_for_lock(stack, progress).await?;
-    packages::install(stack, progress).await?;
-    programs::install(stack, progress).await
+    let mut installation = Installation { stack, progress, interrupted };
+    let _lock = wait_for_lock(&mut installation).await?;
+    packages::install(&mut installation).await?;
+    programs::install(&mut installation).await
 }
 
 /// One installer at a time on a machine; the second finds everything done.
-async fn wait_for_lock(stack: &Stack, progress: &mut Progress) -> Result<File> {
-    let path = stack.tools.root.join("install.lock");
+async fn wait_for_lock(installation: &mut Installation<'_>) -> Result<File> {
+    let path = installation.stack.tools.root.join("install.lock");
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -55,55 +67,45 @@ async fn wait_for_lock(stack: &Stack, progress: &mut Progress) -> Result<File> {
         if Instant::now() >= deadline {
             return Err(StackError::refused("another installation is at work and does not end"));
         }
-        progress.waiting("waiting for another installation to end");
+        if installation.interrupted.is_cancelled() {
+            return Err(StackError::Interrupted);
+        }
+        installation.progress.waiting("waiting for another installation to end");
         sleep(Duration::from_millis(500)).await;
     }
     Ok(file)
 }
 
-/// Runs one step of the installation with the person's own environment, its words in the installation log.
-async fn run_step(
-    stack: &Stack,
-    progress: &mut Progress,
-    words: &str,
-    mut command: Command,
-    deadline: Duration,
-) -> Result<()> {
-    let path = log(stack);
-    let log =
-        File::options().create(true).append(true).open(&path).map_err(StackError::path("open", &path))?;
-    let errors = log.try_clone().map_err(StackError::io("share the installation log"))?;
-    let program = command.as_std().get_program().to_string_lossy().into_owned();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(errors)
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(StackError::io(format!("run {program}")))?;
-    let group = GroupGuard(child.id());
-    let end = Instant::now() + deadline;
-    loop {
-        progress.waiting(words);
-        if let Some(status) = child.try_wait().map_err(StackError::io(format!("wait for {program}")))? {
-            std::mem::forget(group);
-            return if status.success() { Ok(()) } else { Err(failure(program, status.to_string(), &path)) };
-        }
-        if Instant::now() >= end {
-            return Err(failure(program, format!("no end after {} s", deadline.as_secs()), &path));
-        }
-        sleep(Duration::from_millis(250)).await;
-    }
-}
-
-/// Kills the whole group of a step that is given up, also when the future is dropped by Ctrl-C.
-struct GroupGuard(Option<u32>);
-
-impl Drop for GroupGuard {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            kill_group_of(pid);
+impl Installation<'_> {
+    /// Runs one step with the person's own environment, its words in the installation log.
+    async fn run(&mut self, words: &str, mut command: Command, deadline: Duration) -> Result<()> {
+        let path = log(self.stack);
+        let log =
+            File::options().create(true).append(true).open(&path).map_err(StackError::path("open", &path))?;
+        let errors = log.try_clone().map_err(StackError::io("share the installation log"))?;
+        let program = command.as_std().get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        let mut group = GroupGuard::spawn(&mut command).map_err(StackError::io(format!("run {program}")))?;
+        let end = Instant::now() + deadline;
+        loop {
+            self.progress.waiting(words);
+            let look = tokio::time::timeout(Duration::from_millis(250), group.wait());
+            let given_up = tokio::select! {
+                biased;
+                () = self.interrupted.cancelled() => StackError::Interrupted,
+                ended = look => match ended {
+                    Ok(status) => {
+                        let status = status.map_err(StackError::io(format!("wait for {program}")))?;
+                        let success = status.success().then_some(());
+                        return success.ok_or_else(|| failure(program, status.to_string(), &path));
+                    }
+                    Err(_) if Instant::now() < end => continue,
+                    Err(_) => failure(program, format!("no end after {} s", deadline.as_secs()), &path),
+                },
+            };
+            self.progress.waiting("stopping the installation");
+            group.stop(STEP_GRACE).await;
+            return Err(given_up);
         }
     }
 }

@@ -9,6 +9,8 @@ pub mod commands;
 pub mod error;
 pub mod folders;
 pub mod install;
+pub mod interrupt;
+pub mod leftovers;
 pub mod migrate;
 pub mod ports;
 pub mod probe;

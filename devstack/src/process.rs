@@ -1,11 +1,24 @@
 //! Processes as the kernel sees them: whether one is still the same, what it uses, how it is stopped.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs, io,
+    path::Path,
+    process::{ExitStatus, Output},
+    time::Duration,
+};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::{Child, Command},
+    time::{Instant, sleep},
+};
 
 use crate::error::{Result, StackError};
+
+/// How often a group that is being stopped is looked at.
+const GROUP_LOOKS: Duration = Duration::from_millis(50);
 
 /// A process that can be told from a later one with the same id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +77,114 @@ impl Mark {
     }
 }
 
+/// A child that leads a process group of its own. Dropped before its end was seen, or when some of the group
+/// outlived a stop, the whole group is killed.
+#[derive(Debug)]
+pub struct GroupGuard {
+    /// The leader, with its pipes.
+    pub child: Child,
+    /// While there is somebody to kill.
+    pid: Option<u32>,
+}
+
+impl GroupGuard {
+    /// Starts a child as the leader of a new group.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(command: &mut Command) -> io::Result<Self> {
+        let child = command.process_group(0).kill_on_drop(true).spawn()?;
+        Ok(Self { pid: child.id(), child })
+    }
+
+    /// Waits for the leader's end, after which what it left running is left alone.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        let status = self.child.wait().await?;
+        self.pid = None;
+        Ok(status)
+    }
+
+    /// Like [`Self::wait`], with all that the leader wrote to its piped outputs.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub async fn wait_with_output(&mut self) -> io::Result<Output> {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
+        tokio::try_join!(read_all(out, &mut stdout), read_all(err, &mut stderr))?;
+        Ok(Output { status: self.wait().await?, stdout, stderr })
+    }
+
+    /// Asks the whole group to end, waits at most `grace` until nobody is left, then kills.
+    pub async fn stop(mut self, grace: Duration) {
+        let Some(leader) = self.pid.and_then(as_pid) else { return };
+        // No such group means that nobody is left.
+        let _gone = kill_process_group(leader, Signal::TERM);
+        let end = Instant::now() + grace;
+        loop {
+            // Collects the leader, which would stay in the group as a zombie.
+            let ended = !matches!(self.child.try_wait(), Ok(None));
+            if ended && test_kill_process_group(leader).is_err() {
+                self.pid = None;
+                return;
+            }
+            if Instant::now() >= end {
+                return;
+            }
+            sleep(GROUP_LOOKS).await;
+        }
+    }
+}
+
+impl Drop for GroupGuard {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid {
+            kill_group_of(pid);
+        }
+    }
+}
+
+async fn read_all(pipe: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> io::Result<()> {
+    match pipe {
+        Some(mut pipe) => pipe.read_to_end(bytes).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// The process that a pid file names, when it still runs with `argument` on its command line: the number may
+/// belong to another process by now.
+#[must_use]
+pub fn named_by(pid_file: &Path, argument: &str) -> Option<Mark> {
+    let process = Mark::of(first_number(&fs::read_to_string(pid_file).ok()?)?)?.with_command_line();
+    process.command_line.contains(argument).then_some(process)
+}
+
+/// Removes a pid file of a process that runs no more. It need not be there.
+///
+/// # Errors
+/// When that process still runs, or the system refuses.
+pub fn remove_stale_pid_file(pid_file: &Path, argument: &str) -> Result<()> {
+    if let Some(process) = named_by(pid_file, argument) {
+        let words = format!("{} is in use: process {} still runs", pid_file.display(), process.pid);
+        return Err(StackError::refused(words));
+    }
+    match fs::remove_file(pid_file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StackError::path("remove", pid_file)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The number that a pid file begins with; what follows is of its program.
+fn first_number(text: &str) -> Option<u32> {
+    let text = text.trim_start();
+    text[..text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len())].parse().ok()
+}
+
 /// Sends SIGKILL to every process of the group that `pid` leads or led.
 pub fn kill_group_of(pid: u32) {
     if let Some(pid) = as_pid(pid) {
@@ -99,16 +220,16 @@ pub fn tree_memory_kib(root: u32) -> u64 {
 /// # Errors
 /// When it is still there after `deadline`.
 pub async fn wait_for_end(mark: &Mark, deadline: Duration) -> Result<()> {
-    let end = tokio::time::Instant::now() + deadline;
+    let end = Instant::now() + deadline;
     while mark.is_alive() {
-        if tokio::time::Instant::now() >= end {
+        if Instant::now() >= end {
             return Err(StackError::refused(format!(
                 "process {} still runs after {} s",
                 mark.pid,
                 deadline.as_secs()
             )));
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(100)).await;
     }
     Ok(())
 }
@@ -181,5 +302,60 @@ mod tests {
         assert!(!Mark { command_line: "another".to_owned(), ..own.clone() }.is_alive());
         assert!(!Mark { boot: "another".to_owned(), ..own.clone() }.is_alive());
         assert!(tree_memory_kib(own.pid) > 0);
+    }
+
+    #[test]
+    fn a_pid_file_begins_with_its_number() {
+        assert_eq!(first_number("4711\n/var/lib/data\n1700000000\n"), Some(4711));
+        assert_eq!(first_number("4711\0"), Some(4711));
+        assert_eq!(first_number("-4711\n"), None);
+        assert_eq!(first_number(""), None);
+    }
+
+    #[test]
+    fn a_pid_file_is_stale_when_another_process_has_its_number() {
+        let file = std::env::temp_dir().join(format!("entrepot-pid-{}", std::process::id()));
+        fs::write(&file, format!("{}\n", std::process::id())).unwrap();
+        let own = command_line(std::process::id());
+        assert!(remove_stale_pid_file(&file, &own).is_err());
+        assert!(file.exists());
+        remove_stale_pid_file(&file, "a word that no command line holds").unwrap();
+        assert!(!file.exists());
+        remove_stale_pid_file(&file, &own).unwrap();
+    }
+
+    /// A shell that does `script`, with a child of its own, after its first line.
+    async fn group(script: &str) -> (GroupGuard, u32) {
+        use tokio::io::{AsyncBufReadExt, BufReader};
+
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("{script}; sleep 60 & echo $!; wait")]);
+        let mut group = GroupGuard::spawn(command.stdout(std::process::Stdio::piped())).unwrap();
+        let mut lines = BufReader::new(group.child.stdout.take().unwrap()).lines();
+        let grandchild = lines.next_line().await.unwrap().unwrap().parse().unwrap();
+        (group, grandchild)
+    }
+
+    #[tokio::test]
+    async fn a_group_is_stopped_in_good_order_and_leaves_nobody() {
+        let mark = std::env::temp_dir().join(format!("entrepot-group-{}", std::process::id()));
+        let (group, grandchild) = group(&format!("trap 'echo done >{}; exit 0' TERM", mark.display())).await;
+        group.stop(Duration::from_secs(10)).await;
+        assert_eq!(fs::read_to_string(&mark).unwrap(), "done\n");
+        assert!(Mark::of(grandchild).is_none());
+        fs::remove_file(&mark).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_group_that_does_not_stop_is_killed() {
+        let (group, grandchild) = group("trap '' TERM").await;
+        let (leader, begun) = (group.child.id().unwrap(), Instant::now());
+        group.stop(Duration::from_millis(200)).await;
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        for pid in [leader, grandchild] {
+            if let Some(mark) = Mark::of(pid) {
+                wait_for_end(&mark, Duration::from_secs(5)).await.unwrap();
+            }
+        }
     }
 }

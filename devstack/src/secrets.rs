@@ -25,6 +25,8 @@ pub struct Secrets {
     pub postgres_replicator: String,
     /// PostgreSQL role `pgpool_check`.
     pub postgres_check: String,
+    /// PostgreSQL role `pgpool_failover`, which the failover script uses.
+    pub postgres_failover: String,
     /// Pgpool-II's control user `entrepot`.
     pub pgpool_pcp: String,
     /// RabbitMQ user `entrepot`, which our processes use.
@@ -49,15 +51,38 @@ impl Secrets {
     pub fn load_or_make(file: &Path, account: &Account) -> Result<Self> {
         if file.exists() {
             let text = fs::read_to_string(file).map_err(StackError::path("read", file))?;
-            return toml::from_str(&text).map_err(|error| StackError::Malformed {
+            let (secrets, is_new) = Self::read(&text).map_err(|error| StackError::Malformed {
                 file: file.display().to_string(),
                 reason: error.to_string(),
-            });
+            })?;
+            if is_new {
+                secrets.write(file, account)?;
+            }
+            return Ok(secrets);
         }
         let secrets = Self::random();
-        let text = toml::to_string(&secrets).map_err(|error| StackError::refused(error.to_string()))?;
-        account.write_private(file, &text)?;
+        secrets.write(file, account)?;
         Ok(secrets)
+    }
+
+    /// The secrets in a text, and whether they differ from it: in older folders the failover script's role
+    /// and the control user shared a secret. The role keeps it, being in the databases; the control user,
+    /// whose files are written at each start, gets another.
+    fn read(text: &str) -> Result<(Self, bool), toml::de::Error> {
+        const ROLE: &str = "postgres_failover";
+        let mut table: toml::Table = toml::from_str(text)?;
+        let shared = table.get("pgpool_pcp").cloned().filter(|_| !table.contains_key(ROLE));
+        let is_new = shared.is_some();
+        if let Some(shared) = shared {
+            table.insert(ROLE.to_owned(), shared);
+            table.insert("pgpool_pcp".to_owned(), random_hex(16).into());
+        }
+        Ok((table.try_into()?, is_new))
+    }
+
+    fn write(&self, file: &Path, account: &Account) -> Result<()> {
+        let text = toml::to_string(self).map_err(|error| StackError::refused(error.to_string()))?;
+        account.write_private(file, &text)
     }
 
     fn random() -> Self {
@@ -67,6 +92,7 @@ impl Secrets {
             postgres_application: random_hex(16),
             postgres_replicator: random_hex(16),
             postgres_check: random_hex(16),
+            postgres_failover: random_hex(16),
             pgpool_pcp: random_hex(16),
             rabbitmq_application: random_hex(16),
             rabbitmq_administrator: random_hex(16),
@@ -92,9 +118,26 @@ mod tests {
     fn secrets_survive_their_file_and_differ_between_stacks() {
         let secrets = Secrets::random();
         let text = toml::to_string(&secrets).unwrap();
-        assert_eq!(toml::from_str::<Secrets>(&text).unwrap(), secrets);
+        assert_eq!(Secrets::read(&text).unwrap(), (secrets.clone(), false));
         assert_ne!(Secrets::random(), secrets);
         assert_eq!(secrets.cursor_key.len(), 64);
         assert_eq!(secrets.tokens.len(), ROLES.len());
+    }
+
+    #[test]
+    fn a_shared_secret_stays_with_the_role_that_the_databases_know() {
+        let secrets = Secrets::random();
+        let text = toml::to_string(&secrets).unwrap();
+        let older: String = text
+            .lines()
+            .filter(|line| !line.starts_with("postgres_failover"))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let (read, is_new) = Secrets::read(&older).unwrap();
+        assert!(is_new);
+        assert_eq!(read.postgres_failover, secrets.pgpool_pcp);
+        assert_ne!(read.pgpool_pcp, secrets.pgpool_pcp);
+        assert_eq!(read.tokens, secrets.tokens);
+        assert!(Secrets::read("pgpool_pcp = 'x'").is_err());
     }
 }

@@ -40,6 +40,11 @@ pub trait Server: Send + Sync {
         Duration::from_secs(60)
     }
 
+    /// How long `prepare` and `before_restart` may each take.
+    fn preparation_deadline(&self) -> Duration {
+        Duration::from_secs(180).max(self.start_deadline())
+    }
+
     /// Writes the configuration and makes the data folder, once per start of the stack. Must be repeatable.
     fn prepare(&self) -> Step<'_> {
         async { Ok(()) }.boxed()

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Output, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -14,6 +14,7 @@ use crate::{
     error::{Result, StackError},
     folders::Folders,
     ports::Ports,
+    process::GroupGuard,
     secrets::Secrets,
     server::Launch,
     state::State,
@@ -115,32 +116,31 @@ impl Stack {
     /// `name` is the server on whose behalf it runs.
     ///
     /// # Errors
-    /// When it cannot be run, fails, or takes longer than `deadline` (it is killed then).
+    /// When it cannot be run, fails, or takes longer than `deadline`: it and what it started is stopped then,
+    /// and killed when the wait for it is given up.
     pub async fn run(&self, name: &str, launch: &Launch, deadline: Duration) -> Result<String> {
         let program = launch.program.display().to_string();
-        let child = self
-            .command(name, launch)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(StackError::io(format!("run {program}")))?;
-        let output = tokio::time::timeout(deadline, child.wait_with_output())
-            .await
-            .map_err(|_| StackError::Command {
-                program: program.clone(),
+        let mut command = self.command(name, launch);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut group = GroupGuard::spawn(&mut command).map_err(StackError::io(format!("run {program}")))?;
+        let Ok(ended) = tokio::time::timeout(deadline, group.wait_with_output()).await else {
+            group.stop(launch.stop_grace).await;
+            return Err(StackError::Command {
+                program,
                 outcome: format!("no end after {} s", deadline.as_secs()),
                 output: String::new(),
-            })?
-            .map_err(StackError::io(format!("wait for {program}")))?;
-        let written = String::from_utf8_lossy(&output.stdout).into_owned();
-        if output.status.success() {
+            });
+        };
+        let Output { status, stdout, stderr } =
+            ended.map_err(StackError::io(format!("wait for {program}")))?;
+        let written = String::from_utf8_lossy(&stdout).into_owned();
+        if status.success() {
             return Ok(written);
         }
-        let complaint = format!("{}{}", written, String::from_utf8_lossy(&output.stderr));
+        let complaint = format!("{}{}", written, String::from_utf8_lossy(&stderr));
         Err(StackError::Command {
             program,
-            outcome: output.status.to_string(),
+            outcome: status.to_string(),
             output: last_characters(complaint.trim(), SHOWN_OUTPUT),
         })
     }

@@ -8,47 +8,39 @@ use std::{
 };
 
 use rustix::process::Signal;
-use tokio::{
-    process::Command,
-    signal::unix::{SignalKind, signal},
-    time::sleep,
-};
+use tokio::{process::Command, time::sleep};
 
 use crate::{
     error::{Result, StackError},
+    install,
+    interrupt::{self, unless},
     process::{self, Mark},
     progress::{Progress, elapsed},
     stack::{Stack, StackKind},
     state::{Failure, Phase, State},
 };
 
-/// The whole start, beyond which the supervisor is told to stop whatever it waits for.
-const START_DEADLINE: Duration = Duration::from_secs(10 * 60);
+/// The whole start, with a node of PostgreSQL that has to be copied; beyond it the supervisor is told to stop
+/// whatever it waits for.
+const START_DEADLINE: Duration = Duration::from_secs(20 * 60);
 /// The supervisor writes its first state at once.
 const FIRST_STATE_DEADLINE: Duration = Duration::from_secs(20);
 /// Longer than all waves of servers need.
 const STOP_DEADLINE: Duration = Duration::from_secs(150);
 const LOOKS: Duration = Duration::from_millis(150);
 
-/// Starts the stack when it is not running, and waits until every server is ready. Ctrl-C stops what was
-/// begun.
+/// Installs what is missing and starts the stack when it is not running, and waits until every server is
+/// ready. Ctrl-C stops what was begun.
 ///
 /// # Errors
 /// When a server does not start (its last lines are in the words), or when interrupted; nothing runs then.
 pub async fn up(stack: &Arc<Stack>, with_processes: bool, progress: &mut Progress) -> Result<State> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(StackError::io("listen to SIGINT"))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(StackError::io("listen to SIGTERM"))?;
-    let begun = tokio::select! {
-        begun = begin(stack, with_processes, progress) => begun,
-        _ = interrupt.recv() => Err(StackError::Interrupted),
-        _ = terminate.recv() => Err(StackError::Interrupted),
-    };
-    let Begun { supervisor, by_us } = begun?;
-    let outcome = tokio::select! {
-        outcome = follow(stack, &supervisor, progress) => outcome,
-        _ = interrupt.recv() => Err(StackError::Interrupted),
-        _ = terminate.recv() => Err(StackError::Interrupted),
-    };
+    let interrupted = interrupt::listen()?;
+    if !State::load(&stack.folders.state())?.is_some_and(|state| state.is_supervised()) {
+        install::ensure(stack, progress, &interrupted).await?;
+    }
+    let Begun { supervisor, by_us } = unless(&interrupted, begin(stack, with_processes, progress)).await?;
+    let outcome = unless(&interrupted, follow(stack, &supervisor, progress)).await;
     if outcome.is_err() && by_us {
         progress.waiting("stopping what was started");
         stop(stack, &supervisor, progress).await?;

@@ -210,6 +210,11 @@ impl CloudEvent {
         Ok(serde_json::from_slice(bytes)?)
     }
 
+    /// Reads an envelope that a store kept as JSON.
+    pub fn from_json(envelope: serde_json::Value) -> Result<Self, InvalidEvent> {
+        Ok(serde_json::from_value(envelope)?)
+    }
+
     /// The event's own data by its type.
     pub fn event_data(&self) -> Result<EventData, InvalidEvent> {
         let data = self.data.clone();

@@ -14,27 +14,15 @@ pub struct Money {
     pub currency: Currency,
 }
 
-/// What sums of money can fail at.
+/// What a computation of money can fail at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
-    /// Two currencies cannot be added.
-    #[error("{0:?} and {1:?} cannot be added")]
-    CurrencyMismatch(Currency, Currency),
     /// The result does not fit 64 bits of minor units.
     #[error("the amount does not fit")]
     Overflow,
 }
 
 impl Money {
-    /// The sum, if the currencies are the same and it fits.
-    pub fn checked_add(self, other: Self) -> Result<Self, MoneyError> {
-        if self.currency != other.currency {
-            return Err(MoneyError::CurrencyMismatch(self.currency, other.currency));
-        }
-        let amount_minor = self.amount_minor.checked_add(other.amount_minor).ok_or(MoneyError::Overflow)?;
-        Ok(Self { amount_minor, ..self })
-    }
-
     /// An exact decimal amount in major units, rounded half up (away from zero) to minor units.
     pub fn from_exact(amount: Decimal, currency: Currency) -> Result<Self, MoneyError> {
         let minor = amount.checked_mul(minor_units_per_major(currency)).ok_or(MoneyError::Overflow)?;
@@ -55,8 +43,6 @@ fn minor_units_per_major(currency: Currency) -> Decimal {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -75,17 +61,5 @@ mod tests {
     fn a_currency_has_its_own_exponent() {
         let yen = Money::from_exact("12.5".parse().expect("decimal"), Currency::JPY).expect("fits");
         assert_eq!(yen.amount_minor, 13);
-    }
-
-    proptest! {
-        #[test]
-        fn addition_never_wraps(left: i64, right: i64) {
-            let money = |amount_minor| Money { amount_minor, currency: Currency::EUR };
-            let sum = money(left).checked_add(money(right));
-            match left.checked_add(right) {
-                Some(exact) => prop_assert_eq!(sum, Ok(money(exact))),
-                None => prop_assert_eq!(sum, Err(MoneyError::Overflow)),
-            }
-        }
     }
 }

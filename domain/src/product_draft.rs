@@ -75,18 +75,19 @@ pub struct ProductDraft {
     pub status: Option<ProductStatus>,
 }
 
-/// A change of a product: a missing field stays as it is, `null` empties one that may be empty (RFC 7396).
+/// A change of a product as a JSON merge patch (RFC 7396): a missing field stays as it is, `null` empties brand
+/// or category and removes an attribute; where there must be a value `null` is refused. Lists are replaced whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProductPatch {
     /// New address.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub slug: Option<String>,
     /// New name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub title: Option<String>,
     /// New text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub description: Option<String>,
     /// New brand, or `null`.
     #[serde(default, deserialize_with = "present")]
@@ -94,22 +95,23 @@ pub struct ProductPatch {
     /// New category, or `null`.
     #[serde(default, deserialize_with = "present")]
     pub category: Option<Option<String>>,
-    /// All attributes anew.
-    #[serde(default)]
-    pub attributes: Option<BTreeMap<String, String>>,
+    /// New values by name; `null` removes one, those not named stay.
+    #[serde(default, deserialize_with = "present")]
+    pub attributes: Option<BTreeMap<String, Option<String>>>,
     /// All pictures anew.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub images: Option<Vec<Image>>,
     /// All variants anew; those with a known SKU keep their id.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub variants: Option<Vec<VariantDraft>>,
     /// New status.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub status: Option<ProductStatus>,
 }
 
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// A field that is there is read as what it is, so `null` is refused unless the field itself may be empty.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl ProductDraft {
@@ -163,7 +165,12 @@ impl ProductPatch {
         replace(&mut changed.description, self.description);
         replace(&mut changed.brand, self.brand);
         replace(&mut changed.category, self.category);
-        replace(&mut changed.attributes, self.attributes);
+        for (name, value) in self.attributes.into_iter().flatten() {
+            match value {
+                Some(value) => drop(changed.attributes.insert(name, value)),
+                None => drop(changed.attributes.remove(&name)),
+            }
+        }
         replace(&mut changed.images, self.images);
         replace(&mut changed.status, self.status);
         if let Some(drafts) = self.variants {
@@ -307,86 +314,4 @@ fn is_attribute_name(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::money::Currency;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).expect("in range")
-    }
-
-    fn draft() -> ProductDraft {
-        serde_json::from_value(serde_json::json!({
-            "title": "Blue Shirt",
-            "category": "apparel/shirts",
-            "variants": [{"sku": "S-1", "price": {"amount_minor": 1999, "currency": "GBP"}}, {"sku": "S-2"}]
-        }))
-        .expect("a draft")
-    }
-
-    fn product() -> Product {
-        let id = ProductId::new(at(1), [7; 10]);
-        draft().into_product(id, at(1), |position| variant_id(position, 1)).expect("holds")
-    }
-
-    fn variant_id(position: usize, seed: u8) -> VariantId {
-        VariantId::new(at(1), [seed + u8::try_from(position).expect("small"); 10])
-    }
-
-    #[test]
-    fn a_draft_becomes_a_product() {
-        let product = product();
-        assert_eq!(product.version, 1);
-        assert!(product.slug.starts_with("blue-shirt-"));
-        assert_eq!(product.variants[0].price.map(|price| price.currency), Some(Currency::GBP));
-        assert!(!product.is_available(&product.variants[0]), "a draft cannot be bought");
-    }
-
-    #[test]
-    fn every_wrong_field_is_named() {
-        let wrong = ProductDraft {
-            title: " ".into(),
-            category: Some("a//b".into()),
-            slug: Some("Not A Slug".into()),
-            attributes: [("Bad Name".to_owned(), "x".to_owned())].into(),
-            variants: vec![
-                VariantDraft { sku: "A".into(), options: BTreeMap::new(), price: None },
-                VariantDraft { sku: "A".into(), options: BTreeMap::new(), price: None },
-            ],
-            ..draft()
-        };
-        let errors =
-            wrong.into_product(ProductId::new(at(1), [0; 10]), at(1), |position| variant_id(position, 0));
-        let pointers: Vec<_> = errors.expect_err("wrong").into_iter().map(|error| error.pointer).collect();
-        assert_eq!(pointers, ["/title", "/slug", "/category", "/attributes/Bad Name", "/variants/1/sku"]);
-    }
-
-    #[test]
-    fn a_patch_keeps_ids_by_sku_and_counts_one_version() {
-        let before = product();
-        let patch: ProductPatch = serde_json::from_value(serde_json::json!({
-            "brand": "Acme",
-            "variants": [{"sku": "S-2"}, {"sku": "S-3"}]
-        }))
-        .expect("a patch");
-        let after = patch
-            .apply(&before, at(2), |position| variant_id(position, 50))
-            .expect("holds")
-            .expect("changed");
-        assert_eq!(after.version, 2);
-        assert_eq!(after.variants[0].id, before.variants[1].id);
-        assert_eq!(after.brand.as_deref(), Some("Acme"));
-    }
-
-    #[test]
-    fn null_empties_and_nothing_changes_nothing() {
-        let before = Product { brand: Some("Acme".into()), ..product() };
-        let empty: ProductPatch = serde_json::from_str("{}").expect("a patch");
-        assert_eq!(empty.apply(&before, at(2), |position| variant_id(position, 9)), Ok(None));
-        let null: ProductPatch = serde_json::from_str(r#"{"brand": null}"#).expect("a patch");
-        let after =
-            null.apply(&before, at(2), |position| variant_id(position, 9)).expect("holds").expect("changed");
-        assert_eq!(after.brand, None);
-        assert!(serde_json::from_str::<ProductPatch>(r#"{"version": 9}"#).is_err());
-    }
-}
+mod tests;

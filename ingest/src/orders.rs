@@ -1,7 +1,7 @@
 //! The importer of order histories: a file's lines are staged as they are read, then merged at once.
 //!
 //! Memory is bounded by the channel between the reading thread and the connection. Importing a file again
-//! adds nothing; importing a corrected one adds what was missing.
+//! adds nothing; importing a corrected one adds what was missing. So a run whose end is unknown is done again.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,8 +12,10 @@ use domain::money::Currency;
 use domain::order::SHOP_CHANNEL;
 use jiff::Timestamp;
 use store::error::StoreError;
-use store::pg::direct;
-use store::pg::order_import::{self, MergeOutcome, Merged, OrderImport};
+use store::pg::advisory_lock::{self, Right};
+use store::pg::direct::{self, DirectClient};
+use store::pg::import_runs;
+use store::pg::order_import::{self, MergeError, Merged, OrderImport};
 use store::settings::PostgresSettings;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -90,6 +92,8 @@ pub struct ImportReport {
     pub rows_read: u64,
     /// Those that were refused.
     pub refused: RefusedSummary,
+    /// Why reading ended before the file did, in words: it is a cut or damaged gzip file.
+    pub damage: Option<String>,
     /// What came of the others.
     pub merged: Merged,
     /// From the start to the commit.
@@ -104,7 +108,7 @@ impl ImportReport {
     }
 }
 
-/// Why nothing was imported.
+/// Why nothing was imported; [`ImportError::Unknown`]: or all of it was.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// Our own shop's orders come from the checkout.
@@ -138,6 +142,9 @@ pub enum ImportError {
     /// More partitions than a history can need.
     #[error("the file has documents of {0} months: nothing was imported")]
     TooManyMonths(i64),
+    /// The answer to the commit was lost.
+    #[error("the database was lost while it committed: import the file again, which adds nothing twice")]
+    Unknown(#[source] StoreError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -146,22 +153,55 @@ pub enum ImportError {
     Reader(#[source] tokio::task::JoinError),
 }
 
-/// Imports a file: all of its good rows or, on an error, none.
+impl ImportError {
+    fn of_merge(error: MergeError, expected: Currency) -> Self {
+        match error {
+            MergeError::OtherCurrency { number, currency } => {
+                Self::OtherCurrency { number, currency, expected: expected.code() }
+            }
+            MergeError::TooManyMonths(months) => Self::TooManyMonths(months),
+            MergeError::Unknown(error) => Self::Unknown(error),
+            MergeError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Imports a file: all of its good rows or, on an error, none; on [`ImportError::Unknown`] all or none.
 pub async fn import(
     settings: &PostgresSettings,
     options: &ImportOptions,
     progress: impl Fn(Progress),
 ) -> Result<ImportReport, ImportError> {
     let started = Instant::now();
-    let started_at = Timestamp::now();
     check_channel(&options.channel)?;
-    let mut source = open(options.clone()).await?;
+    let source = open(options.clone()).await?;
     let mut client = direct::primary(settings).await?;
-    if !order_import::lock(&client, &options.channel).await? {
+    if !advisory_lock::take(&client, Right::ImportOrders(&options.channel)).await? {
         return Err(ImportError::Busy(options.channel.clone()));
     }
-    order_import::stage(&client).await?;
+    let run = ImportRunId(Uuid::now_v7());
+    let file_name = options.file.file_name().unwrap_or_default().to_string_lossy();
+    import_runs::begin(&client, run, "orders", Some(&options.channel), &file_name, Timestamp::now()).await?;
 
+    let (ended, state) = stage(&client, source, started, &progress).await?;
+    let (rows_read, rows_refused) = (ended.rows_read, ended.refused.rows());
+    let elapsed = started.elapsed();
+    progress(Progress { phase: Phase::Merging, rows_read, rows_refused, elapsed, ..state });
+    let description = describe(options, run, (rows_read, rows_refused));
+    let merged = order_import::merge(&mut client, &description).await;
+    let merged = merged.map_err(|error| ImportError::of_merge(error, options.currency))?;
+    let reading::Ended { refused, damage, .. } = ended;
+    Ok(ImportReport { run, rows_read, refused, damage, merged, elapsed: started.elapsed() })
+}
+
+/// Reads the file to its end while the connection stages its lines.
+async fn stage(
+    client: &DirectClient,
+    mut source: reading::Source,
+    started: Instant,
+    progress: &impl Fn(Progress),
+) -> Result<(reading::Ended, Progress), ImportError> {
+    order_import::stage(client).await?;
     let mut state = Progress {
         phase: Phase::Reading,
         read_bytes: 0,
@@ -173,21 +213,13 @@ pub async fn import(
     let (sender, mut receiver) = mpsc::channel(WAITING_CHUNKS);
     let reader = tokio::task::spawn_blocking(move || source.read_all(&sender).map(|()| source));
     while let Some(batch) = receiver.recv().await {
-        order_import::copy(&client, batch.chunk).await?;
+        order_import::copy(client, batch.chunk).await?;
         let (read_bytes, rows_read, rows_refused) = (batch.read_bytes, batch.rows_read, batch.rows_refused);
         state = Progress { read_bytes, rows_read, rows_refused, elapsed: started.elapsed(), ..state };
         progress(state);
     }
-    let (rows_read, refused) = reader.await.map_err(ImportError::Reader)??.finish()?;
-
-    let rows_refused = refused.rows();
-    let elapsed = started.elapsed();
-    progress(Progress { phase: Phase::Merging, rows_read, rows_refused, elapsed, ..state });
-    let run = ImportRunId(Uuid::now_v7());
-    let description = describe(options, run, started_at, (rows_read, rows_refused));
-    let outcome = order_import::merge(&mut client, &description).await?;
-    let merged = merged(outcome, options.currency)?;
-    Ok(ImportReport { run, rows_read, refused, merged, elapsed: started.elapsed() })
+    let ended = reader.await.map_err(ImportError::Reader)??.finish()?;
+    Ok((ended, state))
 }
 
 async fn open(options: ImportOptions) -> Result<reading::Source, ImportError> {
@@ -197,7 +229,6 @@ async fn open(options: ImportOptions) -> Result<reading::Source, ImportError> {
 fn describe(
     options: &ImportOptions,
     run: ImportRunId,
-    started_at: Timestamp,
     (rows_read, rows_refused): (u64, u64),
 ) -> OrderImport<'_> {
     OrderImport {
@@ -205,8 +236,6 @@ fn describe(
         event: EventId(Uuid::now_v7()),
         channel: &options.channel,
         currency: options.currency,
-        file_name: options.file.file_name().unwrap_or_default().to_string_lossy(),
-        started_at,
         rows_read,
         rows_refused,
         cause: Cause {
@@ -214,16 +243,6 @@ fn describe(
             request_id: None,
             traceparent: process::trace::current_traceparent(),
         },
-    }
-}
-
-fn merged(outcome: MergeOutcome, expected: Currency) -> Result<Merged, ImportError> {
-    match outcome {
-        MergeOutcome::Merged(merged) => Ok(merged),
-        MergeOutcome::OtherCurrency { number, currency } => {
-            Err(ImportError::OtherCurrency { number, currency, expected: expected.code() })
-        }
-        MergeOutcome::TooManyMonths(months) => Err(ImportError::TooManyMonths(months)),
     }
 }
 

@@ -233,7 +233,7 @@ impl Import<'_> {
         if self.seen.len() > PRODUCT_COUNT_MAX {
             return Err(ImportError::TooMany);
         }
-        let outcome = batch::write(self.mongo, candidates, &self.cause, &mut self.refused).await?;
+        let outcome = batch::write(self.mongo, &self.map, candidates, &self.cause, &mut self.refused).await?;
         self.outcome.add(outcome);
         Ok(())
     }

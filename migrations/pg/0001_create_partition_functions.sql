@@ -14,7 +14,7 @@ CREATE FUNCTION uuid_v7_named(at timestamptz, name text) RETURNS uuid
     )::uuid;
 
 -- Monthly partitions (UTC) of `parent` for every month that touches [first, last]. Built beside the parent and
--- attached, so that readers and writers of other partitions are not stopped. `foreign_key`, such as
+-- attached: readers go on, writers of tables that a foreign key joins wait for the moment of attaching. `foreign_key`, such as
 -- '(created_at, order_id) REFERENCES orders', ties each partition to the other table's partition of its month: the
 -- partition key is part of it, so this holds the same as a key to the whole table, at a third of the cost of a load.
 -- Returns how many were made.

@@ -67,6 +67,8 @@ CREATE TABLE order_lines (
     amount_minor bigint NOT NULL,
     PRIMARY KEY (created_at, order_id, line_number)
 ) PARTITION BY RANGE (created_at);
+-- The extract asks for the lines of a day.
+CREATE INDEX order_lines_by_time ON order_lines (occurred_at);
 
 -- The months of orders and of what hangs on them. Returns how many partitions were made.
 CREATE FUNCTION ensure_order_partitions(first timestamptz, last timestamptz) RETURNS integer

@@ -15,6 +15,7 @@ CREATE TABLE outbox (
     PRIMARY KEY (created_at, id)
 ) PARTITION BY RANGE (created_at);
 CREATE INDEX outbox_unsent ON outbox (shard, aggregate_kind, aggregate_id, aggregate_version) WHERE sent_at IS NULL;
+CREATE INDEX outbox_by_sending ON outbox (sent_at);
 
 -- Who relays which shard. The fence grows with each owner, so a relay that slept through its lease marks nothing.
 CREATE TABLE outbox_leases (
@@ -26,7 +27,7 @@ CREATE TABLE outbox_leases (
 INSERT INTO outbox_leases (shard) SELECT generate_series(0, 15);
 
 -- Monthly partitions from this month to `months` ahead, for every partitioned table. Returns how many were made.
-CREATE FUNCTION ensure_partitions_ahead(now timestamptz, months integer) RETURNS integer
+CREATE FUNCTION ensure_partitions_ahead(now timestamptz, months integer DEFAULT 3) RETURNS integer
     LANGUAGE sql
     RETURN ensure_month_partitions('users', now, now + months * interval '1 month')
          + ensure_order_partitions(now, now + months * interval '1 month')

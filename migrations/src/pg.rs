@@ -14,9 +14,6 @@ pub const FILES: [(&str, &str); 7] = [
     ("0007_create_daily_sales", include_str!("../pg/0007_create_daily_sales.sql")),
 ];
 
-/// Months of partitions that a migrated database has ahead; the worker keeps it so.
-pub const PARTITION_MONTHS_AHEAD: i32 = 3;
-
 /// Why a database could not be migrated.
 #[derive(Debug, thiserror::Error)]
 pub enum PgMigrationError {
@@ -32,7 +29,7 @@ pub enum PgMigrationError {
 /// Returns the names of the migrations that were applied now.
 pub async fn run(client: &mut Client) -> Result<Vec<String>, PgMigrationError> {
     let applied = run_to(client, FILES.len()).await?;
-    client.execute("SELECT ensure_partitions_ahead(now(), $1)", &[&PARTITION_MONTHS_AHEAD]).await?;
+    client.execute("SELECT ensure_partitions_ahead(now())", &[]).await?;
     Ok(applied)
 }
 

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use crate::client::{BULK_TIMEOUT, Body, Request, SearchClient};
 use crate::document::ProductDocument;
 use crate::error::{SearchError, is_refusal, reason};
-use crate::index::Target;
 
 /// Largest request body that is begun with another document, in bytes.
 const BODY_SIZE_MAX: usize = 5 << 20;
@@ -27,11 +26,11 @@ pub enum ItemResult {
     Refused(String),
 }
 
-/// Writes documents whose facts were all read after `ticket` was taken. One result per document, in their
-/// order.
+/// Writes documents whose facts were all read after `ticket` was taken to the index behind an alias; nothing is
+/// written when it points at none. One result per document, in their order.
 pub async fn index(
     client: &SearchClient,
-    target: &Target,
+    alias: &str,
     ticket: i64,
     documents: &[ProductDocument],
 ) -> Result<Vec<ItemResult>, SearchError> {
@@ -42,12 +41,12 @@ pub async fn index(
         append(&mut lines, ticket, document);
         count += 1;
         if lines.len() >= BODY_SIZE_MAX {
-            results.extend(send(client, target, std::mem::take(&mut lines), count).await?);
+            results.extend(send(client, alias, std::mem::take(&mut lines), count).await?);
             count = 0;
         }
     }
     if count > 0 {
-        results.extend(send(client, target, lines, count).await?);
+        results.extend(send(client, alias, lines, count).await?);
     }
     Ok(results)
 }
@@ -83,16 +82,14 @@ fn append(lines: &mut Vec<u8>, ticket: i64, document: &ProductDocument) {
 
 async fn send(
     client: &SearchClient,
-    target: &Target,
+    alias: &str,
     lines: Vec<u8>,
     count: usize,
 ) -> Result<Vec<ItemResult>, SearchError> {
-    let (name, query): (&str, &[(&str, &str)]) = match target {
-        Target::Alias(alias) => (alias, &[("require_alias", "true")]),
-        Target::Index(index) => (index, &[]),
-    };
-    let request = Request::new(Method::Post, format!("{name}/_bulk"));
-    let request = Request { query, body: Body::Lines(lines), timeout: BULK_TIMEOUT, ..request };
+    // Without it a bulk to an index that is gone would make one, without our mapping.
+    let query = [("require_alias", "true")];
+    let request = Request::new(Method::Post, format!("{alias}/_bulk"));
+    let request = Request { query: &query, body: Body::Lines(lines), timeout: BULK_TIMEOUT, ..request };
     let results = read_results(&client.send(request).await?)?;
     if results.len() == count {
         Ok(results)

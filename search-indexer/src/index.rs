@@ -13,15 +13,6 @@ use crate::client::{BULK_TIMEOUT, Request, SearchClient};
 use crate::error::SearchError;
 use crate::mapping::{Analysis, index_body};
 
-/// Where documents are written to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// Whatever the alias points at; a write fails when it points at nothing.
-    Alias(String),
-    /// A concrete index, whoever points at it.
-    Index(String),
-}
-
 /// What our aliases point at now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Aliases {
@@ -71,8 +62,12 @@ pub async fn ensure(
     let Err(error) = update_aliases(client, vec![add_current(client, &name)]).await else {
         return Ok(Some(name));
     };
-    delete(client, &name).await?;
-    if aliases(client).await?.current.is_some() { Ok(None) } else { Err(error) }
+    // An answer that was lost may have been a success: the new index goes only when another is in use.
+    match aliases(client).await?.current {
+        Some(current) if current == name => Ok(Some(name)),
+        Some(_) => delete(client, &name).await.map(|()| None),
+        None => Err(error),
+    }
 }
 
 /// Points the alias of the index being filled at `name`: from now on consumers write to it too.
@@ -94,6 +89,19 @@ pub async fn switch(client: &SearchClient, name: &str) -> Result<(), SearchError
         actions.push(json!({"remove": {"index": name, "alias": client.next_alias(), "must_exist": true}}));
     }
     update_aliases(client, actions).await
+}
+
+/// Ends the filling of `name` without using it, in one step: a switch to it whose answer was lost either came
+/// before, or cannot come any more. `false` when it is not being filled (any longer).
+pub async fn end_filling(client: &SearchClient, name: &str) -> Result<bool, SearchError> {
+    let remove = json!({"remove": {"index": name, "alias": client.next_alias(), "must_exist": true}});
+    let request = Request::json(Method::Post, "_aliases".to_owned(), json!({"actions": [remove]}));
+    let answer = client.answer(Request { timeout: BULK_TIMEOUT, ..request }).await?;
+    match answer.status {
+        200 => Ok(true),
+        400 | 404 => Ok(false),
+        status => Err(SearchError::from_answer(status, &answer.body)),
+    }
 }
 
 /// Makes everything written so far visible to searches.

@@ -77,23 +77,22 @@ async fn main() -> anyhow::Result<()> {
             consume::run(&projection, &settings.amqp, &stop).await;
             Ok(())
         }
-        Verb::Rebuild => rebuild(&projection, &stop).await,
+        Verb::Rebuild => rebuild(&projection, &settings.postgres, &stop).await,
     };
     projection.mongo.close().await;
     outcome
 }
 
-/// Fills a new index and switches to it. Told to stop, it leaves the index in use as it was.
-async fn rebuild(projection: &Projection, stop: &CancellationToken) -> anyhow::Result<()> {
+/// Fills a new index and switches to it. Told to stop, it removes the new one.
+async fn rebuild(
+    projection: &Projection,
+    postgres: &PostgresSettings,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
     let name = new_name(projection.client.alias(), Timestamp::now(), name_random());
     println!("rebuild: filling {name}");
-    let running = rebuild::run(projection, &name, Analysis::English, print_progress);
-    let rebuilt = tokio::select! {
-        rebuilt = running => rebuilt.context("the index in use is unchanged")?,
-        () = stop.cancelled() => {
-            anyhow::bail!("stopped; the index in use is unchanged, the next rebuild removes {name}")
-        }
-    };
+    let rebuilt = rebuild::run(projection, postgres, &name, Analysis::English, stop, print_progress).await;
+    let rebuilt = rebuilt.context("no new index was put in use")?;
     println!(
         "rebuild: {} holds {} products ({} were written again by the second scan); replaced {}",
         rebuilt.index,

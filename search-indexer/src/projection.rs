@@ -25,7 +25,7 @@ use crate::bulk::{self, ItemResult};
 use crate::client::SearchClient;
 use crate::document::ProductDocument;
 use crate::error::SearchError;
-use crate::index::{self, Target};
+use crate::index;
 
 /// Longest time of one bulk with all that it reads.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -98,10 +98,9 @@ impl Projection {
         let aliases = index::aliases(&self.client).await?;
         let ticket = self.ticket().await?;
         let documents = documents(products, products::find_many(&self.mongo, products).await?);
-        let current = Target::Alias(self.client.alias().to_owned());
-        let mut results = bulk::index(&self.client, &current, ticket, &documents).await?;
+        let mut results = bulk::index(&self.client, self.client.alias(), ticket, &documents).await?;
         if aliases.next.is_some() {
-            let next = Target::Alias(self.client.next_alias());
+            let next = self.client.next_alias();
             for (result, other) in
                 results.iter_mut().zip(bulk::index(&self.client, &next, ticket, &documents).await?)
             {
@@ -126,16 +125,15 @@ pub(crate) async fn within_deadline<T>(
     tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(late)
 }
 
-/// The current index decides, but a write that the next one could not take is tried again.
+/// The current index decides, but a write that the next one did not take is tried again: it may be in use in a
+/// moment. A document that it will never take ends its rebuild, and with it the next index.
 fn join(current: &mut ItemResult, next: ItemResult) {
-    match (&current, next) {
-        (ItemResult::Indexed | ItemResult::Superseded, ItemResult::Retryable(reason)) => {
-            *current = ItemResult::Retryable(reason);
-        }
-        // A rebuild with another mapping: it compares all documents before the switch and will find this one
-        // missing.
-        (_, ItemResult::Refused(reason)) => tracing::warn!(reason, "the next index refused a document"),
-        _ => {}
+    if let (
+        ItemResult::Indexed | ItemResult::Superseded,
+        ItemResult::Retryable(reason) | ItemResult::Refused(reason),
+    ) = (&current, next)
+    {
+        *current = ItemResult::Retryable(format!("the next index: {reason}"));
     }
 }
 
@@ -173,8 +171,9 @@ mod tests {
         };
         let retryable = || ItemResult::Retryable("404".to_owned());
         let refused = || ItemResult::Refused("400".to_owned());
-        assert_eq!(joined(ItemResult::Indexed, retryable()), retryable());
-        assert_eq!(joined(ItemResult::Indexed, refused()), ItemResult::Indexed);
+        let again = |why: &str| ItemResult::Retryable(format!("the next index: {why}"));
+        assert_eq!(joined(ItemResult::Indexed, retryable()), again("404"));
+        assert_eq!(joined(ItemResult::Superseded, refused()), again("400"));
         assert_eq!(joined(refused(), retryable()), refused());
         assert_eq!(joined(ItemResult::Superseded, ItemResult::Indexed), ItemResult::Superseded);
     }

@@ -78,6 +78,8 @@ pub struct SearchPage {
     pub hits: Vec<Hit>,
     /// Of all that matches, not only of this page.
     pub facets: Facets,
+    /// [`Hit::sort`] of the last hit, when more match.
+    pub next: Option<Vec<Value>>,
 }
 
 /// A product that matches.
@@ -119,7 +121,7 @@ pub async fn search(client: &SearchClient, request: &SearchRequest) -> Result<Se
     if body["timed_out"] == true {
         return Err(SearchError::unavailable(format!("the search took longer than {SEARCH_TIMEOUT}")));
     }
-    read_page(&body, is_scored(request))
+    read_page(&body, is_scored(request), request.limit)
 }
 
 fn check(request: &SearchRequest) -> Result<(), SearchError> {
@@ -158,7 +160,8 @@ fn search_body(request: &SearchRequest) -> Value {
             "filter": filters(request),
         }},
         "sort": [first_sort(request), {"product_id": "asc"}],
-        "size": request.limit,
+        // One more tells whether there is a next page.
+        "size": request.limit + 1,
         "timeout": SEARCH_TIMEOUT,
         "track_total_hits": false,
         "_source": false,
@@ -214,12 +217,16 @@ fn first_sort(request: &SearchRequest) -> Value {
     }
 }
 
-fn read_page(body: &Value, is_scored: bool) -> Result<SearchPage, SearchError> {
+fn read_page(body: &Value, is_scored: bool, limit: u16) -> Result<SearchPage, SearchError> {
     let hits = body["hits"]["hits"].as_array().ok_or_else(|| SearchError::Malformed("no hits".to_owned()))?;
-    let hits = hits.iter().map(|hit| read_hit(hit, is_scored)).collect::<Option<_>>();
+    let limit = usize::from(limit);
+    let has_more = hits.len() > limit;
+    let hits: Option<Vec<_>> = hits.iter().take(limit).map(|hit| read_hit(hit, is_scored)).collect();
+    let hits = hits.ok_or_else(|| SearchError::Malformed("a hit without id or sort".to_owned()))?;
     let facets = &body["aggregations"];
     Ok(SearchPage {
-        hits: hits.ok_or_else(|| SearchError::Malformed("a hit without id or sort".to_owned()))?,
+        next: hits.last().filter(|_| has_more).map(|hit| hit.sort.clone()),
+        hits,
         facets: Facets { category: read_facet(&facets["category"]), brand: read_facet(&facets["brand"]) },
     })
 }
@@ -298,12 +305,25 @@ mod tests {
             "hits": {"hits": [{"_id": id, "_score": 1.5, "sort": [1.5, id]}]},
             "aggregations": {"brand": {"buckets": [{"key": "Puma", "doc_count": 3}]}},
         });
-        let page = read_page(&body, true).expect("well-formed");
+        let page = read_page(&body, true, 1).expect("well-formed");
         assert_eq!(page.hits[0].product_id, id);
         assert_eq!(page.hits[0].score, Some(1.5));
         assert_eq!(page.facets.brand, [FacetValue { value: "Puma".into(), count: 3 }]);
         assert!(page.facets.category.is_empty());
-        assert_eq!(read_page(&body, false).expect("well-formed").hits[0].score, None);
-        assert!(read_page(&json!({"hits": {"hits": [{"_id": "x"}]}}), true).is_err());
+        assert_eq!(read_page(&body, false, 1).expect("well-formed").hits[0].score, None);
+        assert!(read_page(&json!({"hits": {"hits": [{"_id": "x"}]}}), true, 1).is_err());
+    }
+
+    #[test]
+    fn only_a_page_with_more_after_it_has_a_next_place() {
+        let id = |number: u8| ProductId::new(jiff::Timestamp::UNIX_EPOCH, [number; 10]);
+        let hit = |number: u8| json!({"_id": id(number), "sort": [number, id(number)]});
+        let body = json!({"hits": {"hits": [hit(1), hit(2), hit(3)]}});
+        let page = read_page(&body, true, 2).expect("well-formed");
+        assert_eq!(page.hits.len(), 2);
+        assert_eq!(page.next, Some(vec![json!(2), json!(id(2))]));
+        let last = read_page(&body, true, 3).expect("well-formed");
+        assert_eq!((last.hits.len(), last.next), (3, None));
+        assert_eq!(search_body(&SearchRequest { limit: 3, ..request() })["size"], 4);
     }
 }

@@ -3,6 +3,18 @@
 /// An error of a driver, with its whole chain.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// An error of a use case that may hold one of a store.
+pub trait MayBeStoreError: From<StoreError> {
+    /// The store's error, if that is what it is.
+    fn store_error(&self) -> Option<&StoreError>;
+}
+
+impl MayBeStoreError for StoreError {
+    fn store_error(&self) -> Option<&StoreError> {
+        Some(self)
+    }
+}
+
 /// What a store answers when it does not do what was asked. Missing is not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -58,9 +70,9 @@ impl From<tokio_postgres::Error> for StoreError {
         if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED {
             return Self::Contention(error.into());
         }
-        if code.code().starts_with("23") {
-            let constraint = database.constraint().unwrap_or("unnamed").to_owned();
-            return Self::Conflict { constraint };
+        // A violation without a constraint's name is a missing partition or value: nobody's conflict.
+        if let Some(constraint) = database.constraint().filter(|_| code.code().starts_with("23")) {
+            return Self::Conflict { constraint: constraint.to_owned() };
         }
         // 08 connection, 53 out of resources, 57 operator intervention (shutdown, statement timeout), 25006 a primary
         // that has become a standby, 55P03 a lock not got in time, 58 a Pgpool-II that has no server.
@@ -103,12 +115,13 @@ impl From<mongodb::error::Error> for StoreError {
             }
             ErrorKind::Command(command) if command.code == DUPLICATE_KEY => duplicate(&command.message),
             ErrorKind::Command(command) if command.code == WRITE_CONFLICT => Self::Contention(error.into()),
-            ErrorKind::BulkWrite(bulk)
-                if bulk.write_errors.values().any(|write| write.code == DUPLICATE_KEY) =>
-            {
-                let message = bulk.write_errors.values().find(|write| write.code == DUPLICATE_KEY);
-                duplicate(message.map_or("", |write| write.message.as_str()))
-            }
+            ErrorKind::InsertMany(many) => many
+                .write_errors
+                .iter()
+                .flatten()
+                .find(|write| write.code == DUPLICATE_KEY)
+                .map(|write| duplicate(&write.message))
+                .unwrap_or_else(|| Self::Driver(error.clone().into())),
             // A password that is being changed: nothing is wrong with what was asked.
             ErrorKind::Authentication { .. }
             | ErrorKind::Io(_)

@@ -1,8 +1,10 @@
 //! PostgreSQL: through Pgpool-II for requests ([`pool`]), straight to a server for bulk work ([`direct`]).
 
+pub mod advisory_lock;
 pub mod channels;
 pub mod daily_sales;
 pub mod direct;
+pub mod expiry;
 pub mod health;
 pub mod idempotency;
 pub mod import_runs;

@@ -80,6 +80,23 @@ fn every_query_names_a_metric_of_ours() {
 }
 
 #[test]
+fn every_query_names_a_job_that_is_scraped() {
+    let template = checkout().join("dashboards/prometheus/prometheus.yml.template");
+    let template = std::fs::read_to_string(template).expect("text");
+    let scraped: HashSet<_> = template.lines().filter_map(|line| line.trim().strip_prefix("- job_name: ")).collect();
+    let text: Vec<_> = dashboards().iter().map(|(_, dashboard)| dashboard.to_string()).collect();
+    let mut count = 0;
+    for part in text.iter().flat_map(|text| text.split("job=").skip(1)) {
+        let jobs = part.trim_start_matches('~').trim_start_matches(['\\', '"']);
+        for job in jobs.split(['\\', '"']).next().expect("a value").split('|') {
+            assert!(scraped.contains(job), "nothing is scraped as {job}");
+            count += 1;
+        }
+    }
+    assert!(count >= 5, "{count} jobs");
+}
+
+#[test]
 fn panels_have_ids_and_places_of_their_own() {
     for (file, dashboard) in dashboards() {
         let mut ids = HashSet::new();

@@ -11,7 +11,7 @@ use search_indexer::bulk::{self, ItemResult};
 use search_indexer::client::SearchClient;
 use search_indexer::document::ProductDocument;
 use search_indexer::error::SearchError;
-use search_indexer::index::{self, Target};
+use search_indexer::index;
 use search_indexer::mapping::Analysis;
 use search_indexer::query::{FacetValue, Hit, SearchRequest, Sort, search};
 use search_indexer::settings::SearchSettings;
@@ -44,6 +44,7 @@ async fn wire_contract(url: &str, analysis: Analysis) {
     pages_have_no_gap_and_no_repeat(&client).await;
     requests_outside_the_limits_are_refused(&client).await;
     the_alias_switches_in_one_step(&client, &first, analysis).await;
+    the_end_of_filling_is_told_from_a_switch(&client, analysis).await;
     for name in index::aliases(&client).await.expect("aliases").all {
         index::delete(&client, &name).await.expect("deleted");
     }
@@ -54,8 +55,8 @@ async fn an_index_is_made_once(client: &SearchClient, analysis: Analysis) -> Str
     let early = search(client, &request()).await.expect_err("there is no index");
     assert!(early.is_unavailable(), "{early:?}");
     let documents = [document(1)];
-    let target = Target::Alias(client.alias().to_owned());
-    let results = bulk::index(client, &target, 1, &documents).await.expect("answered");
+    let alias = client.alias();
+    let results = bulk::index(client, alias, 1, &documents).await.expect("answered");
     assert!(matches!(results[..], [ItemResult::Retryable(_)]), "{results:?}");
 
     let (left, right) = tokio::join!(
@@ -75,7 +76,7 @@ async fn an_index_is_made_once(client: &SearchClient, analysis: Analysis) -> Str
 }
 
 async fn a_newer_ticket_wins(client: &SearchClient, name: &str) {
-    let target = Target::Alias(client.alias().to_owned());
+    let alias = client.alias();
     let newer = ProductDocument::of(&Product { title: "Newer".into(), ..product(100) });
     let older = ProductDocument::of(&Product { title: "Older".into(), ..product(100) });
     for (ticket, document, expected) in [
@@ -83,14 +84,14 @@ async fn a_newer_ticket_wins(client: &SearchClient, name: &str) {
         (10, &older, ItemResult::Superseded),
         (20, &older, ItemResult::Superseded),
     ] {
-        let results = bulk::index(client, &target, ticket, std::slice::from_ref(document)).await;
+        let results = bulk::index(client, alias, ticket, std::slice::from_ref(document)).await;
         assert_eq!(results.expect("answered"), [expected]);
     }
     let id = newer.product_id;
     let hashes = bulk::content_hashes(client, name, &[id, product(101).id]).await.expect("answered");
     assert_eq!(hashes, [(id, newer.content_hash)].into());
     let gone = ProductDocument::gone(id);
-    let results = bulk::index(client, &target, 30, &[gone]).await.expect("answered");
+    let results = bulk::index(client, alias, 30, &[gone]).await.expect("answered");
     assert_eq!(results, [ItemResult::Indexed]);
 }
 
@@ -109,8 +110,8 @@ async fn the_catalogue_is_indexed(client: &SearchClient, name: &str) {
         documents.push(ProductDocument::of(&Product { status, ..product(number) }));
     }
     documents.push(ProductDocument::gone(product(52).id));
-    let target = Target::Alias(client.alias().to_owned());
-    let results = bulk::index(client, &target, 40, &documents).await.expect("answered");
+    let alias = client.alias();
+    let results = bulk::index(client, alias, 40, &documents).await.expect("answered");
     assert!(results.iter().all(|result| *result == ItemResult::Indexed), "{results:?}");
     index::refresh(client, name).await.expect("refreshed");
 }
@@ -233,7 +234,7 @@ async fn the_alias_switches_in_one_step(client: &SearchClient, first: &str, anal
     let aliases = index::aliases(client).await.expect("aliases");
     assert_eq!((aliases.current.as_deref(), aliases.next.as_deref()), (Some(first), Some(second.as_str())));
 
-    let next = Target::Alias(client.next_alias());
+    let next = client.next_alias();
     let results = bulk::index(client, &next, 50, &[document(3)]).await.expect("answered");
     assert_eq!(results, [ItemResult::Indexed]);
     index::refresh(client, &second).await.expect("refreshed");
@@ -252,6 +253,24 @@ async fn the_alias_switches_in_one_step(client: &SearchClient, first: &str, anal
     assert!(index::switch(client, &missing).await.is_err());
     let unchanged = index::aliases(client).await.expect("aliases");
     assert_eq!(unchanged.current, aliases.current);
+}
+
+/// What a failed rebuild asks before it removes its index.
+async fn the_end_of_filling_is_told_from_a_switch(client: &SearchClient, analysis: Analysis) {
+    let later = Timestamp::now() + jiff::SignedDuration::from_secs(120);
+    let [used, unused] = [11, 12].map(|random| index::new_name(client.alias(), later, [random; 4]));
+    for name in [&used, &unused] {
+        index::create(client, name, analysis).await.expect("created");
+    }
+    index::begin_filling(client, &used).await.expect("filling");
+    index::switch(client, &used).await.expect("switched");
+    assert!(!index::end_filling(client, &used).await.expect("answered"), "it is in use");
+    index::begin_filling(client, &unused).await.expect("filling");
+    assert!(index::end_filling(client, &unused).await.expect("answered"));
+    let aliases = index::aliases(client).await.expect("aliases");
+    assert_eq!((aliases.current.as_deref(), aliases.next), (Some(used.as_str()), None));
+    index::delete(client, &unused).await.expect("deleted");
+    assert!(!index::end_filling(client, &unused).await.expect("answered"), "it is gone");
 }
 
 fn request() -> SearchRequest {

@@ -93,9 +93,9 @@ async fn partitions_are_ahead_and_made_once() {
     let scope = Scope::new().await;
     let client = scope.primary().await;
     let now = "2031-12-15T12:00:00Z".parse().expect("a time");
-    let made = store::pg::partitions::ensure_ahead(&client, now, 3).await.expect("made");
+    let made = store::pg::partitions::ensure_ahead(&client, now).await.expect("made");
     assert_eq!(made, 16, "4 tables, December to March");
-    assert_eq!(store::pg::partitions::ensure_ahead(&client, now, 3).await.expect("again"), 0);
+    assert_eq!(store::pg::partitions::ensure_ahead(&client, now).await.expect("again"), 0);
     const BOUND: &str =
         "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'orders_2032_01'";
     client.batch_execute("SET timezone = 'UTC'").await.expect("set");

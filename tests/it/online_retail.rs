@@ -2,9 +2,10 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use analytics::lake::Lake;
-use analytics::run::{self, RunReport, Scope as Reach};
+use analytics::run::{self, Remedy, RunReport, Scope as Reach};
 use domain::daily_sales::DailySales;
 use domain::money::Currency;
 use domain::order::OrderKind;
@@ -13,10 +14,12 @@ use flate2::write::GzEncoder;
 use ingest::orders::{ImportError, ImportOptions, ImportReport, OrderFormat};
 use jiff::civil::{Date, date};
 use rust_decimal::Decimal;
+use store::pg::advisory_lock::{self, Right};
 use store::pg::orders::OrderFilter;
 use store::pg::{daily_sales, orders};
-use support::{Scope, files};
+use support::{Scope, files, wait};
 
+const WAIT: Duration = Duration::from_secs(20);
 const CHANNEL: &str = "history";
 const HEADER: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
 
@@ -166,6 +169,8 @@ async fn a_cut_gzip_keeps_what_was_before_the_cut() {
     let cut = options(&folder, "cut.csv.gz", &whole[..whole.len() / 2]);
     let first = import(&scope, &cut).await.expect("imports");
     assert_eq!(first.refused.by_reason.get("cut gzip"), Some(&1));
+    let damage = first.damage.as_deref().expect("it was not read to its end");
+    assert!(damage.contains("the gzip file is cut off here"), "{damage}");
     assert!(first.merged.lines_added > 500, "{first:?}");
     assert_eq!(first.merged.lines_added, first.rows_read - 1);
     let refused = std::fs::read_to_string(&cut.refused).expect("refused rows");
@@ -174,6 +179,7 @@ async fn a_cut_gzip_keeps_what_was_before_the_cut() {
         "{refused}"
     );
     let rest = import(&scope, &options(&folder, "whole.csv.gz", &whole)).await.expect("imports");
+    assert_eq!(rest.damage, None);
     assert_eq!(rest.merged.lines_added + first.merged.lines_added, 3_000);
 }
 
@@ -219,13 +225,84 @@ async fn days_are_those_of_the_channels_zone() {
 async fn two_runs_of_a_channel_do_not_meet() {
     let scope = Scope::new().await;
     let holder = scope.primary().await;
-    assert!(daily_sales::lock(&holder, "shop").await.expect("asked"));
+    assert!(advisory_lock::take(&holder, Right::CountDailySales("shop")).await.expect("asked"));
     let lake = Lake::new(&scope.lake);
     let busy = run::daily_sales(&scope.postgres, &lake, "shop", Reach::Changed).await;
-    assert!(busy.expect_err("busy").is_worth_a_retry());
+    assert_eq!(busy.expect_err("busy").remedy(), Remedy::Wait);
     drop(holder);
     let unknown = run::daily_sales(&scope.postgres, &lake, "nowhere", Reach::Changed).await;
-    assert!(!unknown.expect_err("unknown").is_worth_a_retry());
+    assert_eq!(unknown.expect_err("unknown").remedy(), Remedy::GiveUp);
+}
+
+#[tokio::test]
+async fn a_killed_import_leaves_its_beginning_and_nothing_else() {
+    const RUNS: &str = "SELECT count(*), count(finished_at), min(file_name) FROM import_runs";
+    let scope = Scope::new().await;
+    let folder = files::folder("killed");
+    let file = options(&folder, "killed.csv", format!("{HEADER}{QUIRKS}").as_bytes());
+    let mut holder = scope.primary().await;
+    let lock = holder.transaction().await.expect("begins");
+    lock.batch_execute("LOCK TABLE order_numbers").await.expect("locked");
+    let (settings, killed) = (scope.postgres.clone(), file.clone());
+    let importing = tokio::spawn(async move { ingest::orders::import(&settings, &killed, |_| {}).await });
+    let begun = async || {
+        let row = scope.primary().await.query_one(RUNS, &[]).await.expect("counts");
+        (row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, Option<String>>(2))
+    };
+    wait::until("the import has begun", WAIT, async || (begun().await.0 == 1).then_some(())).await;
+    importing.abort();
+    lock.rollback().await.expect("given up");
+    assert_eq!(begun().await, (1, 0, Some("killed.csv".to_owned())));
+    assert_eq!(fingerprint(&scope).await.2, 0);
+    // The server sees the killed connection's end when its statement ends.
+    let imported = wait::until("the channel is free", WAIT, async || match import(&scope, &file).await {
+        Err(ImportError::Busy(_)) => None,
+        ended => Some(ended.expect("imports").merged),
+    })
+    .await;
+    assert_eq!(imported.lines_added, 8);
+    assert_eq!(begun().await.1, 1);
+}
+
+#[tokio::test]
+async fn the_lines_of_a_day_are_found_by_their_time() {
+    const HISTORY: &str = "
+        INSERT INTO channels (code) VALUES ('history');
+        SELECT ensure_order_partitions('2020-01-01', '2022-01-31');
+        CREATE TEMP TABLE made AS
+            SELECT uuid_v7_named(at, at::text) AS id, at
+            FROM generate_series(timestamptz '2020-01-01 12:00Z', '2022-01-31 12:00Z', interval '1 day') AS at;
+        INSERT INTO orders (id, created_at, channel, number, kind, status, currency, total_minor, line_count)
+            SELECT id, at, 'history', at::text, 'sale', 'completed', 'GBP', 4000, 40 FROM made;
+        INSERT INTO order_lines (order_id, created_at, line_number, occurred_at, sku, quantity, unit_price,
+                                 amount_minor)
+            SELECT id, at, line, at + line * interval '1 minute', 'sku', 1, 1, 100
+            FROM made, generate_series(1, 40) AS line;
+        ANALYZE orders; ANALYZE order_lines";
+    let scope = Scope::new().await;
+    let client = scope.primary().await;
+    client.batch_execute(HISTORY).await.expect("25 months of lines");
+    let explain =
+        format!("EXPLAIN {}", include_str!("../../store/src/pg/sales_extract/lines.sql").trim_end());
+    let days = [date(2021, 3, 4), date(2021, 11, 30)];
+    let plan = client.query(&explain, &[&CHANNEL, &&days[..]]).await.expect("explains");
+    let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+    // Months ahead have partitions too; an empty one has nothing to search.
+    let scans = |kind: &str| -> usize {
+        let of_lines = plan.iter().filter(|line| line.contains(kind) && line.contains(" on order_lines_"));
+        of_lines.filter(|line| (2020..=2022).any(|year| line.contains(&format!("lines_{year}_")))).count()
+    };
+    assert_eq!((scans("_occurred_at_idx"), scans("Seq Scan")), (25, 0), "{plan:#?}");
+
+    let lake = Lake::new(&scope.lake);
+    count(&scope, Reach::Changed).await;
+    assert_eq!(lake.days(CHANNEL).expect("a lake").len(), 762);
+    client
+        .batch_execute("UPDATE orders SET changed_xid = pg_current_xact_id() WHERE number LIKE '2021-03-04%'")
+        .await
+        .expect("changed");
+    let changed = count(&scope, Reach::Changed).await;
+    assert_eq!((changed.was_full, changed.extracted.days, changed.extracted.lines), (false, 1, 40));
 }
 
 /// Needs the real data beside the checkout; where it is missing the other tests stand for it.

@@ -4,7 +4,7 @@ use domain::ids::OrderId;
 use ingest::orders::{ImportOptions, OrderFormat};
 use support::api::{self, Client, Who};
 use support::{Scope, files};
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 const ADMIN: Who = Who::Role("admin");
@@ -93,18 +93,14 @@ async fn one_order_touches_one_partition_of_25() {
             .expect("an order")
             .get(0),
     );
-    for (table, column) in [("orders", "id"), ("order_lines", "order_id")] {
-        let sql = format!("EXPLAIN SELECT * FROM {table} WHERE created_at = $1 AND {column} = $2");
-        let created_at = id.created_at().expect("version 7");
-        let plan = client
-            .query_typed(&sql, &[(&created_at, Type::TIMESTAMPTZ), (&id.0, Type::UUID)])
-            .await
-            .expect("a plan");
-        let text: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
-        let scanned: Vec<_> = text.iter().filter(|line| line.contains("Scan")).collect();
-        assert_eq!(scanned.len(), 1, "{text:#?}");
-        assert!(scanned[0].contains(&format!("{table}_2010_06")), "{text:#?}");
-    }
+    let created_at = id.created_at().expect("version 7");
+    let key: [(&(dyn ToSql + Sync), Type); 2] = [(&created_at, Type::TIMESTAMPTZ), (&id.0, Type::UUID)];
+    let plan = client.query_typed(&format!("EXPLAIN {}", store::pg::orders::FIND), &key).await.expect("a plan");
+    let text: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+    let scans: Vec<_> = text.iter().filter(|line| line.contains("Scan")).collect();
+    let partitions = ["orders_2010_06", "order_lines_2010_06"];
+    assert!(scans.iter().all(|scan| partitions.iter().any(|name| scan.contains(name))), "{text:#?}");
+    assert!(partitions.iter().all(|name| scans.iter().any(|scan| scan.contains(name))), "{text:#?}");
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use bson::{Document, doc};
 use domain::event::{Cause, CloudEvent, Event, OrdersImported, event_type};
 use domain::ids::{EventId, ImportRunId};
 use domain::product::Product;
 use jiff::Timestamp;
 use rand::random;
+use secrecy::ExposeSecret;
 use store::amqp::broker::Broker;
 use store::amqp::consumer::Consumer;
 use store::amqp::topology::DurableQueue;
@@ -172,4 +174,42 @@ async fn an_event_that_no_queue_wants_is_not_sent() {
     let mut event = shop::changed(&shop::product("Lost")).to_cloud_event();
     event.event_type = "nobody.asked.v1".to_owned();
     assert_eq!(publisher.publish(&[&event]).await.expect("confirmed"), [false]);
+}
+
+#[tokio::test]
+async fn a_refused_event_holds_back_its_aggregate_and_nothing_else() {
+    let scope = Scope::new().await;
+    let mongo = scope.mongo().await;
+    let (stuck, free) = (shop::product("Stuck"), shop::product("Free"));
+    products::insert(&mongo, &stuck, &shop::changed(&stuck)).await.expect("inserted");
+    let second = Product { version: 2, ..stuck.clone() };
+    assert!(products::replace(&mongo, &second, &shop::changed(&second)).await.expect("replaced"));
+    products::insert(&mongo, &free, &shop::changed(&free)).await.expect("inserted");
+    let outbox = raw_outbox(&scope).await;
+    let first = doc! {"aggregate_id": stuck.id.to_string(), "aggregate_version": 1_i64};
+    let kept = outbox.find_one(first.clone()).await.expect("read").expect("there");
+    let envelope = kept.get_str("envelope").expect("text");
+    let nobody_asked = envelope.replace("product.changed.v1", "nobody.asked.v1");
+    outbox.update_one(first.clone(), doc! {"$set": {"envelope": nobody_asked}}).await.expect("changed");
+    let broker = Broker::connect(&scope.amqp).await.expect("connected");
+    let mut indexer = broker.consume(DurableQueue::SearchIndexer, 10).await.expect("a consumer");
+    let stop = CancellationToken::new();
+    let relay = tokio::spawn({
+        let (mongo, amqp, stop) = (mongo.clone(), scope.amqp.clone(), stop.clone());
+        async move { ingest::relay::mongo_outbox::run(&mongo, &amqp, &stop).await }
+    });
+    assert_eq!(receive(&mut indexer).await.subject, format!("product/{}", free.id));
+    let nothing = tokio::time::timeout(Duration::from_secs(3), indexer.next()).await;
+    assert!(nothing.is_err(), "version 2 must not overtake version 1");
+    let mend = doc! {"$set": {"envelope": envelope, "retry_at": null}};
+    outbox.update_one(first, mend).await.expect("mended");
+    assert_eq!(receive(&mut indexer).await.aggregateversion, 1);
+    assert_eq!(receive(&mut indexer).await.aggregateversion, 2);
+    stop.cancel();
+    relay.await.expect("the relay stops");
+}
+
+async fn raw_outbox(scope: &Scope) -> mongodb::Collection<Document> {
+    let client = mongodb::Client::with_uri_str(scope.mongo.url.expose_secret()).await.expect("a connection string");
+    client.database(&scope.mongo.database).collection("outbox")
 }

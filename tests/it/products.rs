@@ -1,12 +1,28 @@
-//! Products over HTTP: made once under a key, changed under an entity tag, listed without gaps.
+//! Products over HTTP: made once under a key, changed under an entity tag, listed without gaps, and never older
+//! than the last change that was heard.
 
+use std::time::Duration;
+
+use bson::doc;
+use domain::event::{CloudEvent, Event};
+use domain::ids::{EventId, ProductId};
+use domain::product::Product;
+use futures_util::TryStreamExt;
+use jiff::Timestamp;
 use reqwest::Method;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use support::Scope;
-use support::api::{self, Answer, Client, Who, send};
+use store::amqp::broker::Broker;
+use store::mongo::products::{self, ProductFilter};
+use support::api::{self, Answer, Client, Shop, Who, send};
+use support::{Scope, shop, wait};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const VENDOR: Who = Who::Role("vendor");
+/// Shorter than the life of a cached product, so that only hearing of a change can be the reason for it.
+const HEARD_DEADLINE: Duration = Duration::from_secs(5);
 
 fn draft(title: &str) -> Value {
     let sku = |letter: &str| format!("{letter}-{}", Uuid::new_v4().simple());
@@ -223,4 +239,207 @@ async fn a_taken_slug_or_sku_is_a_conflict() {
     other["variants"][0]["sku"] = body["variants"][0]["sku"].clone();
     client.post(VENDOR, "/products", "b", &other).await.expect(409);
     api.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn a_change_is_a_merge_patch() {
+    let scope = Scope::new().await;
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    let made = create(&client, &draft("Blue shirt")).await;
+    let path = format!("/products/{}", made.body["id"].as_str().expect("an id"));
+    let change = json!({"attributes": {"fit": "slim"}});
+    let merged = client.patch(VENDOR, &path, made.header("etag"), &change).await.expect(200);
+    assert_eq!(merged.body["attributes"], json!({"colour": "blue", "fit": "slim"}));
+    let repeat = client.patch(VENDOR, &path, merged.header("etag"), &change).await.expect(200);
+    assert_eq!(repeat.body, merged.body, "nothing changes, also not the version");
+    let change = json!({"attributes": {"colour": null, "season": null}, "category": null});
+    let emptied = client.patch(VENDOR, &path, merged.header("etag"), &change).await.expect(200);
+    assert_eq!(emptied.body["attributes"], json!({"fit": "slim"}));
+    assert_eq!(emptied.body["category"], Value::Null);
+    for field in ["title", "slug", "description", "status", "images", "variants", "attributes"] {
+        let refused = client.patch(VENDOR, &path, emptied.header("etag"), &json!({field: null})).await;
+        assert_eq!(refused.body["errors"][0]["pointer"], format!("/{field}"), "{}", refused.body);
+        refused.expect_problem(400, "invalid_field");
+    }
+    let same = client.get(Who::Nobody, &path).await.expect(200);
+    assert_eq!(same.header("etag"), emptied.header("etag"));
+    api.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn an_answer_says_who_may_keep_it() {
+    let scope = Scope::new().await;
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    let made = create(&client, &draft("Blue shirt")).await;
+    let path = format!("/products/{}", made.body["id"].as_str().expect("an id"));
+    let known = client.request(Method::GET, Who::Nobody, &path).header("if-none-match", made.header("etag"));
+    for answer in [
+        client.get(Who::Nobody, &path).await.expect(200),
+        send(known).await.expect(304),
+        client.get(Who::Nobody, "/products").await.expect(200),
+    ] {
+        assert_eq!(answer.header("cache-control"), "public, max-age=0, s-maxage=5");
+        assert!(answer.header("vary").contains("authorization"));
+    }
+    for path in [path.as_str(), "/products", "/products?status=draft"] {
+        let answer = client.get(VENDOR, path).await.expect(200);
+        assert_eq!(answer.header("cache-control"), "private, no-cache", "{path}");
+        assert!(answer.header("vary").contains("authorization"), "{path}");
+    }
+    api.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn the_last_page_of_a_search_leads_nowhere() {
+    let scope = Scope::new().await;
+    let shop = Shop::start(&scope).await;
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    for number in 0..4 {
+        create(&client, &draft(&format!("Shirt {number}"))).await;
+    }
+    let hits = |answer: &Answer| answer.body["data"].as_array().map_or(0, Vec::len);
+    let all = wait::until("all are found", Duration::from_secs(60), async || {
+        let answer = client.get(Who::Nobody, "/search?q=shirt&limit=4").await;
+        (answer.status == 200 && hits(&answer) == 4).then_some(answer)
+    })
+    .await;
+    assert_eq!(all.body["page"]["next_cursor"], Value::Null);
+    assert_eq!(all.header("cache-control"), "public, max-age=0, s-maxage=1");
+    assert!(all.header("vary").contains("authorization"));
+    let first = client.get(Who::Nobody, "/search?q=shirt&limit=2").await.expect(200);
+    let cursor = first.body["page"]["next_cursor"].as_str().expect("a cursor");
+    let second =
+        client.get(Who::Nobody, &format!("/search?q=shirt&limit=2&cursor={cursor}")).await.expect(200);
+    assert_eq!((hits(&first), hits(&second)), (2, 2));
+    assert_eq!(second.body["page"]["next_cursor"], Value::Null);
+    let staff = client.get(VENDOR, "/search?q=shirt").await.expect(200);
+    assert_eq!(staff.header("cache-control"), "private, no-cache");
+    api.stop().await.expect("stops");
+    shop.stop().await;
+}
+
+/// A product that an API has cached, and that was changed since without any message about it.
+async fn hidden_change(scope: &Scope, client: &Client) -> (Product, String) {
+    wait::until("changes are heard", Duration::from_secs(20), async || {
+        let answer = client.get_root("/health/ready").await;
+        (answer.body["dependencies"]["rabbitmq"]["status"] == "ok").then_some(())
+    })
+    .await;
+    let mongo = scope.mongo().await;
+    let mut product = shop::product("Old name");
+    products::insert(&mongo, &product, &shop::changed(&product)).await.expect("inserted");
+    let path = format!("/products/{}", product.id);
+    client.get(Who::Nobody, &path).await.expect(200);
+    product.version = 2;
+    product.title = "New name".to_owned();
+    assert!(products::replace(&mongo, &product, &shop::changed(&product)).await.expect("replaced"));
+    assert_eq!(client.get(Who::Nobody, &path).await.expect(200).body["title"], "Old name", "it is cached");
+    (product, path)
+}
+
+async fn until_shown(client: &Client, path: &str, title: &str) {
+    wait::until("the change is shown", HEARD_DEADLINE, async || {
+        (client.get(Who::Nobody, path).await.expect(200).body["title"] == title).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_of_another_shape_makes_the_caches_begin_anew() {
+    let scope = Scope::new().await;
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    let (product, path) = hidden_change(&scope, &client).await;
+    let broker = Broker::connect(&scope.amqp).await.expect("connected");
+    let publisher = broker.publisher().await.expect("a channel");
+    let event = shop::changed(&product).to_cloud_event();
+    let event = CloudEvent { data: json!({"sku": "which product?"}), ..event };
+    assert_eq!(publisher.publish(&[&event]).await.expect("confirmed"), [true]);
+    until_shown(&client, &path, "New name").await;
+    api.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn a_flood_of_changes_is_heard_to_its_end() {
+    let scope = Scope::new().await;
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    let broker = Broker::connect(&scope.amqp).await.expect("connected");
+    let publisher = broker.publisher().await.expect("a channel");
+    let now = Timestamp::now();
+    let of_another = |_| {
+        let (id, other) = (EventId::new(now, rand::random()), ProductId::new(now, rand::random()));
+        Event::product_changed(id, now, other, 2, shop::changed(&shop::product("x")).cause).to_cloud_event()
+    };
+    // More than a subscriber holds unsettled.
+    let flood: Vec<_> = (0..2_500).map(of_another).collect();
+    let (product, path) = hidden_change(&scope, &client).await;
+    publisher.publish(&flood.iter().collect::<Vec<_>>()).await.expect("confirmed");
+    publisher.publish(&[&shop::changed(&product).to_cloud_event()]).await.expect("confirmed");
+    until_shown(&client, &path, "New name").await;
+    api.stop().await.expect("stops");
+}
+
+/// Forwards until it is told to be silent; then every connection stands, and nothing comes through.
+async fn forward_until_silent(listener: TcpListener, to: String, silence: CancellationToken) {
+    loop {
+        let (mut client, _) = listener.accept().await.expect("a connection");
+        let (to, silence) = (to.clone(), silence.clone());
+        tokio::spawn(async move {
+            let mut server = TcpStream::connect(to).await.expect("the server answers");
+            tokio::select! {
+                _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                () = silence.cancelled() => std::future::pending().await,
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_silent_broker_is_found_out() {
+    let scope = Scope::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let (broker, silence) = (support::stack().rabbitmq.address.clone(), CancellationToken::new());
+    let mut settings = api::api_settings(&scope);
+    settings.amqp.url = settings.amqp.url.expose_secret().replace(&broker, &address).into();
+    let forwarder = tokio::spawn(forward_until_silent(listener, broker, silence.clone()));
+    let api = api::start(settings).await;
+    let client = Client::new(&api);
+    let (_, path) = hidden_change(&scope, &client).await;
+    silence.cancel();
+    wait::until("the silence is noticed", Duration::from_secs(20), async || {
+        let answer = client.get_root("/health/ready").await;
+        (answer.body["dependencies"]["rabbitmq"]["status"] == "error").then_some(())
+    })
+    .await;
+    assert_eq!(client.get(Who::Nobody, &path).await.expect(200).body["title"], "New name");
+    forwarder.abort();
+    api.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn the_public_list_uses_an_index() {
+    let scope = Scope::new().await;
+    let mongo = scope.mongo().await;
+    let client =
+        mongodb::Client::with_uri_str(&support::stack().mongo_url).await.expect("a connection string");
+    let database = client.database(&scope.mongo.database);
+    database.run_command(doc! {"profile": 2}).await.expect("profiled");
+    let filter = ProductFilter {
+        status: Some(domain::product::ProductStatus::Active),
+        category: Some("apparel".to_owned()),
+    };
+    products::list(&mongo, &filter, None, 21).await.expect("a list");
+    let after = ProductId::new(Timestamp::now(), rand::random());
+    products::list(&mongo, &filter, Some(after), 21).await.expect("a list");
+    let profile = database.collection::<bson::Document>("system.profile");
+    let finds = profile.find(doc! {"op": "query", "command.find": "products"}).await.expect("a profile");
+    let finds: Vec<_> = finds.try_collect().await.expect("a profile");
+    let plans: Vec<_> = finds.iter().map(|find| find.get_str("planSummary").expect("a plan")).collect();
+    assert_eq!(plans.len(), 2);
+    assert!(plans.iter().all(|plan| plan.contains("IXSCAN") && !plan.contains("COLLSCAN")), "{plans:?}");
 }

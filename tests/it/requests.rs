@@ -49,11 +49,36 @@ async fn addresses_have_limits() {
         "from=x&to=2011-01-02",
         "from=2011-01-03&to=2011-01-02",
         "from=1800-01-01&to=2011-01-01",
+        "from=1969-12-31&to=1970-01-01",
+        "from=-0001-01-01&to=-0001-01-02",
+        "from=9999-12-31&to=10000-01-01",
     ] {
         let answer =
             client.get(Who::Role("analyst"), &format!("/analytics/daily-sales?channel=shop&{query}")).await;
         assert_eq!(answer.status, 400, "{query}: {}", answer.body);
     }
+    api.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn a_report_without_a_row_still_names_its_columns() {
+    let scope = Scope::new().await;
+    let api = api::start(api::api_settings(&scope)).await;
+    let path = "/analytics/daily-sales?from=1970-01-01&to=1970-01-02&format=csv";
+    let answer = Client::new(&api).get(Who::Role("analyst"), path).await.expect(200);
+    let text = answer.body.as_str().expect("a text");
+    assert!(text.starts_with("date,currency,orders,") && text.lines().count() == 1, "{text}");
+    api.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn an_api_that_is_not_ready_says_when_to_ask_again() {
+    let scope = Scope::new().await;
+    let mut settings = api::api_settings(&scope);
+    settings.mongo.url = "mongodb://127.0.0.1:1/?replicaSet=none".to_owned().into();
+    let api = api::start(settings).await;
+    let answer = Client::new(&api).get_root("/health/ready").await.expect(503);
+    assert!(answer.header("retry-after").parse::<u32>().is_ok());
     api.stop().await.expect("stops");
 }
 

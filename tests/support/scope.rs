@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bson::doc;
 use store::mongo::connection::Mongo;
 use store::pg::pool::PgPools;
 use store::settings::{AmqpSettings, MongoSettings, PostgresSettings};
@@ -93,16 +92,6 @@ async fn mongo_settings(prefix: &str) -> MongoSettings {
     let client = mongodb::Client::with_uri_str(url).await.expect("a connection string");
     migrations::mongo::run(&client.database(prefix)).await.expect("the database migrates");
     MongoSettings { url: url.clone().into(), database: prefix.to_owned() }
-}
-
-/// Drops the databases that earlier runs left in MongoDB; once per run is enough.
-pub async fn drop_stale_mongo_databases() {
-    let client = mongodb::Client::with_uri_str(&stack().mongo_url).await.expect("a connection string");
-    for name in client.list_database_names().await.expect("names") {
-        if name.starts_with("it-") {
-            client.database(&name).run_command(doc! {"dropDatabase": 1}).await.expect("dropped");
-        }
-    }
 }
 
 async fn virtual_host(name: &str) -> AmqpSettings {

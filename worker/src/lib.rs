@@ -1,3 +1,5 @@
 //! What happens after the reply: jobs on a clock. Answers no request.
 
+pub mod clock;
+pub mod expiry;
 pub mod partitions;

@@ -99,3 +99,25 @@ async fn many_products_come_in_the_order_asked_for() {
     let read = cache.get_or_load_many(&[other, id()], load).await.expect("loads");
     assert_eq!(read.iter().map(|product| product.id).collect::<Vec<_>>(), [id()]);
 }
+
+#[test]
+fn every_text_of_a_product_has_its_weight() {
+    let text = "x".repeat(2_000);
+    let light = weight(&product(1));
+    let mut product = product(1);
+    product.images.push(domain::product::Image { url: text.clone(), alt: text.clone() });
+    product.attributes.insert(text.clone(), text.clone());
+    let variant_id = domain::ids::VariantId::new(Timestamp::UNIX_EPOCH, [1; 10]);
+    let options = [(text.clone(), text.clone())].into();
+    product.variants.push(domain::product::Variant { id: variant_id, sku: text, options, price: None });
+    assert!(weight(&product) >= light + 7 * 2_000, "{} and {light}", weight(&product));
+}
+
+#[tokio::test]
+async fn a_minimum_never_falls() {
+    let cache = cache();
+    cache.invalidate_local(id(), 7).await;
+    cache.invalidate_local(id(), 3).await;
+    assert!(!cache.inner.is_new_enough(id(), 6).await);
+    assert!(cache.inner.is_new_enough(id(), 7).await);
+}

@@ -1,14 +1,13 @@
 //! What comes from the distribution.
 
-use std::{path::Path, time::Duration};
+use std::{collections::HashSet, path::Path, time::Duration};
 
 use rustix::process::geteuid;
 use tokio::process::Command;
 
-use super::{on_path, programs, run_step};
+use super::{Installation, on_path, programs};
 use crate::{
     error::{Result, StackError},
-    progress::Progress,
     stack::Stack,
 };
 
@@ -25,16 +24,28 @@ const PACKAGES: [(&str, &str); 7] = [
     ("/usr/bin/setpriv", "util-linux"),
 ];
 
+/// A library that an extracted program is linked with, and the package that brings it (newer distributions
+/// provide these names too). `mongod` needs them; the Javas need none beyond the base system's.
+const LIBRARIES: [(&str, &str); 3] =
+    [("libcurl.so.4", "libcurl4"), ("libssl.so.3", "libssl3"), ("liblzma.so.5", "liblzma5")];
+
 /// One call of apt-get. Services that a package would start are kept from starting: the stack runs its own.
+/// What an installation that was killed left behind, a policy of ours or packages half set up, is put right.
 const SCRIPT: &str = r#"
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 policy=/usr/sbin/policy-rc.d
+ours='# by devstack, while it installs'
+if [ -e "$policy" ] && grep -qxF "$ours" "$policy"; then rm -f "$policy"; fi
 if [ ! -e "$policy" ]; then
-    printf '#!/bin/sh\nexit 101\n' > "$policy"
-    chmod 755 "$policy"
     trap 'rm -f "$policy"' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    printf '#!/bin/sh\n%s\nexit 101\n' "$ours" > "$policy"
+    chmod 755 "$policy"
 fi
+if [ -n "$(dpkg --audit)" ]; then dpkg --configure --pending; fi
 apt-get -o DPkg::Lock::Timeout=300 update
 apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends "$@"
 "#;
@@ -46,6 +57,7 @@ pub(super) fn missing(stack: &Stack) -> Vec<&'static str> {
     if !postgres_is_installed() {
         missing.push("postgresql");
     }
+    missing.extend(missing_libraries(&known_libraries()));
     let programs = programs::missing(stack);
     if programs.iter().any(programs::Program::comes_by_maven) && !on_path("mvn") {
         missing.push("maven");
@@ -62,9 +74,22 @@ fn postgres_is_installed() -> bool {
         .is_ok_and(|versions| versions.flatten().any(|version| version.path().join("bin/initdb").exists()))
 }
 
+/// What the dynamic linker finds, or nothing when it cannot be asked: then the packages are asked for, which
+/// does no harm.
+fn known_libraries() -> String {
+    let output = std::process::Command::new("/sbin/ldconfig").arg("--print-cache").output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+}
+
+/// The packages of the libraries that are not among the linker's lines, which begin with a library's name.
+fn missing_libraries(known: &str) -> Vec<&'static str> {
+    let names: HashSet<&str> = known.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    LIBRARIES.iter().filter(|(library, _)| !names.contains(library)).map(|(_, package)| *package).collect()
+}
+
 /// Installs the packages that are not there.
-pub(super) async fn install(stack: &Stack, progress: &mut Progress) -> Result<()> {
-    let missing = missing(stack);
+pub(super) async fn install(installation: &mut Installation<'_>) -> Result<()> {
+    let missing = missing(installation.stack);
     if missing.is_empty() {
         return Ok(());
     }
@@ -90,11 +115,25 @@ pub(super) async fn install(stack: &Stack, progress: &mut Progress) -> Result<()
         return Err(needs_root(&list));
     };
     command.args(["-c", SCRIPT, "install"]).args(&missing);
-    run_step(stack, progress, &format!("installing packages: {list}"), command, DEADLINE).await?;
-    progress.done(&format!("installed packages: {list}"));
+    installation.run(&format!("installing packages: {list}"), command, DEADLINE).await?;
+    installation.progress.done(&format!("installed packages: {list}"));
     Ok(())
 }
 
 fn needs_root(list: &str) -> StackError {
     StackError::refused(format!("root or sudo is needed once: apt-get install {list}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::missing_libraries;
+
+    #[test]
+    fn a_library_is_known_by_its_whole_name() {
+        let known = "3 libs found in cache\n\tlibcurl.so.4 (libc6,x86-64) => /lib/libcurl.so.4\n\
+                     \tlibssl.so.3.1 (libc6,x86-64) => /lib/libssl.so.3.1\n\
+                     \tliblzma.so.5 (libc6,x86-64) => /lib/liblzma.so.5\n";
+        assert_eq!(missing_libraries(known), ["libssl3"]);
+        assert_eq!(missing_libraries(""), ["libcurl4", "libssl3", "liblzma5"]);
+    }
 }

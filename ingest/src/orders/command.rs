@@ -31,7 +31,8 @@ pub struct ImportOrders {
     pub file: PathBuf,
 }
 
-/// Imports a file, shows how far it is and prints what came of it.
+/// Imports a file, shows how far it is and prints what came of it. A file that is cut or damaged is an error
+/// after what could be read is in.
 pub async fn run(arguments: ImportOrders, settings: &PostgresSettings) -> anyhow::Result<()> {
     let ImportOrders { format, channel, currency, refused, file } = arguments;
     let refused = refused.unwrap_or_else(|| default_path(&file));
@@ -39,7 +40,10 @@ pub async fn run(arguments: ImportOrders, settings: &PostgresSettings) -> anyhow
     let bar = progress_bar();
     let report = super::import(settings, &options, |progress| show(&bar, progress)).await;
     bar.finish_and_clear();
-    print(&options, &report?);
+    let report = report?;
+    print(&options, &report);
+    // What was read is in, but a person must fetch the rest.
+    anyhow::ensure!(report.damage.is_none(), "the file was not read to its end");
     Ok(())
 }
 
@@ -84,6 +88,9 @@ fn print(options: &ImportOptions, report: &ImportReport) {
     }
     if let Some(path) = &refused.path {
         println!("    written to {}", path.display());
+    }
+    if let Some(damage) = &report.damage {
+        println!("  NOT READ TO ITS END: {damage}; import the whole file to add the rest");
     }
     println!("  documents added    {}", HumanCount(merged.documents_added));
     println!("  documents changed  {}", HumanCount(merged.documents_changed));

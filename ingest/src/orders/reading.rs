@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::online_retail::Columns;
 use super::{ImportError, ImportOptions, OrderFormat};
 use crate::input::Input;
-use crate::input::records::{Record, Records};
+use crate::input::records::{Record, Records, RowFault};
 use crate::refused_rows::{RefusedRows, RefusedSummary};
 
 /// Largest price, quantity and line amount, in major units: reports sum millionths in 64 bits.
@@ -30,6 +30,15 @@ pub(super) struct Source {
     currency: Currency,
     refused: RefusedRows,
     rows_read: u64,
+    damage: Option<String>,
+}
+
+/// What a file was, once it is read.
+pub(super) struct Ended {
+    pub(super) rows_read: u64,
+    pub(super) refused: RefusedSummary,
+    /// Why reading ended before the file did.
+    pub(super) damage: Option<String>,
 }
 
 impl Source {
@@ -39,7 +48,7 @@ impl Source {
             OrderFormat::OnlineRetail => Columns::find(records.header())?,
         };
         let refused = RefusedRows::new(&options.refused)?;
-        Ok(Self { records, columns, currency: options.currency, refused, rows_read: 0 })
+        Ok(Self { records, columns, currency: options.currency, refused, rows_read: 0, damage: None })
     }
 
     pub(super) fn size_bytes(&self) -> u64 {
@@ -61,9 +70,10 @@ impl Source {
         Ok(())
     }
 
-    /// Rows read, and those of them that were refused.
-    pub(super) fn finish(self) -> Result<(u64, RefusedSummary), ImportError> {
-        Ok((self.rows_read, self.refused.finish()?))
+    /// Closes the file of refused rows.
+    pub(super) fn finish(self) -> Result<Ended, ImportError> {
+        let Self { rows_read, damage, .. } = self;
+        Ok(Ended { rows_read, refused: self.refused.finish()?, damage })
     }
 
     fn send(&self, chunk: &mut LineChunk, read_bytes: u64, sender: &mpsc::Sender<Batch>) -> bool {
@@ -80,6 +90,9 @@ impl Source {
         match record {
             Record::Broken { line, fault, raw } => {
                 self.refused.refuse(line, fault.kind(), &fault.to_string(), raw)?;
+                if matches!(fault, RowFault::Cut | RowFault::Damaged(_)) {
+                    self.damage = Some(format!("line {line}: {fault}"));
+                }
             }
             Record::Row { line, fields, raw } => {
                 match ImportedLine::parse(&self.columns.raw_line(fields), self.currency) {

@@ -8,10 +8,14 @@ use domain::product::Product;
 use jiff::Timestamp;
 use store::error::StoreError;
 use store::mongo::connection::Mongo;
-use store::mongo::products::{self, Inserted};
+use store::mongo::products;
 
+use crate::products::column_map::BoundMap;
 use crate::products::{Candidate, ImportError};
 use crate::refused_rows::RefusedRows;
+
+/// Tries to change a product that people change in the same moment.
+const ATTEMPT_MAX: u32 = 5;
 
 /// What became of the products.
 #[derive(Debug, Default)]
@@ -36,6 +40,7 @@ impl Outcome {
 /// Writes a batch; a product that a unique key refuses goes to the refused rows.
 pub(crate) async fn write(
     mongo: &Mongo,
+    map: &BoundMap,
     candidates: Vec<Candidate>,
     cause: &Cause,
     refused: &mut RefusedRows,
@@ -48,40 +53,40 @@ pub(crate) async fn write(
     for candidate in candidates {
         match known.get(&candidate.product.id) {
             None => new.push(candidate),
-            Some(before) => match after(before, &candidate.product) {
-                None => outcome.unchanged += 1,
-                Some(product) => {
-                    if settle(replace(mongo, &product, cause).await, &candidate, refused)? {
-                        outcome.changed += 1;
-                    }
+            Some(before) => {
+                let updated = update(mongo, map, before, &candidate.product, cause).await;
+                match settle(updated, &candidate, refused)? {
+                    Some(true) => outcome.changed += 1,
+                    Some(false) => outcome.unchanged += 1,
+                    None => {}
                 }
-            },
+            }
         }
     }
     outcome.added = insert(mongo, new, cause, refused).await?;
     Ok(outcome)
 }
 
-/// The stored product with what the file says; `None` when it says nothing new.
-fn after(before: &Product, file: &Product) -> Option<Product> {
-    let same_but_for_the_count = Product {
-        version: before.version,
-        created_at: before.created_at,
-        updated_at: before.updated_at,
-        rating: before.rating.clone(),
-        images: before.images.clone(),
-        ..file.clone()
-    };
-    (same_but_for_the_count != *before).then(|| Product {
-        version: before.version + 1,
-        updated_at: file.updated_at,
-        ..same_but_for_the_count
-    })
-}
-
-async fn replace(mongo: &Mongo, product: &Product, cause: &Cause) -> Result<(), StoreError> {
-    let changed = || StoreError::Conflict { constraint: "version".to_owned() };
-    products::replace(mongo, product, &event(product, cause)).await?.then_some(()).ok_or_else(changed)
+/// Writes what the file changes in a stored product; `false` when it changes nothing. A person who changes the product in
+/// the same moment is not overwritten: it is read again.
+async fn update(
+    mongo: &Mongo,
+    map: &BoundMap,
+    before: &Product,
+    file: &Product,
+    cause: &Cause,
+) -> Result<bool, StoreError> {
+    let mut before = before.clone();
+    for _ in 0..ATTEMPT_MAX {
+        let Some(product) = map.merge(&before, file) else { return Ok(false) };
+        if products::replace(mongo, &product, &event(&product, cause)).await? {
+            return Ok(true);
+        }
+        before = products::find(mongo, file.id)
+            .await?
+            .ok_or_else(|| StoreError::Inconsistent(format!("product {} is gone", file.id)))?;
+    }
+    Err(StoreError::unavailable("the product changes all the time"))
 }
 
 async fn insert(
@@ -99,7 +104,7 @@ async fn insert(
             let mut added = 0;
             for (candidate, (product, event)) in new.iter().zip(&written) {
                 let inserted = products::insert(mongo, product, event).await;
-                added += u64::from(settle(inserted.map(|_: Inserted| ()), candidate, refused)?);
+                added += u64::from(settle(inserted, candidate, refused)?.is_some());
             }
             Ok(added)
         }
@@ -107,18 +112,18 @@ async fn insert(
     }
 }
 
-/// `true` when written; a row that a unique key refused is reported.
-fn settle(
-    written: Result<(), StoreError>,
+/// What was written; `None` for a row that a unique key refused, which is reported.
+fn settle<T>(
+    written: Result<T, StoreError>,
     candidate: &Candidate,
     refused: &mut RefusedRows,
-) -> Result<bool, ImportError> {
+) -> Result<Option<T>, ImportError> {
     match written {
-        Ok(()) => Ok(true),
+        Ok(written) => Ok(Some(written)),
         Err(StoreError::Conflict { constraint }) => {
             let reason = format!("another product has this {constraint}");
             refused.refuse(candidate.line, "taken", &reason, &candidate.raw)?;
-            Ok(false)
+            Ok(None)
         }
         Err(error) => Err(error.into()),
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use domain::field_error::FieldError;
 use domain::money::{Currency, Money};
-use domain::product::ProductStatus;
+use domain::product::{Product, ProductStatus};
 use domain::product_draft::{ProductDraft, VariantDraft};
 use domain::slug::slugify;
 use rust_decimal::Decimal;
@@ -147,6 +147,39 @@ impl BoundMap {
             status: Some(ProductStatus::Active),
         };
         Ok((external_id.to_owned(), draft))
+    }
+
+    /// The stored product with what the file says: fields that the map does not name stay as they are, and so do
+    /// status, slug, pictures and variants that people have made. `None` when the file says nothing new.
+    pub fn merge(&self, before: &Product, file: &Product) -> Option<Product> {
+        let mut merged = before.clone();
+        merged.title.clone_from(&file.title);
+        if self.description.is_some() {
+            merged.description.clone_from(&file.description);
+        }
+        if self.brand.is_some() {
+            merged.brand.clone_from(&file.brand);
+        }
+        if !self.category.is_empty() {
+            merged.category.clone_from(&file.category);
+        }
+        for (name, _) in &self.attributes {
+            match file.attributes.get(name) {
+                Some(value) => merged.attributes.insert(name.clone(), value.clone()),
+                None => merged.attributes.remove(name),
+            };
+        }
+        if self.price.is_some() {
+            for variant in &file.variants {
+                let known = merged.variants.iter_mut().find(|known| known.sku == variant.sku);
+                known.into_iter().for_each(|known| known.price = variant.price);
+            }
+        }
+        (merged != *before).then(|| Product {
+            version: before.version + 1,
+            updated_at: file.updated_at,
+            ..merged
+        })
     }
 
     fn price(&self, row: &[String]) -> Result<Option<Money>, FieldError> {

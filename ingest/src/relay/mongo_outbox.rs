@@ -1,40 +1,35 @@
-//! The relay of MongoDB's outbox: watches its change stream under a lease, saves its place after the broker's confirm,
-//! and scans for what a lost place or a refused publish left behind.
+//! The relay of MongoDB's outbox: a change stream, watched under a lease, says which aggregates have news; its place is
+//! saved after the broker's confirm. A scan finds what a lost place or a refused publish left behind.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use process::backoff::Backoff;
 use process::error_chain;
 use store::amqp::broker::Broker;
-use store::amqp::publisher::Publisher;
+use store::amqp::publisher::{PUBLISH_TIMEOUT, Publisher};
 use store::error::StoreError;
 use store::mongo::connection::Mongo;
-use store::mongo::outbox::{self, OutboxStream, UnsentEvent};
+use store::mongo::outbox::{self, News, UnsentEvent};
 use store::mongo::relay_state::{self, WatchLease};
 use store::settings::AmqpSettings;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::relay::waves::publish_in_order;
-use process::backoff::Backoff;
+use crate::relay::waves::{Published, publish_in_order};
 
-const LEASE_MS: i64 = 15_000;
+const LEASE: Duration = Duration::from_secs(30);
 const LEASE_RENEWAL: Duration = Duration::from_secs(5);
-const SCAN_BATCH_MAX: i64 = 500;
-const SCAN_BATCHES_MAX: usize = 10;
+const BATCH_MAX: i64 = 500;
 
 /// Relays until the program stops. A store that is away is tried again, for ever.
 pub async fn run(mongo: &Mongo, amqp: &AmqpSettings, stop: &CancellationToken) {
     let owner = Uuid::new_v4().to_string();
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
-        match attempt(mongo, amqp, &owner, stop, &mut backoff).await {
-            Ok(()) => {}
-            Err(error) => {
-                tracing::warn!(error = error_chain::text(&error), "the relay of MongoDB's outbox waits");
-                metrics::counter!("relay_interruptions_total", "outbox" => "mongodb").increment(1);
-                backoff.pause(stop).await;
-            }
+        if let Err(error) = attempt(mongo, amqp, &owner, stop, &mut backoff).await {
+            tracing::warn!(error = error_chain::text(&error), "the relay of MongoDB's outbox waits");
+            metrics::counter!("relay_interruptions_total", "outbox" => "mongodb").increment(1);
+            backoff.pause(stop).await;
         }
     }
     if let Err(error) = relay_state::release(mongo, &owner).await {
@@ -42,6 +37,7 @@ pub async fn run(mongo: &Mongo, amqp: &AmqpSettings, stop: &CancellationToken) {
     }
 }
 
+/// The broker first: whoever cannot reach it leaves the lease to another one.
 async fn attempt(
     mongo: &Mongo,
     amqp: &AmqpSettings,
@@ -49,123 +45,143 @@ async fn attempt(
     stop: &CancellationToken,
     backoff: &mut Backoff,
 ) -> Result<(), StoreError> {
-    let Some(lease) = relay_state::lease(mongo, owner, LEASE_MS).await? else {
-        backoff.pause(stop).await;
-        return Ok(());
-    };
     let broker = Broker::connect(amqp).await?;
-    let stream = match outbox::watch(mongo, lease.token.clone()).await {
-        Err(error) if lease.token.is_some() && !error.is_unavailable() => {
-            tracing::warn!(error = error_chain::text(&error), "the saved place is lost: watching from now");
-            outbox::watch(mongo, None).await?
-        }
-        stream => stream?,
-    };
     let publisher = broker.publisher().await?;
-    let mut relay = Relay { mongo, owner, lease, publisher, held_back: HashSet::new() };
-    // What was committed before the stream began, or was refused by an earlier run.
-    relay.scan(Duration::ZERO).await?;
-    backoff.reset();
-    let outcome = relay.watch(stream, stop).await;
+    let leased_at = Instant::now();
+    let outcome = match relay_state::lease(mongo, owner, lease_ms()).await? {
+        None => {
+            backoff.pause(stop).await;
+            Ok(())
+        }
+        Some(lease) => {
+            let news = watch(mongo, &lease).await?;
+            backoff.reset();
+            Relay { mongo, owner, lease, leased_at, publisher, stop }.relay(news).await
+        }
+    };
     broker.close().await;
     outcome
+}
+
+async fn watch(mongo: &Mongo, lease: &WatchLease) -> Result<News, StoreError> {
+    match outbox::watch(mongo, lease.token.clone()).await {
+        Err(error) if lease.token.is_some() && !error.is_unavailable() => {
+            tracing::warn!(error = error_chain::text(&error), "the saved place is lost: watching from now");
+            outbox::watch(mongo, None).await
+        }
+        news => news,
+    }
+}
+
+fn lease_ms() -> i64 {
+    i64::try_from(LEASE.as_millis()).expect("half a minute")
 }
 
 struct Relay<'a> {
     mongo: &'a Mongo,
     owner: &'a str,
     lease: WatchLease,
+    /// Before the lease was asked for: it ends a little later than this says.
+    leased_at: Instant,
     publisher: Publisher,
-    /// Aggregates with a refused event: only the scan sends theirs, in version order.
-    held_back: HashSet<String>,
+    stop: &'a CancellationToken,
 }
 
 impl Relay<'_> {
-    async fn watch(&mut self, mut stream: OutboxStream, stop: &CancellationToken) -> Result<(), StoreError> {
-        let mut renewed_at = Instant::now();
+    async fn relay(&mut self, mut news: News) -> Result<(), StoreError> {
+        self.scan().await?;
         loop {
-            let until_renewal = LEASE_RENEWAL.saturating_sub(renewed_at.elapsed());
+            let until_renewal = LEASE_RENEWAL.saturating_sub(self.leased_at.elapsed());
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(()),
+                () = self.stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(until_renewal) => {
-                    if !self.renew().await? {
-                        return Ok(());
-                    }
-                    self.scan(LEASE_RENEWAL).await?;
-                    renewed_at = Instant::now();
+                    self.renew_when_due().await?;
+                    self.report_backlog().await?;
+                    self.scan().await?;
                 }
-                news = stream.next() => {
-                    let (events, place) = news?;
-                    self.send_unsent(events).await?;
+                news = news.next() => {
+                    let (aggregates, place) = news?;
+                    self.send(&aggregates).await?;
                     if !relay_state::save_token(self.mongo, &self.lease, &place).await? {
-                        tracing::warn!("another relay has taken over");
-                        return Ok(());
+                        return Err(StoreError::unavailable("another relay has taken over"));
                     }
                 }
             }
         }
     }
 
-    async fn renew(&mut self) -> Result<bool, StoreError> {
-        match relay_state::lease(self.mongo, self.owner, LEASE_MS).await? {
-            Some(lease) => self.lease = lease,
-            None => return Ok(false),
+    async fn renew_when_due(&mut self) -> Result<(), StoreError> {
+        if self.leased_at.elapsed() < LEASE_RENEWAL {
+            return Ok(());
         }
+        let asked_at = Instant::now();
+        let lease = relay_state::lease(self.mongo, self.owner, lease_ms()).await?;
+        self.lease = lease.ok_or_else(|| StoreError::unavailable("another relay has taken over"))?;
+        self.leased_at = asked_at;
+        Ok(())
+    }
+
+    async fn report_backlog(&self) -> Result<(), StoreError> {
         let count = outbox::backlog(self.mongo).await?;
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         metrics::gauge!("outbox_backlog", "outbox" => "mongodb").set(count as f64);
-        Ok(true)
+        Ok(())
     }
 
-    /// Sends what is unsent for longer than `age`, a batch at a time; so many batches that the lease still holds.
-    async fn scan(&mut self, age: Duration) -> Result<(), StoreError> {
-        for _ in 0..SCAN_BATCHES_MAX {
-            let mut events = outbox::scan(self.mongo, age, SCAN_BATCH_MAX).await?;
-            // Clocks differ between writers, versions do not.
-            events.sort_by(|left, right| order(left).cmp(&order(right)));
-            self.held_back.clear();
-            let sent = self.send(&events).await?;
+    /// Sends what waits, whoever was told of it.
+    async fn scan(&mut self) -> Result<(), StoreError> {
+        loop {
+            let aggregates = outbox::waiting(self.mongo, BATCH_MAX).await?;
+            if aggregates.is_empty() || self.send(&aggregates).await? == 0 || self.stop.is_cancelled() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends every event of the aggregates that may be sent. Returns how many.
+    async fn send(&mut self, aggregates: &[String]) -> Result<usize, StoreError> {
+        let mut total = 0;
+        while !self.stop.is_cancelled() {
+            self.renew_when_due().await?;
+            let events = outbox::unsent_of(self.mongo, aggregates, BATCH_MAX).await?;
+            let sent = self.send_batch(&events).await?;
+            total += sent;
             if sent == 0 {
                 break;
             }
         }
-        Ok(())
+        Ok(total)
     }
 
-    /// The stream may be behind the scan, or begin again at an old place: what is sent already must not overtake.
-    async fn send_unsent(&mut self, mut events: Vec<UnsentEvent>) -> Result<(), StoreError> {
-        let ids: Vec<_> = events.iter().map(|event| event.id.as_str()).collect();
-        let unsent = outbox::still_unsent(self.mongo, &ids).await?;
-        events.retain(|event| unsent.contains(&event.id));
-        self.send(&events).await?;
-        Ok(())
-    }
-
-    async fn send(&mut self, events: &[UnsentEvent]) -> Result<usize, StoreError> {
-        let free: Vec<_> =
-            events.iter().filter(|event| !self.held_back.contains(&event.envelope.subject)).collect();
-        if free.is_empty() {
-            return Ok(0);
+    async fn send_batch(&self, events: &[UnsentEvent]) -> Result<usize, StoreError> {
+        let mut envelopes = Vec::with_capacity(events.len());
+        for event in events {
+            match &event.envelope {
+                Ok(envelope) => envelopes.push(envelope),
+                Err(error) => {
+                    tracing::error!(event.id = %event.id, error = error_chain::text(error), "an unreadable event");
+                    // From now on its aggregate is left out.
+                    outbox::postpone(self.mongo, &event.id).await?;
+                    return Ok(0);
+                }
+            }
         }
-        let envelopes: Vec<_> = free.iter().map(|event| &event.envelope).collect();
-        let confirmed = publish_in_order(&self.publisher, &envelopes).await?;
-        let mut sent = Vec::with_capacity(free.len());
-        for (event, is_sent) in free.into_iter().zip(confirmed) {
-            if is_sent {
-                sent.push(event.id.clone());
-            } else {
-                let subject = &event.envelope.subject;
-                tracing::error!(event.id = %event.id, event.subject = %subject, "the broker refused an event");
-                self.held_back.insert(event.envelope.subject.clone());
+        let until = self.leased_at + LEASE - PUBLISH_TIMEOUT;
+        let outcome = publish_in_order(&self.publisher, &envelopes, until).await?;
+        let mut sent = Vec::with_capacity(events.len());
+        for (event, published) in events.iter().zip(outcome) {
+            match published {
+                Published::Sent => sent.push(event.id.clone()),
+                Published::Refused => {
+                    tracing::error!(event.id = %event.id, "the broker refused an event");
+                    outbox::postpone(self.mongo, &event.id).await?;
+                }
+                Published::Left => {}
             }
         }
         outbox::mark_sent(self.mongo, &sent).await?;
         metrics::counter!("relay_events_total", "outbox" => "mongodb").increment(sent.len() as u64);
         Ok(sent.len())
     }
-}
-
-fn order(event: &UnsentEvent) -> (&str, i64) {
-    (&event.envelope.subject, event.envelope.aggregateversion)
 }

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use process::backoff::Backoff;
 use process::error_chain;
 use store::amqp::broker::Broker;
-use store::amqp::publisher::Publisher;
+use store::amqp::publisher::{PUBLISH_TIMEOUT, Publisher};
 use store::error::StoreError;
 use store::pg::outbox::{self, ShardLease, UnsentEvent};
 use store::pg::pool::{Connection, PgPools};
@@ -12,12 +13,13 @@ use store::settings::AmqpSettings;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::relay::waves::publish_in_order;
-use process::backoff::Backoff;
+use crate::relay::waves::{Published, publish_in_order};
 
 const POLL: Duration = Duration::from_millis(50);
-const LEASE_MS: i64 = 15_000;
+const LEASE: Duration = Duration::from_secs(30);
 const LEASE_RENEWAL: Duration = Duration::from_secs(5);
+/// Longest time of one round: a statement that waits for a standby has no other end.
+const ROUND_TIMEOUT: Duration = Duration::from_secs(25);
 const BATCH_MAX: i64 = 500;
 
 /// Relays until the program stops. A store that is away is tried again, for ever.
@@ -25,7 +27,7 @@ pub async fn run(pools: &PgPools, amqp: &AmqpSettings, stop: &CancellationToken)
     let owner = Uuid::new_v4();
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
-        if let Err(error) = relay(pools, amqp, owner, stop, &mut backoff).await {
+        if let Err(error) = attempt(pools, amqp, owner, stop, &mut backoff).await {
             tracing::warn!(error = error_chain::text(&error), "the relay of PostgreSQL's outbox waits");
             metrics::counter!("relay_interruptions_total", "outbox" => "postgresql").increment(1);
             backoff.pause(stop).await;
@@ -38,7 +40,8 @@ pub async fn run(pools: &PgPools, amqp: &AmqpSettings, stop: &CancellationToken)
     }
 }
 
-async fn relay(
+/// The broker first: whoever cannot reach it leaves the shards to another one.
+async fn attempt(
     pools: &PgPools,
     amqp: &AmqpSettings,
     owner: Uuid,
@@ -47,51 +50,94 @@ async fn relay(
 ) -> Result<(), StoreError> {
     let broker = Broker::connect(amqp).await?;
     let publisher = broker.publisher().await?;
-    let mut leases = Vec::new();
-    let mut leased_at: Option<Instant> = None;
+    let mut relay = Relay { owner, publisher, leases: Vec::new(), leased_at: None };
     while !stop.is_cancelled() {
         let client = pools.write().await?;
-        if leased_at.is_none_or(|at| at.elapsed() >= LEASE_RENEWAL) {
-            leases = outbox::lease(&**client, owner, LEASE_MS).await?;
-            leased_at = Some(Instant::now());
-            report_backlog(&client).await?;
-        }
-        let shards: Vec<_> = leases.iter().map(|lease| lease.shard).collect();
-        let events = outbox::unsent(&**client, &shards, BATCH_MAX).await?;
-        if events.is_empty() {
-            drop(client);
-            wait(stop).await;
-        } else {
-            send(&client, &publisher, owner, &leases, &events).await?;
-        }
+        let sent = match tokio::time::timeout(ROUND_TIMEOUT, relay.round(&client)).await {
+            Ok(sent) => sent?,
+            Err(elapsed) => {
+                pools.abandon(client);
+                return Err(StoreError::unavailable(elapsed));
+            }
+        };
+        drop(client);
         backoff.reset();
+        if sent == 0 {
+            wait(stop).await;
+        }
     }
     broker.close().await;
     Ok(())
 }
 
-async fn send(
-    client: &Connection,
-    publisher: &Publisher,
+struct Relay {
     owner: Uuid,
-    leases: &[ShardLease],
-    events: &[UnsentEvent],
-) -> Result<(), StoreError> {
-    let envelopes: Vec<_> = events.iter().map(|event| &event.envelope).collect();
-    let confirmed = publish_in_order(publisher, &envelopes).await?;
-    let sent: Vec<_> =
-        confirmed.iter().zip(events).filter(|(sent, _)| **sent).map(|(_, event)| event.id).collect();
-    if outbox::mark_sent(&***client, owner, leases, &sent).await? < sent.len() {
-        tracing::warn!(
-            "a lease was lost in the middle of a batch: its events are sent again by the next owner"
-        );
+    publisher: Publisher,
+    leases: Vec<ShardLease>,
+    /// Before the leases were asked for: they end a little later than this says.
+    leased_at: Option<Instant>,
+}
+
+impl Relay {
+    /// Sends what waits in the own shards, a batch at most. Returns how many.
+    async fn round(&mut self, client: &Connection) -> Result<usize, StoreError> {
+        let leased_at = self.renew_when_due(client).await?;
+        let shards: Vec<_> = self.leases.iter().map(|lease| lease.shard).collect();
+        let events = outbox::unsent(&***client, &shards, BATCH_MAX).await?;
+        if events.is_empty() {
+            return Ok(0);
+        }
+        self.send(client, &events, leased_at + LEASE - PUBLISH_TIMEOUT).await
     }
-    metrics::counter!("relay_events_total", "outbox" => "postgresql").increment(sent.len() as u64);
-    for (_, event) in confirmed.iter().zip(events).filter(|(sent, _)| !**sent) {
-        tracing::error!(event.id = %event.id, aggregate = ?event.aggregate, "the broker refused an event");
-        outbox::postpone(&***client, event.id).await?;
+
+    async fn renew_when_due(&mut self, client: &Connection) -> Result<Instant, StoreError> {
+        if let Some(leased_at) = self.leased_at.filter(|at| at.elapsed() < LEASE_RENEWAL) {
+            return Ok(leased_at);
+        }
+        let asked_at = Instant::now();
+        let lease_ms = i64::try_from(LEASE.as_millis()).expect("half a minute");
+        self.leases = outbox::lease(&***client, self.owner, lease_ms).await?;
+        self.leased_at = Some(asked_at);
+        report_backlog(client).await?;
+        Ok(asked_at)
     }
-    Ok(())
+
+    async fn send(
+        &self,
+        client: &Connection,
+        events: &[UnsentEvent],
+        until: Instant,
+    ) -> Result<usize, StoreError> {
+        let mut envelopes = Vec::with_capacity(events.len());
+        for event in events {
+            match &event.envelope {
+                Ok(envelope) => envelopes.push(envelope),
+                Err(error) => {
+                    tracing::error!(event.id = %event.id, error = error_chain::text(error), "an unreadable event");
+                    // From now on its aggregate is left out.
+                    outbox::postpone(&***client, event.id).await?;
+                    return Ok(0);
+                }
+            }
+        }
+        let outcome = publish_in_order(&self.publisher, &envelopes, until).await?;
+        let mut sent = Vec::with_capacity(events.len());
+        for (event, published) in events.iter().zip(outcome) {
+            match published {
+                Published::Sent => sent.push(event.id),
+                Published::Refused => {
+                    tracing::error!(event.id = %event.id, "the broker refused an event");
+                    outbox::postpone(&***client, event.id).await?;
+                }
+                Published::Left => {}
+            }
+        }
+        if outbox::mark_sent(&***client, self.owner, &self.leases, &sent).await? < sent.len() {
+            tracing::warn!("a lease was lost in the middle of a batch: its events are sent again by the next owner");
+        }
+        metrics::counter!("relay_events_total", "outbox" => "postgresql").increment(sent.len() as u64);
+        Ok(sent.len())
+    }
 }
 
 async fn report_backlog(client: &Connection) -> Result<(), StoreError> {

@@ -1,33 +1,46 @@
 //! Publishing many events at once without losing the order of an aggregate.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use domain::event::CloudEvent;
 use store::amqp::publisher::Publisher;
 use store::error::StoreError;
 
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// A queue has it.
+    Sent,
+    /// The broker refused it, or no queue wants it.
+    Refused,
+    /// Not tried: an earlier event of its aggregate was refused, or the time was up.
+    Left,
+}
+
 /// Publishes events, which are in version order per aggregate. A wave holds at most one event of an aggregate; after a
-/// refusal the aggregate's later events are not sent. `true` per event that the broker has.
+/// refusal the aggregate's later events are not tried. No wave begins after `until`.
 pub async fn publish_in_order(
     publisher: &Publisher,
     events: &[&CloudEvent],
-) -> Result<Vec<bool>, StoreError> {
-    let mut sent = vec![false; events.len()];
+    until: Instant,
+) -> Result<Vec<Published>, StoreError> {
+    let mut outcome = vec![Published::Left; events.len()];
     let mut held_back = HashSet::new();
     let mut remaining: Vec<usize> = (0..events.len()).collect();
-    while !remaining.is_empty() {
+    while !remaining.is_empty() && Instant::now() < until {
         let (wave, later) = split(events, &remaining, &held_back);
         let batch: Vec<_> = wave.iter().map(|&position| events[position]).collect();
         let confirmed = publisher.publish(&batch).await?;
         for (&position, &is_sent) in wave.iter().zip(&confirmed) {
-            sent[position] = is_sent;
+            outcome[position] = if is_sent { Published::Sent } else { Published::Refused };
             if !is_sent {
                 held_back.insert(events[position].subject.as_str());
             }
         }
         remaining = later;
     }
-    Ok(sent)
+    Ok(outcome)
 }
 
 /// The first remaining event of each aggregate, and the rest; events of aggregates that are held back are in neither.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lapin::options::{BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
+use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties};
 use secrecy::ExposeSecret;
 
@@ -14,6 +15,10 @@ use crate::error::StoreError;
 use crate::settings::AmqpSettings;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A broker that is silent for twice as long is gone, whatever TCP says. The URL may ask for another value.
+const HEARTBEAT_SECONDS: u16 = 5;
+/// Messages that a subscriber holds unsettled at once.
+const SUBSCRIPTION_PREFETCH: u16 = 1_000;
 
 /// One connection. It is not repaired: whoever sees it end connects anew after a pause.
 #[derive(Debug)]
@@ -30,8 +35,8 @@ impl Broker {
     }
 
     async fn connect_now(settings: &AmqpSettings) -> Result<Self, StoreError> {
-        let connection =
-            Connection::connect(settings.url.expose_secret(), ConnectionProperties::default()).await?;
+        let address = address(settings.url.expose_secret())?;
+        let connection = Connection::connect_uri(address, ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
         topology::declare(&channel).await?;
         channel.close(200, "topology declared".into()).await?;
@@ -57,7 +62,9 @@ impl Broker {
         self.start(channel, queue.name(), BasicConsumeOptions::default()).await
     }
 
-    /// Gets every event of some types from now on, in a queue that lives as long as this connection.
+    /// Gets every event of some types from now on, in a queue that lives as long as this connection. Each
+    /// delivery is to be settled: a subscriber that falls behind holds at most 1,000 of them in its memory, and
+    /// the others wait in the broker.
     pub async fn subscribe(&self, name_prefix: &str, event_types: &[&str]) -> Result<Consumer, StoreError> {
         let channel = self.connection.create_channel().await?;
         let name = format!("{name_prefix}.{}", uuid::Uuid::new_v4().simple());
@@ -67,7 +74,8 @@ impl Broker {
         for event_type in event_types {
             topology::bind(&channel, &name, EVENTS, event_type).await?;
         }
-        let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..BasicConsumeOptions::default() };
+        channel.basic_qos(SUBSCRIPTION_PREFETCH, BasicQosOptions::default()).await?;
+        let options = BasicConsumeOptions { exclusive: true, ..BasicConsumeOptions::default() };
         self.start(channel, &name, options).await
     }
 
@@ -88,5 +96,27 @@ impl Broker {
         if let Err(error) = self.connection.close(200, "stopping".into()).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "the broker had closed already");
         }
+    }
+}
+
+/// The URL with a heartbeat. A malformed one is not repeated in the error: it holds a password.
+fn address(url: &str) -> Result<AMQPUri, StoreError> {
+    let mut address: AMQPUri =
+        url.parse().map_err(|_| StoreError::Driver("the broker's URL is malformed".into()))?;
+    address.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+    Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_is_asked_for_unless_the_url_asks_for_another() {
+        let heartbeat = |url| address(url).expect("well-formed").query.heartbeat;
+        assert_eq!(heartbeat("amqp://user:secret@127.0.0.1:1/shop"), Some(5));
+        assert_eq!(heartbeat("amqp://user:secret@127.0.0.1:1/shop?heartbeat=60&channel_max=9"), Some(60));
+        let error = address("amqp//user:secret@127.0.0.1").expect_err("no URL");
+        assert!(!format!("{error:?} {error}").contains("secret"));
     }
 }

@@ -11,8 +11,8 @@ use lapin::{BasicProperties, Channel};
 use crate::amqp::topology::EVENTS;
 use crate::error::StoreError;
 
-/// How long a batch may wait for its confirms.
-const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a batch may take: a broker with an alarm takes nothing and says nothing.
+pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
 const PERSISTENT: u8 = 2;
 
 /// A channel in confirm mode.
@@ -26,9 +26,13 @@ impl Publisher {
         Self { channel }
     }
 
-    /// Publishes events in order and waits for all their confirms. `true` per event that a queue has; `false` for one
-    /// that was refused or returned. An error means unknown for all of them: send them again.
+    /// Publishes events in order and waits for all their confirms, for [`PUBLISH_TIMEOUT`] at most. `true` per event that a
+    /// queue has; `false` for one that was refused or returned. An error means unknown for all of them: send them again.
     pub async fn publish(&self, events: &[&CloudEvent]) -> Result<Vec<bool>, StoreError> {
+        tokio::time::timeout(PUBLISH_TIMEOUT, self.publish_now(events)).await.map_err(StoreError::unavailable)?
+    }
+
+    async fn publish_now(&self, events: &[&CloudEvent]) -> Result<Vec<bool>, StoreError> {
         let mut confirms = Vec::with_capacity(events.len());
         for event in events {
             let body = serde_json::to_vec(event).map_err(|error| StoreError::Driver(error.into()))?;
@@ -44,10 +48,8 @@ impl Publisher {
                 .await?;
             confirms.push(confirm);
         }
-        let confirmed = tokio::time::timeout(CONFIRM_TIMEOUT, join_all(confirms))
+        join_all(confirms)
             .await
-            .map_err(StoreError::unavailable)?;
-        confirmed
             .into_iter()
             // A returned message is confirmed too, but then it carries itself back.
             .map(|confirmation| {

@@ -1,13 +1,15 @@
-//! The outbox of MongoDB: events committed with their fact, watched by a change stream, scanned when one was missed.
+//! The outbox of MongoDB: events committed with their fact. A change stream says which aggregates have news; what is sent
+//! is always read anew, in version order, so that neither a stream that lags nor one that begins again can reorder it.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use bson::{DateTime, Document, doc};
-use domain::event::{CloudEvent, Event};
+use domain::event::{CloudEvent, Event, InvalidEvent};
 use futures_util::stream::ReadyChunks;
 use futures_util::{StreamExt, TryStreamExt};
 use mongodb::change_stream::event::{ChangeStreamEvent, ResumeToken};
+use mongodb::options::Hint;
 use mongodb::{ClientSession, Collection};
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +18,10 @@ use crate::mongo::connection::Mongo;
 use crate::mongo::product_document::date;
 
 const COLLECTION: &str = "outbox";
-/// Most events that one call reads.
-const BATCH_MAX: usize = 500;
+/// Most news that one call reads.
+const NEWS_MAX: usize = 500;
+/// Longest pause before an event is tried again.
+const RETRY_PAUSE_MAX_MS: i64 = 300_000;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct OutboxDocument {
@@ -31,25 +35,19 @@ struct OutboxDocument {
     envelope: String,
     created_at: DateTime,
     sent_at: Option<DateTime>,
+    #[serde(default)]
+    attempts: i64,
+    #[serde(default)]
+    retry_at: Option<DateTime>,
 }
 
 /// An event that waits to be sent.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct UnsentEvent {
     /// Document key.
     pub id: String,
-    /// What is published.
-    pub envelope: CloudEvent,
-}
-
-impl TryFrom<OutboxDocument> for UnsentEvent {
-    type Error = StoreError;
-
-    fn try_from(document: OutboxDocument) -> Result<Self, StoreError> {
-        let envelope = CloudEvent::from_bytes(document.envelope.as_bytes())
-            .map_err(|error| StoreError::Inconsistent(format!("outbox {}: {error}", document.id)))?;
-        Ok(Self { id: document.id, envelope })
-    }
+    /// What is published, or why it cannot be.
+    pub envelope: Result<CloudEvent, InvalidEvent>,
 }
 
 /// Writes events in the transaction of their facts.
@@ -70,6 +68,8 @@ pub(super) async fn append(
             envelope: envelope?,
             created_at: date(event.time),
             sent_at: None,
+            attempts: 0,
+            retry_at: None,
         })
     });
     let documents: Vec<_> = documents.collect::<Result<_, StoreError>>()?;
@@ -77,74 +77,116 @@ pub(super) async fn append(
     Ok(())
 }
 
-/// New events as they are committed, in commit order.
-pub struct OutboxStream {
+/// The aggregates of new events, as they are committed.
+pub struct News {
     inner: ReadyChunks<Changes>,
 }
 
-type Changes = mongodb::change_stream::ChangeStream<ChangeStreamEvent<OutboxDocument>>;
+type Changes = mongodb::change_stream::ChangeStream<ChangeStreamEvent<Document>>;
 
 /// Watches the outbox from a saved place, or from now. Fails when the place is too old for the server's log; then watch
-/// from now and [`scan`].
-pub async fn watch(mongo: &Mongo, from: Option<ResumeToken>) -> Result<OutboxStream, StoreError> {
-    let changes = collection(mongo)
+/// from now and ask for what [`waiting`] knows.
+pub async fn watch(mongo: &Mongo, from: Option<ResumeToken>) -> Result<News, StoreError> {
+    let inserted = doc! {"$match": {"operationType": "insert"}};
+    let aggregate = doc! {"$project": {"operationType": 1, "ns": 1, "fullDocument.aggregate_id": 1}};
+    let changes = mongo
+        .database
+        .collection::<Document>(COLLECTION)
         .watch()
-        .pipeline([doc! {"$match": {"operationType": "insert"}}])
+        .pipeline([inserted, aggregate])
         .resume_after(from)
         .max_await_time(Duration::from_millis(500))
         .await?;
-    Ok(OutboxStream { inner: changes.ready_chunks(BATCH_MAX) })
+    Ok(News { inner: changes.ready_chunks(NEWS_MAX) })
 }
 
-impl OutboxStream {
-    /// Waits for news: what is there by then, and the place after it. Safe to cancel.
-    pub async fn next(&mut self) -> Result<(Vec<UnsentEvent>, ResumeToken), StoreError> {
+impl News {
+    /// Waits for news: the aggregates that have some, and the place after them. Safe to cancel.
+    pub async fn next(&mut self) -> Result<(Vec<String>, ResumeToken), StoreError> {
         let ended = || StoreError::unavailable("the change stream ended");
         let changes = self.inner.next().await.ok_or_else(ended)?;
         let mut place = None;
-        let mut events = Vec::with_capacity(changes.len());
+        let mut aggregates = HashSet::new();
         for change in changes {
             let change = change?;
-            events.extend(change.full_document.map(UnsentEvent::try_from).transpose()?);
+            let document = change.full_document.unwrap_or_default();
+            aggregates.extend(document.get_str("aggregate_id").map(str::to_owned).ok());
             place = Some(change.id);
         }
-        Ok((events, place.ok_or_else(ended)?))
+        Ok((aggregates.into_iter().collect(), place.ok_or_else(ended)?))
     }
 }
 
-/// Unsent events older than `age`, oldest first: what a lost token or a refused publish left behind.
-pub async fn scan(mongo: &Mongo, age: Duration, limit: i64) -> Result<Vec<UnsentEvent>, StoreError> {
-    let age_ms = i64::try_from(age.as_millis()).expect("a short time");
-    let before = DateTime::from_millis(DateTime::now().timestamp_millis() - age_ms);
+/// Aggregates with unsent events that may be tried now, the longest waiting first.
+pub async fn waiting(mongo: &Mongo, limit: i64) -> Result<Vec<String>, StoreError> {
+    let now = DateTime::now();
+    let ready = doc! {"sent_at": null, "$or": [{"retry_at": null}, {"retry_at": {"$lte": now}}]};
+    let found = aggregate_ids(mongo, ready, Some(limit)).await?;
+    Ok(found.into_iter().collect())
+}
+
+/// The unsent events of aggregates in version order. An aggregate whose event waits for a retry is left out whole.
+pub async fn unsent_of(
+    mongo: &Mongo,
+    aggregates: &[String],
+    limit: i64,
+) -> Result<Vec<UnsentEvent>, StoreError> {
+    let postponed = doc! {
+        "aggregate_id": {"$in": aggregates}, "sent_at": null, "retry_at": {"$gt": DateTime::now()}
+    };
+    let postponed = aggregate_ids(mongo, postponed, None).await?;
+    let free: Vec<_> = aggregates.iter().filter(|aggregate| !postponed.contains(*aggregate)).collect();
     let documents: Vec<_> = collection(mongo)
-        .find(doc! {"sent_at": null, "created_at": {"$lt": before}})
-        .sort(doc! {"created_at": 1, "aggregate_version": 1})
+        .find(doc! {"aggregate_id": {"$in": free}, "sent_at": null})
+        .sort(doc! {"aggregate_id": 1, "aggregate_version": 1})
         .limit(limit)
         .await?
         .try_collect()
         .await?;
-    documents.into_iter().map(UnsentEvent::try_from).collect()
+    let unsent = documents.into_iter().map(|document: OutboxDocument| UnsentEvent {
+        envelope: CloudEvent::from_bytes(document.envelope.as_bytes()),
+        id: document.id,
+    });
+    Ok(unsent.collect())
 }
 
-/// Which of the events are not sent yet, by key.
-pub async fn still_unsent(mongo: &Mongo, ids: &[&str]) -> Result<HashSet<String>, StoreError> {
-    let keys = mongo.database.collection::<Document>(COLLECTION);
-    let unsent = doc! {"_id": {"$in": ids}, "sent_at": null};
-    let documents: Vec<_> = keys.find(unsent).projection(doc! {"_id": 1}).await?.try_collect().await?;
-    Ok(documents.iter().filter_map(|document| document.get_str("_id").ok().map(str::to_owned)).collect())
+async fn aggregate_ids(
+    mongo: &Mongo,
+    filter: Document,
+    limit: Option<i64>,
+) -> Result<HashSet<String>, StoreError> {
+    let outbox = mongo.database.collection::<Document>(COLLECTION);
+    let found = outbox.find(filter).projection(doc! {"aggregate_id": 1}).sort(doc! {"created_at": 1});
+    let found = match limit {
+        Some(limit) => found.limit(limit),
+        None => found,
+    };
+    let documents: Vec<_> = found.await?.try_collect().await?;
+    Ok(documents.iter().filter_map(|document| document.get_str("aggregate_id").ok().map(str::to_owned)).collect())
 }
 
 /// Marks events as sent.
 pub async fn mark_sent(mongo: &Mongo, ids: &[String]) -> Result<(), StoreError> {
-    collection(mongo)
-        .update_many(doc! {"_id": {"$in": ids}, "sent_at": null}, doc! {"$currentDate": {"sent_at": true}})
-        .await?;
+    let change = doc! {"$currentDate": {"sent_at": true}, "$inc": {"attempts": 1_i64}};
+    collection(mongo).update_many(doc! {"_id": {"$in": ids}, "sent_at": null}, change).await?;
+    Ok(())
+}
+
+/// Puts off an event that the broker refused, longer with each attempt, five minutes at most.
+pub async fn postpone(mongo: &Mongo, id: &str) -> Result<(), StoreError> {
+    let pause = doc! {"$multiply": [1_000_i64, {"$pow": [2, {"$min": [{"$ifNull": ["$attempts", 0_i64]}, 10]}]}]};
+    let change = doc! {"$set": {
+        "retry_at": {"$add": ["$$NOW", {"$min": [RETRY_PAUSE_MAX_MS, pause]}]},
+        "attempts": {"$add": [{"$ifNull": ["$attempts", 0_i64]}, 1_i64]},
+    }};
+    collection(mongo).update_one(doc! {"_id": id, "sent_at": null}, vec![change]).await?;
     Ok(())
 }
 
 /// How many events wait.
 pub async fn backlog(mongo: &Mongo) -> Result<u64, StoreError> {
-    Ok(collection(mongo).count_documents(doc! {"sent_at": null}).await?)
+    let index = Hint::Name("unsent_oldest".to_owned());
+    Ok(collection(mongo).count_documents(doc! {"sent_at": null}).hint(index).await?)
 }
 
 fn collection(mongo: &Mongo) -> Collection<OutboxDocument> {

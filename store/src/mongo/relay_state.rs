@@ -33,10 +33,7 @@ pub struct WatchLease {
 
 /// Takes or renews the lease; `None` while another one holds it.
 pub async fn lease(mongo: &Mongo, owner: &str, lease_ms: i64) -> Result<Option<WatchLease>, StoreError> {
-    let taken = take(mongo, owner, lease_ms).await?;
-    if taken.is_some() || exists(mongo).await? {
-        return Ok(taken);
-    }
+    ensure(mongo).await?;
     take(mongo, owner, lease_ms).await
 }
 
@@ -55,13 +52,12 @@ async fn take(mongo: &Mongo, owner: &str, lease_ms: i64) -> Result<Option<WatchL
     Ok(state.map(|state| WatchLease { owner: state.owner, fence: state.fence, token: state.token }))
 }
 
-/// Makes the document that is leased, free, if it is missing; whether it was there.
-async fn exists(mongo: &Mongo) -> Result<bool, StoreError> {
-    let free =
-        doc! {"owner": "", "fence": 0_i64, "leased_until": DateTime::from_millis(0), "token": Bson::Null};
-    let result =
-        collection(mongo).update_one(doc! {"_id": ID}, doc! {"$setOnInsert": free}).upsert(true).await?;
-    Ok(result.upserted_id.is_none())
+/// Makes the document that is leased, free, if it is missing.
+async fn ensure(mongo: &Mongo) -> Result<(), StoreError> {
+    let past = DateTime::from_millis(0);
+    let free = doc! {"owner": "", "fence": 0_i64, "leased_until": past, "token": Bson::Null};
+    collection(mongo).update_one(doc! {"_id": ID}, doc! {"$setOnInsert": free}).upsert(true).await?;
+    Ok(())
 }
 
 /// Saves the place, as long as the lease still holds; `false` when another one has taken over.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mongodb::ClientSession;
+use mongodb::error::{Error, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
 
 use crate::error::StoreError;
 use crate::mongo::connection::{Mongo, majority};
@@ -12,8 +13,7 @@ const ATTEMPT_MAX: u32 = 4;
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Runs `work` in a transaction. The closure may run several times: it has no effect outside the database. A
-/// transaction that lost or whose primary went away is run again; a commit whose result is unknown is committed again,
-/// which the server takes once.
+/// transaction that lost or whose primary went away before its commit is run again.
 pub async fn run<T, F>(mongo: &Mongo, name: &'static str, work: F) -> Result<T, StoreError>
 where
     F: AsyncFn(&mut ClientSession) -> Result<T, StoreError>,
@@ -33,8 +33,45 @@ where
     let mut attempt = 1;
     loop {
         match attempt_once(&mut session, work).await {
+            Ok(value) => match commit(&mut session).await {
+                Ok(()) => return Ok(value),
+                Err(error) if attempt < ATTEMPT_MAX && is_undone(&error) => {
+                    pause(attempt).await;
+                    attempt += 1;
+                }
+                Err(error) => return Err(error.into()),
+            },
             Err(StoreError::Contention(_) | StoreError::Unavailable(_)) if attempt < ATTEMPT_MAX => {
-                tokio::time::sleep(Duration::from_millis(rand::random_range(5..=20 << attempt))).await;
+                pause(attempt).await;
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Everything but the commit: what fails here was not done.
+async fn attempt_once<T, F>(session: &mut ClientSession, work: &F) -> Result<T, StoreError>
+where
+    F: AsyncFn(&mut ClientSession) -> Result<T, StoreError>,
+{
+    session.start_transaction().write_concern(majority()).await?;
+    let result = work(session).await;
+    if result.is_err() {
+        // The server has aborted it already when the error came from there.
+        let _ = session.abort_transaction().await;
+    }
+    result
+}
+
+/// A commit whose result is unknown is sent again, which the server takes once. Still unknown, it is not run again:
+/// the work would meet its own effect.
+async fn commit(session: &mut ClientSession) -> Result<(), Error> {
+    let mut attempt = 1;
+    loop {
+        match session.commit_transaction().await {
+            Err(error) if attempt < ATTEMPT_MAX && is_unknown(&error) => {
+                pause(attempt).await;
                 attempt += 1;
             }
             result => return result,
@@ -42,35 +79,15 @@ where
     }
 }
 
-async fn attempt_once<T, F>(session: &mut ClientSession, work: &F) -> Result<T, StoreError>
-where
-    F: AsyncFn(&mut ClientSession) -> Result<T, StoreError>,
-{
-    session.start_transaction().write_concern(majority()).await?;
-    match work(session).await {
-        Ok(value) => {
-            commit(session).await?;
-            Ok(value)
-        }
-        Err(error) => {
-            // The server has aborted it already when the error came from there.
-            let _ = session.abort_transaction().await;
-            Err(error)
-        }
-    }
+fn is_unknown(error: &Error) -> bool {
+    error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT)
 }
 
-async fn commit(session: &mut ClientSession) -> Result<(), StoreError> {
-    let mut attempt = 1;
-    loop {
-        match session.commit_transaction().await {
-            Err(error)
-                if attempt < ATTEMPT_MAX
-                    && error.contains_label(mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT) =>
-            {
-                attempt += 1;
-            }
-            result => return Ok(result?),
-        }
-    }
+/// Certainly not committed.
+fn is_undone(error: &Error) -> bool {
+    error.contains_label(TRANSIENT_TRANSACTION_ERROR) && !is_unknown(error)
+}
+
+async fn pause(attempt: u32) {
+    tokio::time::sleep(Duration::from_millis(rand::random_range(5..=20 << attempt))).await;
 }

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, GenericClient, IsolationLevel, Row, Transaction};
+use tokio_postgres::{Client, GenericClient, Row, Transaction};
 
 use crate::error::StoreError;
+use crate::pg::transaction;
 
 /// Digits of the average order value and of rates.
 const AOV_SCALE: u32 = 2;
@@ -41,20 +42,14 @@ pub struct Publication<'a> {
     pub watermark: Watermark,
 }
 
-/// Takes the right to count a channel for as long as the connection lives; `false` when another run has it.
-pub async fn lock(client: &Client, channel: &str) -> Result<bool, StoreError> {
-    const SQL: &str = "SELECT pg_try_advisory_lock(hashtextextended('daily_sales' || E'\\n' || $1, 2))";
-    Ok(client.query_one(SQL, &[&channel]).await?.get(0))
-}
-
 /// Replaces the rows of the counted days and moves the watermark, in one transaction.
 pub async fn publish(client: &mut Client, publication: &Publication<'_>) -> Result<(), StoreError> {
-    let transaction =
-        client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
-    delete(&transaction, publication.channel, publication.dates).await?;
-    insert(&transaction, publication.channel, publication.rows, publication.as_of).await?;
-    save_watermark(&transaction, publication).await?;
-    Ok(transaction.commit().await?)
+    transaction::run_direct(client, "publish_daily_sales", async |transaction| {
+        delete(transaction, publication.channel, publication.dates).await?;
+        insert(transaction, publication.channel, publication.rows, publication.as_of).await?;
+        save_watermark(transaction, publication).await
+    })
+    .await
 }
 
 async fn delete(
@@ -139,8 +134,8 @@ pub(super) fn parse_watermark(text: &str) -> Result<Watermark, StoreError> {
 }
 
 /// The report's rows from one day to another, both included, and the time of the snapshot that they were
-/// counted from; `None` when the channel was never counted. Amounts have as many digits as the channel's
-/// prices.
+/// counted from; `None` when the channel was never counted. One statement: two could be answered by two
+/// standbys. Amounts have as many digits as the channel's prices.
 pub async fn read(
     client: &impl GenericClient,
     channel: &str,
@@ -148,21 +143,22 @@ pub async fn read(
     to: Date,
     currency: Option<&str>,
 ) -> Result<(Vec<DailySales>, Option<Timestamp>), StoreError> {
-    const AS_OF: &str = "SELECT extracted_at FROM lake_watermarks WHERE channel = $1";
-    const ROWS: &str = "SELECT date, currency, orders, cancelled_orders, customers, units, gross_revenue, \
-                        refunds, net_revenue, raw_sum, aov, cancellation_rate, price_scale \
-                        FROM report_daily_sales JOIN channels ON code = channel \
-                        WHERE channel = $1 AND date BETWEEN $2 AND $3 \
-                          AND ($4::text IS NULL OR currency = $4) \
-                        ORDER BY date, currency";
-    let as_of = client.query_typed(AS_OF, &[(&channel, Type::TEXT)]).await?;
+    // A channel that was counted has a row without a date when no day has one.
+    const SQL: &str = "SELECT date, currency, orders, cancelled_orders, customers, units, gross_revenue, \
+                       refunds, net_revenue, raw_sum, aov, cancellation_rate, price_scale, extracted_at \
+                       FROM lake_watermarks counted JOIN channels ON channels.code = counted.channel \
+                       LEFT JOIN report_daily_sales report ON report.channel = counted.channel \
+                         AND date BETWEEN $2 AND $3 AND ($4::text IS NULL OR currency = $4) \
+                       WHERE counted.channel = $1 ORDER BY date, currency";
     let rows = client
         .query_typed(
-            ROWS,
+            SQL,
             &[(&channel, Type::TEXT), (&from, Type::DATE), (&to, Type::DATE), (&currency, Type::TEXT)],
         )
         .await?;
-    Ok((rows.iter().map(daily_sales).collect(), as_of.first().map(|row| row.get(0))))
+    let as_of = rows.first().map(|row| row.get(13));
+    let has_date = |row: &&Row| row.get::<_, Option<Date>>(0).is_some();
+    Ok((rows.iter().filter(has_date).map(daily_sales).collect(), as_of))
 }
 
 fn daily_sales(row: &Row) -> DailySales {

@@ -1,4 +1,4 @@
-//! The record of what importers did.
+//! The record of what importers did. A run that has begun and not finished failed, was killed, or is under way.
 
 use domain::ids::ImportRunId;
 use jiff::Timestamp;
@@ -19,7 +19,7 @@ pub struct ImportCounts {
     pub lines_added: i64,
 }
 
-/// Records that a run has begun. `kind` is `orders` or `products`.
+/// Records that a run has begun, at once and whatever becomes of it. `kind` is `orders` or `products`.
 pub async fn begin(
     client: &impl GenericClient,
     id: ImportRunId,
@@ -34,7 +34,7 @@ pub async fn begin(
     Ok(())
 }
 
-/// Records how a run ended.
+/// Records what a run did that ended well; in the transaction that did it, where there is one.
 pub async fn finish(
     client: &impl GenericClient,
     id: ImportRunId,

@@ -3,7 +3,6 @@
 //! A staged line is known when its document already has as many lines with the same code, time, quantity,
 //! price and text: identical lines are kept as often as a file has them, and a second import adds nothing.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::pin::pin;
 
@@ -14,16 +13,18 @@ use domain::imported_order::{ImportedLine, kind_of};
 use domain::money::Currency;
 use futures_util::SinkExt;
 use jiff::Timestamp;
-use tokio_postgres::{Client, IsolationLevel, Transaction};
+use tokio_postgres::{Client, Transaction};
 
-use crate::error::StoreError;
+use crate::error::{MayBeStoreError, StoreError};
 use crate::pg::import_runs::{self, ImportCounts};
-use crate::pg::{channels, outbox};
+use crate::pg::{channels, outbox, transaction};
 
 /// Bytes of COPY text after which a chunk is sent.
 const CHUNK_BYTES: usize = 512 * 1024;
 /// Most months that one file may span.
 const MONTH_COUNT_MAX: i64 = 1_200;
+/// A whole history is sorted and joined at once.
+const SORT_MEMORY: &str = "SET LOCAL work_mem = '256MB'";
 
 /// Lines in the text format of COPY.
 #[derive(Debug, Default)]
@@ -91,10 +92,6 @@ pub struct OrderImport<'a> {
     pub channel: &'a str,
     /// Currency of every document.
     pub currency: Currency,
-    /// Name of the file, without its folder.
-    pub file_name: Cow<'a, str>,
-    /// When the run began.
-    pub started_at: Timestamp,
     /// Rows of the file.
     pub rows_read: u64,
     /// Of them refused.
@@ -116,12 +113,11 @@ pub struct Merged {
     pub lines_known: u64,
 }
 
-/// How a merge ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MergeOutcome {
-    /// Merged and committed.
-    Merged(Merged),
+/// Why nothing was merged, or nobody knows.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
     /// A document of the file is there in another currency: nothing was changed.
+    #[error("document {number:?} is there in {currency}")]
     OtherCurrency {
         /// The document.
         number: String,
@@ -129,13 +125,23 @@ pub enum MergeOutcome {
         currency: String,
     },
     /// The documents of the file are of more months than an import may make partitions for.
+    #[error("the documents are of {0} months")]
     TooManyMonths(i64),
+    /// The database was lost while it committed: all of it is merged, or nothing.
+    #[error("the database was lost while it committed the import")]
+    Unknown(#[source] StoreError),
+    /// The database: nothing was merged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
-/// Takes the right to import into a channel while the connection lives; `false` when another import has it.
-pub async fn lock(client: &Client, channel: &str) -> Result<bool, StoreError> {
-    const SQL: &str = "SELECT pg_try_advisory_lock(hashtextextended('order_import' || E'\\n' || $1, 3))";
-    Ok(client.query_one(SQL, &[&channel]).await?.get(0))
+impl MayBeStoreError for MergeError {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Unknown(error) | Self::Store(error) => Some(error),
+            Self::OtherCurrency { .. } | Self::TooManyMonths(_) => None,
+        }
+    }
 }
 
 /// Makes the session's own tables that lines are staged in.
@@ -156,40 +162,33 @@ pub async fn copy(client: &Client, chunk: LineChunk) -> Result<(), StoreError> {
     Err(StoreError::Inconsistent(format!("{copied} of {} lines were staged", chunk.lines)))
 }
 
-/// Merges the staged lines: all of them or none. Makes their months first, in a transaction of its own.
-pub async fn merge(client: &mut Client, import: &OrderImport<'_>) -> Result<MergeOutcome, StoreError> {
-    client.batch_execute("SET lock_timeout = '30s'; ANALYZE staged_lines").await?;
-    let transaction = begin(client).await?;
-    channels::ensure(&transaction, import.channel).await?;
-    group(&transaction, import.channel).await?;
-    if let Some(refused) = refusal(&transaction, import).await? {
-        return Ok(refused);
-    }
-    make_months(&transaction).await?;
-    transaction.commit().await?;
-
-    let transaction = begin(client).await?;
-    let known = forget_known_lines(&transaction).await?;
-    import_runs::begin(
-        &transaction,
-        import.run,
-        "orders",
-        Some(import.channel),
-        &import.file_name,
-        import.started_at,
-    )
+/// Merges the staged lines, all of them or none, and finishes the run, which has begun. Makes their months
+/// first, in a transaction of its own.
+pub async fn merge(client: &mut Client, import: &OrderImport<'_>) -> Result<Merged, MergeError> {
+    client.batch_execute("ANALYZE staged_lines").await.map_err(StoreError::from)?;
+    transaction::run_direct(client, "prepare_order_import", async |transaction| {
+        transaction.batch_execute(SORT_MEMORY).await.map_err(StoreError::from)?;
+        channels::ensure(transaction, import.channel).await?;
+        group(transaction, import.channel).await?;
+        check(transaction, import).await?;
+        Ok::<_, MergeError>(make_months(transaction).await?)
+    })
     .await?;
-    let merged = Merged { lines_known: known, ..add(&transaction, import).await? };
-    finish(&transaction, import, merged).await?;
-    transaction.commit().await?;
-    Ok(MergeOutcome::Merged(merged))
-}
 
-async fn begin(client: &mut Client) -> Result<Transaction<'_>, StoreError> {
-    let transaction =
-        client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
-    transaction.batch_execute("SET LOCAL work_mem = '256MB'").await?;
-    Ok(transaction)
+    let mut is_at_commit = false;
+    let merged = transaction::run_direct(client, "merge_order_import", async |transaction| {
+        transaction.batch_execute(SORT_MEMORY).await?;
+        let known = forget_known_lines(transaction).await?;
+        let merged = Merged { lines_known: known, ..add(transaction, import).await? };
+        finish(transaction, import, merged).await?;
+        is_at_commit = true;
+        Ok::<_, StoreError>(merged)
+    })
+    .await;
+    merged.map_err(|error| match error {
+        error if is_at_commit && error.is_unavailable() => MergeError::Unknown(error),
+        error => MergeError::Store(error),
+    })
 }
 
 /// One row per document, with the id it has or will have.
@@ -198,20 +197,18 @@ async fn group(transaction: &Transaction<'_>, channel: &str) -> Result<(), Store
     Ok(transaction.batch_execute("ANALYZE staged_documents").await?)
 }
 
-async fn refusal(
-    transaction: &Transaction<'_>,
-    import: &OrderImport<'_>,
-) -> Result<Option<MergeOutcome>, StoreError> {
+async fn check(transaction: &Transaction<'_>, import: &OrderImport<'_>) -> Result<(), MergeError> {
     const OTHER_CURRENCY: &str = "SELECT document.number, orders.currency FROM staged_documents document \
         JOIN orders ON orders.created_at = document.created_at AND orders.id = document.order_id \
         WHERE orders.currency <> $1 ORDER BY document.number LIMIT 1";
-    if let Some(row) = transaction.query_opt(OTHER_CURRENCY, &[&import.currency.code()]).await? {
-        return Ok(Some(MergeOutcome::OtherCurrency { number: row.get(0), currency: row.get(1) }));
+    let other = transaction.query_opt(OTHER_CURRENCY, &[&import.currency.code()]).await;
+    if let Some(row) = other.map_err(StoreError::from)? {
+        return Err(MergeError::OtherCurrency { number: row.get(0), currency: row.get(1) });
     }
     const MONTHS: &str =
         "SELECT count(DISTINCT date_trunc('month', created_at, 'UTC')) FROM staged_documents";
-    let months: i64 = transaction.query_one(MONTHS, &[]).await?.get(0);
-    Ok((months > MONTH_COUNT_MAX).then_some(MergeOutcome::TooManyMonths(months)))
+    let months: i64 = transaction.query_one(MONTHS, &[]).await.map_err(StoreError::from)?.get(0);
+    if months > MONTH_COUNT_MAX { Err(MergeError::TooManyMonths(months)) } else { Ok(()) }
 }
 
 /// Only the months that have documents: one wrong year must not make a century of partitions.

@@ -31,7 +31,7 @@ pub async fn list(
     let sql = format!(
         "SELECT {COLUMNS} FROM orders \
          WHERE ($1::text IS NULL OR channel = $1) AND ($2::uuid IS NULL OR user_id = $2) \
-           AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4)) \
+           AND ($3::timestamptz IS NULL OR (created_at <= $3 AND (created_at, id) < ($3, $4))) \
          ORDER BY created_at DESC, id DESC LIMIT $5"
     );
     let user = filter.user_id.map(|user| user.0);
@@ -51,35 +51,33 @@ pub async fn list(
     rows.iter().map(summary).collect()
 }
 
-/// One order with its lines. The partition is derived from the id, so one is touched in each table.
+/// One order with its lines, from one snapshot. The partition is derived from the id, so one of each table is touched.
 pub async fn find(client: &impl GenericClient, id: OrderId) -> Result<Option<Order>, StoreError> {
-    let Some(created_at) = id.created_at() else {
-        return Ok(None);
-    };
-    let key: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
-        [(&created_at, Type::TIMESTAMPTZ), (&id.0, Type::UUID)];
-    let sql = format!("SELECT {COLUMNS} FROM orders WHERE created_at = $1 AND id = $2");
-    let rows = client.query_typed(&sql, &key).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let summary = summary(row)?;
-    let lines = client.query_typed(LINES, &key).await?;
-    let lines = lines.iter().map(|row| line(row, summary.total.currency)).collect();
+    let Some(created_at) = id.created_at() else { return Ok(None) };
+    let rows = client.query_typed(FIND, &[(&created_at, Type::TIMESTAMPTZ), (&id.0, Type::UUID)]).await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let summary = summary(first)?;
+    let lines = rows.iter().filter_map(|row| line(row, summary.total.currency)).collect();
     Ok(Some(Order { summary, lines }))
 }
 
-const LINES: &str = "SELECT line_number, occurred_at, sku, description, quantity, unit_price, amount_minor \
-                     FROM order_lines WHERE created_at = $1 AND order_id = $2 ORDER BY line_number";
+/// The statement of [`find`]: order columns, then line columns.
+pub const FIND: &str = "SELECT orders.id, orders.created_at, channel, number, kind, status, user_id, \
+    customer_reference, country, currency, total_minor, line_count, version, \
+    line_number, occurred_at, sku, description, quantity, unit_price, amount_minor \
+    FROM orders LEFT JOIN order_lines ON order_lines.created_at = $1 AND order_lines.order_id = $2 \
+    WHERE orders.created_at = $1 AND orders.id = $2 ORDER BY line_number";
 
-fn line(row: &Row, currency: Currency) -> OrderLine {
-    OrderLine {
-        line_number: row.get(0),
-        occurred_at: row.get(1),
-        sku: row.get(2),
-        description: row.get(3),
-        quantity: row.get(4),
-        unit_price: row.get(5),
-        amount: Money { amount_minor: row.get(6), currency },
-    }
+fn line(row: &Row, currency: Currency) -> Option<OrderLine> {
+    Some(OrderLine {
+        line_number: row.get::<_, Option<i32>>(13)?,
+        occurred_at: row.get(14),
+        sku: row.get(15),
+        description: row.get(16),
+        quantity: row.get(17),
+        unit_price: row.get(18),
+        amount: Money { amount_minor: row.get(19), currency },
+    })
 }
 
 fn summary(row: &Row) -> Result<OrderSummary, StoreError> {

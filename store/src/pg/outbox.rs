@@ -1,6 +1,6 @@
 //! The outbox of PostgreSQL: events committed with their fact, and the leases of those who relay them.
 
-use domain::event::{CloudEvent, Event};
+use domain::event::{CloudEvent, Event, InvalidEvent};
 use tokio_postgres::types::{Json, Type};
 use tokio_postgres::{GenericClient, Transaction};
 use uuid::Uuid;
@@ -30,16 +30,12 @@ pub async fn append(transaction: &Transaction<'_>, event: &Event) -> Result<(), 
 }
 
 /// An event that waits to be sent.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct UnsentEvent {
     /// Row key.
     pub id: Uuid,
-    /// Shard it belongs to.
-    pub shard: i16,
-    /// Kind and id of its aggregate: a failure holds back only this.
-    pub aggregate: (String, String),
-    /// What is published.
-    pub envelope: CloudEvent,
+    /// What is published, or why it cannot be.
+    pub envelope: Result<CloudEvent, InvalidEvent>,
 }
 
 /// A shard held by a relay until its lease ends.
@@ -78,7 +74,7 @@ pub async fn unsent(
     shards: &[i16],
     limit: i64,
 ) -> Result<Vec<UnsentEvent>, StoreError> {
-    const SQL: &str = "SELECT id, shard, aggregate_kind, aggregate_id, envelope FROM outbox AS event \
+    const SQL: &str = "SELECT id, envelope FROM outbox AS event \
                        WHERE sent_at IS NULL AND shard = ANY($1) AND NOT EXISTS ( \
                            SELECT FROM outbox AS waiting \
                            WHERE waiting.sent_at IS NULL AND waiting.shard = event.shard \
@@ -88,8 +84,8 @@ pub async fn unsent(
                        ORDER BY shard, aggregate_kind, aggregate_id, aggregate_version LIMIT $2";
     let rows = client.query_typed(SQL, &[(&shards, Type::INT2_ARRAY), (&limit, Type::INT8)]).await?;
     let events = rows.iter().map(|row| {
-        let Json(envelope) = row.get(4);
-        UnsentEvent { id: row.get(0), shard: row.get(1), aggregate: (row.get(2), row.get(3)), envelope }
+        let envelope: Json<serde_json::Value> = row.get(1);
+        UnsentEvent { id: row.get(0), envelope: CloudEvent::from_json(envelope.0) }
     });
     Ok(events.collect())
 }

@@ -1,6 +1,8 @@
 //! The two pools of a process, told apart by `application_name`: Pgpool-II sends `shop-rw` to the primary and
 //! `shop-ro` to a standby.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
@@ -13,6 +15,8 @@ use crate::settings::PostgresSettings;
 /// How long a caller waits for a free connection, and for a new one.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one address may take, so that the next one is still reached.
+const ADDRESS_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a statement of a request may run on the server.
 const STATEMENT_TIMEOUT_MS: u32 = 5_000;
 
@@ -24,6 +28,8 @@ pub type Connection = Object;
 pub struct PgPools {
     write: Pool,
     read: Pool,
+    /// Connections that were given up and are still busy on the server.
+    abandoned: Arc<AtomicUsize>,
 }
 
 /// How many connections a pool has and how many are idle.
@@ -40,12 +46,33 @@ pub struct PoolLoad {
 impl PgPools {
     /// Makes the pools; connects when a connection is asked for, so a process starts without its database.
     pub fn new(settings: &PostgresSettings) -> Result<Self, StoreError> {
-        Ok(Self { write: pool(settings, "shop-rw")?, read: pool(settings, "shop-ro")? })
+        Ok(Self {
+            write: pool(settings, "shop-rw")?,
+            read: pool(settings, "shop-ro")?,
+            abandoned: Arc::default(),
+        })
     }
 
-    /// A connection to the primary.
+    /// A connection to the primary. Refused at once while an abandoned one is still busy there: a commit that waits
+    /// for a standby holds its locks and its place in Pgpool-II, and the next one would wait as well.
     pub async fn write(&self) -> Result<Connection, StoreError> {
+        if self.abandoned.load(Ordering::SeqCst) > 0 {
+            return Err(StoreError::unavailable("an earlier write still waits for its confirmation"));
+        }
         Ok(self.write.get().await?)
+    }
+
+    /// Gives a busy connection up without a cancel, and counts it until the server is done with it.
+    pub fn abandon(&self, connection: Connection) {
+        let client = Object::take(connection);
+        let abandoned = Arc::clone(&self.abandoned);
+        abandoned.fetch_add(1, Ordering::SeqCst);
+        metrics::counter!("pg_connections_abandoned_total").increment(1);
+        tokio::spawn(async move {
+            // Answered after what was under way; whatever the answer is, the connection is closed then.
+            let _ = client.simple_query("ROLLBACK").await;
+            abandoned.fetch_sub(1, Ordering::SeqCst);
+        });
     }
 
     /// A connection whose statements a standby answers, some milliseconds behind the primary.
@@ -87,7 +114,7 @@ pub(super) fn server_config(
         .dbname(&settings.database)
         .user(&settings.user)
         .password(settings.password.expose_secret())
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(ADDRESS_TIMEOUT)
         .tcp_user_timeout(Duration::from_secs(5))
         .keepalives_idle(Duration::from_secs(5));
     for address in addresses {

@@ -85,6 +85,10 @@ pub struct SalesLines(Portal);
 
 /// Takes a snapshot.
 pub async fn snapshot(standby: &mut Client) -> Result<Snapshot<'_>, StoreError> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a snapshot of a standby that is read from, never committed"
+    )]
     let transaction = standby
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
@@ -123,16 +127,9 @@ impl Snapshot<'_> {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Opens the lines of those UTC days, in the order of their time.
+    /// Opens the lines of those UTC days (each once), in the order of their time.
     pub async fn lines(&self, channel: &str, days: &[Date]) -> Result<SalesLines, StoreError> {
-        const SQL: &str = "SELECT orders.id, number, kind, status, \
-                           coalesce(user_id::text, customer_reference), country, currency, line_number, \
-                           occurred_at, sku, quantity, unit_price \
-                           FROM orders JOIN order_lines line \
-                           ON line.created_at = orders.created_at AND line.order_id = orders.id \
-                           WHERE channel = $1 AND (occurred_at AT TIME ZONE 'UTC')::date = ANY($2) \
-                           ORDER BY occurred_at, number COLLATE \"C\", line_number";
-        let statement = self.transaction.prepare(SQL).await?;
+        let statement = self.transaction.prepare(include_str!("sales_extract/lines.sql")).await?;
         Ok(SalesLines(self.transaction.bind(&statement, &[&channel, &days]).await?))
     }
 

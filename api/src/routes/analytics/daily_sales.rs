@@ -2,6 +2,8 @@
 
 #![expect(unused_qualifications, reason = "in what utoipa::path generates for query parameters")]
 
+use std::ops::RangeInclusive;
+
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use domain::daily_sales::DailySales;
@@ -21,6 +23,23 @@ use crate::query_string::{FromQuery, Parameters, ReadQuery};
 
 /// Most days of one report.
 const DAY_COUNT_MAX: i32 = 3_700;
+/// Years that a day may be in.
+const YEARS: RangeInclusive<i16> = 1970..=9999;
+/// The columns of the CSV, in the order of [`DailySalesJson`].
+const COLUMNS: [&str; 12] = [
+    "date",
+    "currency",
+    "orders",
+    "cancelled_orders",
+    "customers",
+    "units",
+    "gross_revenue",
+    "refunds",
+    "net_revenue",
+    "aov",
+    "cancellation_rate",
+    "raw_sum",
+];
 const DEFINITION: &str = "Per calendar day of the channel's time zone and currency. \
     orders: sale documents with a sale line. cancelled_orders: credit documents. \
     customers: distinct known customers of sale lines. units, gross_revenue: sums over sale lines. \
@@ -53,7 +72,7 @@ pub enum FormatName {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct DailySalesQuery {
-    /// First day.
+    /// First day; 1970 at the earliest.
     #[param(value_type = String, format = Date)]
     pub from: Option<Date>,
     /// Last day, included.
@@ -87,6 +106,12 @@ impl ReadQuery for DailySalesQuery {
         };
         if currency.is_some() && read.currency.is_none() {
             parameters.refuse("currency", "invalid", "expected an ISO 4217 code");
+        }
+        for (name, day) in [("from", read.from), ("to", read.to)] {
+            if day.is_some_and(|day| !YEARS.contains(&day.year())) {
+                let detail = format!("a year from {} to {}", YEARS.start(), YEARS.end());
+                parameters.refuse(name, "out_of_range", detail);
+            }
         }
         match (read.from, read.to) {
             (Some(from), Some(to)) if from > to => {
@@ -212,16 +237,22 @@ pub async fn daily_sales(
 }
 
 fn to_csv(rows: Vec<DailySalesJson>) -> Result<HttpResponse, Problem> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for mut row in rows {
-        row.currency = plain_text(row.currency);
-        writer.serialize(row).map_err(Problem::internal)?;
-    }
-    let bytes = writer.into_inner().map_err(|error| Problem::internal(error.to_string()))?;
+    let bytes = csv_bytes(rows).map_err(|error| Problem::internal(error.to_string()))?;
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8; header=present")
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"daily-sales.csv\""))
         .body(bytes))
+}
+
+/// The header line is there also when there is no row.
+fn csv_bytes(rows: Vec<DailySalesJson>) -> Result<Vec<u8>, csv::Error> {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    writer.write_record(COLUMNS)?;
+    for mut row in rows {
+        row.currency = plain_text(row.currency);
+        writer.serialize(row)?;
+    }
+    writer.into_inner().map_err(|error| error.into_error().into())
 }
 
 /// A text that a spreadsheet does not take for a formula. Amounts are numbers and stay as they are.
@@ -244,5 +275,29 @@ mod tests {
         let day = |text: &str| text.parse().expect("a day");
         assert_eq!(days(day("2010-12-01"), day("2010-12-01")), 1);
         assert_eq!(days(day("2010-12-01"), day("2011-12-09")), 374);
+    }
+
+    #[test]
+    fn the_header_line_names_the_columns_and_is_always_there() {
+        let header = COLUMNS.join(",") + "\n";
+        assert_eq!(csv_bytes(Vec::new()).expect("a text"), header.as_bytes());
+        let row = || DailySalesJson {
+            date: "2010-12-01".parse().expect("a day"),
+            currency: "GBP".to_owned(),
+            orders: 1,
+            cancelled_orders: 2,
+            customers: 3,
+            units: 4,
+            gross_revenue: "5".to_owned(),
+            refunds: "-6".to_owned(),
+            net_revenue: "-1".to_owned(),
+            aov: "7".to_owned(),
+            cancellation_rate: "0.5".to_owned(),
+            raw_sum: "8".to_owned(),
+        };
+        let mut by_field_names = csv::Writer::from_writer(Vec::new());
+        by_field_names.serialize(row()).expect("a row");
+        let expected = by_field_names.into_inner().expect("a text");
+        assert_eq!(csv_bytes(vec![row()]).expect("a text"), expected);
     }
 }

@@ -7,13 +7,11 @@ use domain::product::ProductStatus;
 
 use crate::app_state::AppState;
 use crate::authorized::Anyone;
+use crate::cache_control;
 use crate::etag;
 use crate::problem::{Problem, ReadProblems};
 use crate::product_json::{ProductJson, to_bytes};
 use crate::routes::products::find::{ProductName, cached};
-
-/// What shared caches may do with a product: hold it for half a minute, until purged by its surrogate key.
-const PUBLIC: &str = "public, max-age=0, s-maxage=30, stale-while-revalidate=60";
 
 /// One product by id or slug. Drafts and archived products are for staff.
 #[utoipa::path(
@@ -26,7 +24,7 @@ const PUBLIC: &str = "public, max-age=0, s-maxage=30, stale-while-revalidate=60"
     ),
     responses(
         (status = 200, description = "The product", body = ProductJson,
-         headers(("ETag" = String), ("Cache-Control" = String), ("Surrogate-Key" = String))),
+         headers(("ETag" = String), ("Cache-Control" = String), ("Vary" = String), ("Surrogate-Key" = String))),
         (status = 304, description = "The client has this version", headers(("ETag" = String))),
         ReadProblems,
     ),
@@ -46,8 +44,10 @@ pub async fn get_product(
     let is_known = etag::is_known(&request, product.version);
     let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer.insert_header((header::ETAG, etag::of_version(product.version)));
+    for header in cache_control::headers(&caller, cache_control::PRODUCTS) {
+        answer.insert_header(header);
+    }
     if caller.0.is_none() {
-        answer.insert_header((header::CACHE_CONTROL, PUBLIC));
         answer.insert_header(("surrogate-key", format!("product-{}", product.id)));
     }
     if is_known {

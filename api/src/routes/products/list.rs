@@ -2,7 +2,6 @@
 
 #![expect(unused_qualifications, reason = "in what utoipa::path generates for query parameters")]
 
-use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use domain::ids::ProductId;
 use domain::permission::Permission;
@@ -13,12 +12,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app_state::AppState;
 use crate::authorized::Anyone;
+use crate::cache_control;
 use crate::page::{self, Page};
 use crate::problem::{Problem, ReadProblems};
 use crate::product_json::{ProductJson, ProductStatusName};
 use crate::query_string::{FromQuery, Parameters, ReadQuery};
-
-const PUBLIC: &str = "public, max-age=0, s-maxage=10, stale-while-revalidate=30";
 
 /// Which products, and from where on.
 #[derive(Debug, IntoParams)]
@@ -85,8 +83,11 @@ pub async fn list_products(
     let next_cursor = found.last().filter(|_| has_more).map(|last| state.cursors.seal(&list, &last.id));
     let data = found.iter().map(ProductJson::from).collect();
     let mut answer = HttpResponse::Ok();
+    for header in cache_control::headers(&caller, cache_control::PRODUCTS) {
+        answer.insert_header(header);
+    }
     if caller.0.is_none() {
-        answer.insert_header((header::CACHE_CONTROL, PUBLIC)).insert_header(("surrogate-key", "products"));
+        answer.insert_header(("surrogate-key", "products"));
     }
     Ok(answer.json(ProductPage { data, page: Page { next_cursor, limit } }))
 }

@@ -17,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app_state::AppState;
 use crate::authorized::Anyone;
+use crate::cache_control;
 use crate::page::Page;
 use crate::problem::{Problem, ReadProblems};
 use crate::product_json::ProductSummaryJson;
@@ -166,7 +167,7 @@ struct UnderstoodJson {
     security((), ("bearer" = [])),
 )]
 pub async fn search_products(
-    _caller: Anyone,
+    caller: Anyone,
     query: FromQuery<SearchProducts>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
@@ -180,7 +181,7 @@ pub async fn search_products(
     let answer = state
         .searches
         .get_or_compute(&key, SearchError::is_unavailable, async || {
-            Ok(to_result(query::search(&state.search, &request).await?, *limit))
+            Ok(to_result(query::search(&state.search, &request).await?))
         })
         .await?;
     let result = &answer.entry.result;
@@ -192,6 +193,9 @@ pub async fn search_products(
         query: UnderstoodJson { understood: request.text.unwrap_or_default(), rules_applied: Vec::new() },
     };
     let mut response = HttpResponse::Ok();
+    for header in cache_control::headers(&caller, cache_control::SEARCHES) {
+        response.insert_header(header);
+    }
     if answer.is_stale {
         response.insert_header(("cache-status", "search; hit; detail=stale-engine-away"));
     }
@@ -214,10 +218,7 @@ fn request(query: &SearchProducts) -> SearchRequest {
     }
 }
 
-/// A full page may have a next one.
-fn to_result(page: SearchPage, limit: u16) -> SearchResult {
-    let is_full = page.hits.len() >= usize::from(limit);
-    let next = page.hits.last().filter(|_| is_full).map(|hit| hit.sort.clone());
+fn to_result(page: SearchPage) -> SearchResult {
     let hit = |hit: query::Hit| SearchHit { product_id: hit.product_id, score: hit.score };
     let facet = |name: &str, values: Vec<FacetValue>| SearchFacet {
         name: name.to_owned(),
@@ -226,7 +227,7 @@ fn to_result(page: SearchPage, limit: u16) -> SearchResult {
     SearchResult {
         hits: page.hits.into_iter().map(hit).collect(),
         facets: vec![facet("category", page.facets.category), facet("brand", page.facets.brand)],
-        next,
+        next: page.next,
     }
 }
 

@@ -1,7 +1,11 @@
 //! What the running nodes say.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use futures_util::future::join_all;
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
 
@@ -28,24 +32,63 @@ pub(super) enum Role {
     },
 }
 
-/// Asks one node for its role.
+/// Sessions that stay open for the questions that are asked every few seconds: signing in costs a thousand
+/// times as much as the question. Nothing is asked through them twice after a failure.
+#[derive(Default)]
+pub(super) struct Sessions {
+    open: [Mutex<Option<Arc<Client>>>; super::NODES],
+}
+
+impl Sessions {
+    /// Asks one node for its role.
+    pub(super) async fn role(&self, stack: &Stack, index: usize) -> Result<Role> {
+        let answer = within(DEADLINE, index, async { ask_role(&*self.session(stack, index).await?).await });
+        let answer = answer.await;
+        if answer.is_err() {
+            *self.slot(index) = None;
+        }
+        answer
+    }
+
+    /// Asks all nodes at once; those that do not answer are `None`.
+    pub(super) async fn roles(&self, stack: &Stack) -> Vec<Option<Role>> {
+        let questions = (0..super::NODES).map(|index| self.role(stack, index));
+        join_all(questions).await.into_iter().map(Result::ok).collect()
+    }
+
+    async fn session(&self, stack: &Stack, index: usize) -> Result<Arc<Client>> {
+        let known = self.slot(index).clone().filter(|client| !client.is_closed());
+        if let Some(client) = known {
+            return Ok(client);
+        }
+        let client = Arc::new(connect(stack, index).await?);
+        *self.slot(index) = Some(Arc::clone(&client));
+        Ok(client)
+    }
+
+    fn slot(&self, index: usize) -> MutexGuard<'_, Option<Arc<Client>>> {
+        self.open[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks one node for its role, in a session of its own.
 pub(super) async fn role(stack: &Stack, index: usize) -> Result<Role> {
+    within(DEADLINE, index, async { ask_role(&connect(stack, index).await?).await }).await
+}
+
+async fn ask_role(client: &Client) -> Result<Role> {
     const QUESTION: &str = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL \
          ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END, \
          EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')";
-    within(DEADLINE, index, async {
-        let client = connect(stack, index).await?;
-        let row = client.query_one(QUESTION, &[]).await?;
-        let timeline: Option<String> = row.get(0);
-        Ok(match timeline {
-            None => Role::Standby { streaming: row.get(1) },
-            Some(digits) => Role::Primary {
-                timeline: u32::from_str_radix(&digits, 16)
-                    .map_err(|_| StackError::refused(format!("{digits} is no timeline")))?,
-            },
-        })
+    let row = client.query_one(QUESTION, &[]).await?;
+    let timeline: Option<String> = row.get(0);
+    Ok(match timeline {
+        None => Role::Standby { streaming: row.get(1) },
+        Some(digits) => Role::Primary {
+            timeline: u32::from_str_radix(&digits, 16)
+                .map_err(|_| StackError::refused(format!("{digits} is no timeline")))?,
+        },
     })
-    .await
 }
 
 /// The primary among the running nodes: the one on the latest timeline.
@@ -57,10 +100,10 @@ pub(super) fn primary_of(roles: &[Option<Role>]) -> Option<usize> {
     primaries.max().map(|(_, index)| index)
 }
 
-/// Asks all nodes at once; those that do not answer are `None`.
+/// Asks all nodes at once, in sessions of their own; those that do not answer are `None`.
 pub(super) async fn roles(stack: &Stack) -> Vec<Option<Role>> {
     let questions = (0..super::NODES).map(|index| role(stack, index));
-    futures_util::future::join_all(questions).await.into_iter().map(Result::ok).collect()
+    join_all(questions).await.into_iter().map(Result::ok).collect()
 }
 
 /// Makes a running standby follow the node that `conninfo` names.

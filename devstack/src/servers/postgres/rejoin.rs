@@ -25,6 +25,8 @@ const PRIMARY_DEADLINE: Duration = Duration::from_secs(60);
 const LOCK_DEADLINE: Duration = Duration::from_secs(30);
 const REWIND_DEADLINE: Duration = Duration::from_secs(60);
 const COPY_DEADLINE: Duration = Duration::from_secs(600);
+/// All of the above one after the other, and some time for the files.
+pub(super) const DEADLINE: Duration = Duration::from_secs(900);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Says that a data folder is not whole: a rewind began and did not end, or the node could not follow.

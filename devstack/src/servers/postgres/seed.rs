@@ -83,7 +83,7 @@ async fn create_roles(cluster: &Cluster, seed: &Path) -> Result<()> {
             ("ENTREPOT_PASSWORD", &quoted(&secrets.postgres_application)),
             ("REPLICATOR_PASSWORD", &quoted(&secrets.postgres_replicator)),
             ("CHECK_PASSWORD", &quoted(&secrets.postgres_check)),
-            ("FAILOVER_PASSWORD", &quoted(&secrets.pgpool_pcp)),
+            ("FAILOVER_PASSWORD", &quoted(&secrets.postgres_failover)),
             ("NODE_NAMES", &names.join(", ")),
         ],
     );

@@ -1,0 +1,47 @@
+//! What one process at a time may do: locks that live as long as the connection that took them.
+
+use std::time::Duration;
+
+use tokio_postgres::Client;
+
+use crate::error::StoreError;
+
+/// Longest wait for an answer to the question whether a lock is still held.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What only one may do at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right<'a> {
+    /// Count the daily sales of a channel.
+    CountDailySales(&'a str),
+    /// Import orders into a channel.
+    ImportOrders(&'a str),
+    /// Fill a new index for this alias.
+    RebuildIndex(&'a str),
+}
+
+impl Right<'_> {
+    fn key(self) -> String {
+        let (purpose, of) = match self {
+            Self::CountDailySales(channel) => ("daily_sales", channel),
+            Self::ImportOrders(channel) => ("order_import", channel),
+            Self::RebuildIndex(alias) => ("index_rebuild", alias),
+        };
+        format!("{purpose}\n{of}")
+    }
+}
+
+/// Takes a right for as long as the connection lives; `false` when another connection has it. The connection
+/// is a direct one: Pgpool-II's would be shared.
+pub async fn take(client: &Client, right: Right<'_>) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT pg_try_advisory_lock(hashtextextended($1, 2))";
+    Ok(client.query_one(SQL, &[&right.key()]).await?.get(0))
+}
+
+/// Fails when the connection, and with it every right that it took, is lost.
+pub async fn check_held(client: &Client) -> Result<(), StoreError> {
+    tokio::time::timeout(QUESTION_TIMEOUT, client.simple_query(""))
+        .await
+        .map_err(StoreError::unavailable)??;
+    Ok(())
+}
