@@ -24,7 +24,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Recompute a channel whenever orders were imported into it, until stopped
+    /// Bring daily sales up to date when orders were imported, and every hour, until stopped
     Serve,
     /// Bring daily sales up to date now
     Run {

@@ -121,7 +121,11 @@ async fn run(
     }
     let mut count = TestCount::default();
     let tests = Step { name: "tests", arguments: &cargo, environment: &environment };
-    let verdict = tests.run(checkout, interrupted, &mut count).await;
+    let verdict = match tests.run(checkout, interrupted, &mut count).await {
+        // A count of some of the tests would look like the whole.
+        Err(StackError::Interrupted) => return Err(StackError::Interrupted),
+        verdict => verdict,
+    };
     if verdict.is_ok() && count.is_empty() {
         return Ok((count, Err(StackError::refused("no test has such a name"))));
     }

@@ -1,7 +1,8 @@
 //! The importer of order histories: a file's lines are staged as they are read, then merged at once.
 //!
 //! Memory is bounded by the channel between the reading thread and the connection. Importing a file again
-//! adds nothing; importing a corrected one adds what was missing. So a run whose end is unknown is done again.
+//! adds nothing; importing a corrected one adds what was missing. So a run whose end is unknown is done
+//! again.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -22,8 +22,9 @@ impl Default for Backoff {
 impl Backoff {
     /// Waits, longer each time, up to a cap. `false`: the program is to stop.
     pub async fn pause(&mut self, stop: &CancellationToken) -> bool {
-        let pause = self.next;
-        self.next = (pause * 2).min(LONGEST);
+        // Half of it by chance: programs that lost the same server do not come back in step.
+        let pause = self.next.mul_f64(rand::random_range(0.5..=1.0));
+        self.next = (self.next * 2).min(LONGEST);
         tokio::select! {
             () = stop.cancelled() => false,
             () = tokio::time::sleep(pause) => true,

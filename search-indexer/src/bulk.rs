@@ -26,8 +26,8 @@ pub enum ItemResult {
     Refused(String),
 }
 
-/// Writes documents whose facts were all read after `ticket` was taken to the index behind an alias; nothing is
-/// written when it points at none. One result per document, in their order.
+/// Writes documents whose facts were all read after `ticket` was taken to the index behind an alias; nothing
+/// is written when it points at none. One result per document, in their order.
 pub async fn index(
     client: &SearchClient,
     alias: &str,

@@ -125,8 +125,8 @@ pub(crate) async fn within_deadline<T>(
     tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(late)
 }
 
-/// The current index decides, but a write that the next one did not take is tried again: it may be in use in a
-/// moment. A document that it will never take ends its rebuild, and with it the next index.
+/// The current index decides, but a write that the next one did not take is tried again: it may be in use in
+/// a moment. A document that it will never take ends its rebuild, and with it the next index.
 fn join(current: &mut ItemResult, next: ItemResult) {
     if let (
         ItemResult::Indexed | ItemResult::Superseded,

@@ -6,9 +6,9 @@
 //! begins ([`crate::projection`] says why none is missed), tickets keep the newest, and before the switch a
 //! second scan compares every document's content hash and writes those that differ. A change whose event is
 //! still in the queue comes with its event. A document that the engine refuses stops the rebuild before the
-//! switch. When it fails or is stopped, the index in use is untouched and the new one is removed, or, when the
-//! engine is away, left to the next rebuild. The index that was replaced is kept, to go back to; older ones
-//! go. One rebuild of an alias runs at a time: it holds a lock of PostgreSQL.
+//! switch. When it fails or is stopped, the index in use is untouched and the new one is removed, or, when
+//! the engine is away, left to the next rebuild. The index that was replaced is kept, to go back to; older
+//! ones go. One rebuild of an alias runs at a time: it holds a lock of PostgreSQL.
 
 use std::time::Duration;
 

@@ -77,11 +77,13 @@ async fn a_bad_row_costs_one_row_and_is_named() {
     let mut taken = shop::product("Taken");
     taken.variants[0].sku = "catalogue-3".to_owned();
     products::insert(&mongo, &taken, &shop::changed(&taken)).await.expect("inserted");
-    let rows = "1,Shirt,Acme,19.99,blue\n2,,Acme,5,\n3,Collides,Acme,5,\n4,Dear,Acme,1.234,\n1,Again,Acme,5,\n5,Shoe,,5,\n";
+    let rows = "1,Shirt,Acme,19.99,blue\n2,,Acme,5,\n3,Collides,Acme,5,\n4,Dear,Acme,1.234,\n1,Again,Acme,5,\n\
+                5,Shoe,,5,\n";
     let report = files.import(&scope, &mongo, rows).await;
     assert_eq!((report.rows_read, report.added, report.refused.rows()), (6, 2, 4));
     let refused = std::fs::read_to_string(files.refused()).expect("a file");
-    let lines: Vec<_> = refused.lines().skip(1).map(|line| line.split(',').next().expect("a number")).collect();
+    let lines: Vec<_> =
+        refused.lines().skip(1).map(|line| line.split(',').next().expect("a number")).collect();
     let mut sorted = lines.clone();
     sorted.sort_unstable();
     assert_eq!(sorted, ["3", "4", "5", "6"], "{refused}");

@@ -83,7 +83,8 @@ fn every_query_names_a_metric_of_ours() {
 fn every_query_names_a_job_that_is_scraped() {
     let template = checkout().join("dashboards/prometheus/prometheus.yml.template");
     let template = std::fs::read_to_string(template).expect("text");
-    let scraped: HashSet<_> = template.lines().filter_map(|line| line.trim().strip_prefix("- job_name: ")).collect();
+    let scraped: HashSet<_> =
+        template.lines().filter_map(|line| line.trim().strip_prefix("- job_name: ")).collect();
     let text: Vec<_> = dashboards().iter().map(|(_, dashboard)| dashboard.to_string()).collect();
     let mut count = 0;
     for part in text.iter().flat_map(|text| text.split("job=").skip(1)) {

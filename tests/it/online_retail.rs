@@ -1,6 +1,7 @@
 //! An order history comes in as it was written, and its daily sales add up to the last digit.
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use jiff::civil::{Date, date};
 use rust_decimal::Decimal;
 use store::pg::advisory_lock::{self, Right};
 use store::pg::orders::OrderFilter;
-use store::pg::{daily_sales, orders};
+use store::pg::{daily_sales, direct, orders};
 use support::{Scope, files, wait};
 
 const WAIT: Duration = Duration::from_secs(20);
@@ -235,14 +236,28 @@ async fn two_runs_of_a_channel_do_not_meet() {
 }
 
 #[tokio::test]
+async fn a_frozen_server_is_passed_over() {
+    let scope = Scope::new().await;
+    // The system accepts for it; nobody ever answers.
+    let frozen = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let mut postgres = scope.postgres.clone();
+    postgres.nodes.insert(0, frozen.local_addr().expect("an address").to_string());
+    let (primary, standby) = tokio::join!(direct::primary(&postgres), direct::standby(&postgres));
+    for (client, is_standby) in [(primary, false), (standby, true)] {
+        let client = client.expect("another server answers");
+        let row = client.query_one("SELECT pg_is_in_recovery()", &[]).await.expect("answers");
+        assert_eq!(row.get::<_, bool>(0), is_standby);
+    }
+}
+
+#[tokio::test]
 async fn a_killed_import_leaves_its_beginning_and_nothing_else() {
     const RUNS: &str = "SELECT count(*), count(finished_at), min(file_name) FROM import_runs";
     let scope = Scope::new().await;
     let folder = files::folder("killed");
     let file = options(&folder, "killed.csv", format!("{HEADER}{QUIRKS}").as_bytes());
-    let mut holder = scope.primary().await;
-    let lock = holder.transaction().await.expect("begins");
-    lock.batch_execute("LOCK TABLE order_numbers").await.expect("locked");
+    let holder = scope.primary().await;
+    holder.batch_execute("BEGIN; LOCK TABLE order_numbers").await.expect("locked");
     let (settings, killed) = (scope.postgres.clone(), file.clone());
     let importing = tokio::spawn(async move { ingest::orders::import(&settings, &killed, |_| {}).await });
     let begun = async || {
@@ -251,7 +266,7 @@ async fn a_killed_import_leaves_its_beginning_and_nothing_else() {
     };
     wait::until("the import has begun", WAIT, async || (begun().await.0 == 1).then_some(())).await;
     importing.abort();
-    lock.rollback().await.expect("given up");
+    holder.batch_execute("ROLLBACK").await.expect("given up");
     assert_eq!(begun().await, (1, 0, Some("killed.csv".to_owned())));
     assert_eq!(fingerprint(&scope).await.2, 0);
     // The server sees the killed connection's end when its statement ends.
@@ -271,7 +286,7 @@ async fn the_lines_of_a_day_are_found_by_their_time() {
         SELECT ensure_order_partitions('2020-01-01', '2022-01-31');
         CREATE TEMP TABLE made AS
             SELECT uuid_v7_named(at, at::text) AS id, at
-            FROM generate_series(timestamptz '2020-01-01 12:00Z', '2022-01-31 12:00Z', interval '1 day') AS at;
+            FROM generate_series(timestamptz '2020-01-01 12:00Z', '2022-01-31 12:00Z', '1 day') AS at;
         INSERT INTO orders (id, created_at, channel, number, kind, status, currency, total_minor, line_count)
             SELECT id, at, 'history', at::text, 'sale', 'completed', 'GBP', 4000, 40 FROM made;
         INSERT INTO order_lines (order_id, created_at, line_number, occurred_at, sku, quantity, unit_price,

@@ -95,7 +95,8 @@ async fn one_order_touches_one_partition_of_25() {
     );
     let created_at = id.created_at().expect("version 7");
     let key: [(&(dyn ToSql + Sync), Type); 2] = [(&created_at, Type::TIMESTAMPTZ), (&id.0, Type::UUID)];
-    let plan = client.query_typed(&format!("EXPLAIN {}", store::pg::orders::FIND), &key).await.expect("a plan");
+    let plan =
+        client.query_typed(&format!("EXPLAIN {}", store::pg::orders::FIND), &key).await.expect("a plan");
     let text: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
     let scans: Vec<_> = text.iter().filter(|line| line.contains("Scan")).collect();
     let partitions = ["orders_2010_06", "order_lines_2010_06"];

@@ -210,6 +210,7 @@ async fn a_refused_event_holds_back_its_aggregate_and_nothing_else() {
 }
 
 async fn raw_outbox(scope: &Scope) -> mongodb::Collection<Document> {
-    let client = mongodb::Client::with_uri_str(scope.mongo.url.expose_secret()).await.expect("a connection string");
+    let client =
+        mongodb::Client::with_uri_str(scope.mongo.url.expose_secret()).await.expect("a connection string");
     client.database(&scope.mongo.database).collection("outbox")
 }

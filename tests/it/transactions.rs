@@ -69,7 +69,8 @@ async fn what_has_served_its_time_is_deleted_and_nothing_else() {
     let pools = scope.pools();
     let product = shop::product("Blue shirt");
     let events = [shop::changed(&product), shop::changed(&product)];
-    let answer = StoredAnswer { fingerprint: vec![0; 32], status: 201, location: None, etag: None, body: vec![1] };
+    let answer =
+        StoredAnswer { fingerprint: vec![0; 32], status: 201, location: None, etag: None, body: vec![1] };
     let scope_of = |key| KeyScope { caller: "c", route: "r", key };
     transaction::run(&pools, "test", async |transaction| {
         for event in &events {

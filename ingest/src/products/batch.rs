@@ -67,8 +67,8 @@ pub(crate) async fn write(
     Ok(outcome)
 }
 
-/// Writes what the file changes in a stored product; `false` when it changes nothing. A person who changes the product in
-/// the same moment is not overwritten: it is read again.
+/// Writes what the file changes in a stored product; `false` when it changes nothing. A person who changes the
+/// product in the same moment is not overwritten: it is read again.
 async fn update(
     mongo: &Mongo,
     map: &BoundMap,

@@ -133,7 +133,9 @@ impl Relay {
             }
         }
         if outbox::mark_sent(&***client, self.owner, &self.leases, &sent).await? < sent.len() {
-            tracing::warn!("a lease was lost in the middle of a batch: its events are sent again by the next owner");
+            tracing::warn!(
+                "a lease was lost in the middle of a batch: its events are sent again by the next owner"
+            );
         }
         metrics::counter!("relay_events_total", "outbox" => "postgresql").increment(sent.len() as u64);
         Ok(sent.len())

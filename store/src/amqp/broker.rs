@@ -85,10 +85,9 @@ impl Broker {
         queue: &str,
         options: BasicConsumeOptions,
     ) -> Result<Consumer, StoreError> {
-        let no_ack = options.no_ack;
         let deliveries =
             channel.basic_consume(queue.into(), queue.into(), options, FieldTable::default()).await?;
-        Ok(Consumer::new(channel, deliveries, no_ack))
+        Ok(Consumer::new(channel, deliveries))
     }
 
     /// Closes the connection.

@@ -13,18 +13,17 @@ pub struct Consumer {
     /// Held so that the channel lives as long as the consumer.
     _channel: Channel,
     deliveries: lapin::Consumer,
-    no_ack: bool,
 }
 
 impl Consumer {
-    pub(super) fn new(channel: Channel, deliveries: lapin::Consumer, no_ack: bool) -> Self {
-        Self { _channel: channel, deliveries, no_ack }
+    pub(super) fn new(channel: Channel, deliveries: lapin::Consumer) -> Self {
+        Self { _channel: channel, deliveries }
     }
 
     /// The next delivery; `None` when the connection is lost. Safe to cancel.
     pub async fn next(&mut self) -> Option<Delivery> {
         match self.deliveries.next().await? {
-            Ok(inner) => Some(Delivery { inner, no_ack: self.no_ack }),
+            Ok(inner) => Some(Delivery { inner }),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a consumer lost its connection");
                 None
@@ -37,7 +36,6 @@ impl Consumer {
 #[derive(Debug)]
 pub struct Delivery {
     inner: lapin::message::Delivery,
-    no_ack: bool,
 }
 
 impl Delivery {
@@ -48,9 +46,7 @@ impl Delivery {
 
     /// The effect is in place.
     pub async fn done(self) -> Result<(), StoreError> {
-        if !self.no_ack {
-            self.inner.ack(BasicAckOptions::default()).await?;
-        }
+        self.inner.ack(BasicAckOptions::default()).await?;
         Ok(())
     }
 
@@ -65,9 +61,7 @@ impl Delivery {
     }
 
     async fn refuse(self, requeue: bool) -> Result<(), StoreError> {
-        if !self.no_ack {
-            self.inner.nack(BasicNackOptions { requeue, ..BasicNackOptions::default() }).await?;
-        }
+        self.inner.nack(BasicNackOptions { requeue, ..BasicNackOptions::default() }).await?;
         Ok(())
     }
 }

@@ -26,10 +26,13 @@ impl Publisher {
         Self { channel }
     }
 
-    /// Publishes events in order and waits for all their confirms, for [`PUBLISH_TIMEOUT`] at most. `true` per event that a
-    /// queue has; `false` for one that was refused or returned. An error means unknown for all of them: send them again.
+    /// Publishes events in order and waits for all their confirms, for [`PUBLISH_TIMEOUT`] at most. `true` per event
+    /// that a queue has; `false` for one that was refused or returned. An error means unknown for all of them: send
+    /// them again.
     pub async fn publish(&self, events: &[&CloudEvent]) -> Result<Vec<bool>, StoreError> {
-        tokio::time::timeout(PUBLISH_TIMEOUT, self.publish_now(events)).await.map_err(StoreError::unavailable)?
+        tokio::time::timeout(PUBLISH_TIMEOUT, self.publish_now(events))
+            .await
+            .map_err(StoreError::unavailable)?
     }
 
     async fn publish_now(&self, events: &[&CloudEvent]) -> Result<Vec<bool>, StoreError> {

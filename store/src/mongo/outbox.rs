@@ -1,5 +1,6 @@
-//! The outbox of MongoDB: events committed with their fact. A change stream says which aggregates have news; what is sent
-//! is always read anew, in version order, so that neither a stream that lags nor one that begins again can reorder it.
+//! The outbox of MongoDB: events committed with their fact. A change stream says which aggregates have news; what is
+//! sent is always read anew, in version order, so that neither a stream that lags nor one that begins again can
+//! reorder it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -162,7 +163,10 @@ async fn aggregate_ids(
         None => found,
     };
     let documents: Vec<_> = found.await?.try_collect().await?;
-    Ok(documents.iter().filter_map(|document| document.get_str("aggregate_id").ok().map(str::to_owned)).collect())
+    Ok(documents
+        .iter()
+        .filter_map(|document| document.get_str("aggregate_id").ok().map(str::to_owned))
+        .collect())
 }
 
 /// Marks events as sent.
@@ -174,7 +178,8 @@ pub async fn mark_sent(mongo: &Mongo, ids: &[String]) -> Result<(), StoreError> 
 
 /// Puts off an event that the broker refused, longer with each attempt, five minutes at most.
 pub async fn postpone(mongo: &Mongo, id: &str) -> Result<(), StoreError> {
-    let pause = doc! {"$multiply": [1_000_i64, {"$pow": [2, {"$min": [{"$ifNull": ["$attempts", 0_i64]}, 10]}]}]};
+    let pause =
+        doc! {"$multiply": [1_000_i64, {"$pow": [2, {"$min": [{"$ifNull": ["$attempts", 0_i64]}, 10]}]}]};
     let change = doc! {"$set": {
         "retry_at": {"$add": ["$$NOW", {"$min": [RETRY_PAUSE_MAX_MS, pause]}]},
         "attempts": {"$add": [{"$ifNull": ["$attempts", 0_i64]}, 1_i64]},

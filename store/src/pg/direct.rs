@@ -1,4 +1,5 @@
-//! Connections past Pgpool-II: bulk COPY can hang in its extended protocol, and an extract must stay on one standby.
+//! Connections past Pgpool-II: bulk COPY can hang in its extended protocol, and an extract must stay on one
+//! standby.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The record of what importers did. A run that has begun and not finished failed, was killed, or is under way.
+//! The record of what importers did. A run that has begun and not finished failed, was killed, or is under
+//! way.
 
 use domain::ids::ImportRunId;
 use jiff::Timestamp;

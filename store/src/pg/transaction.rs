@@ -49,7 +49,9 @@ where
     #[expect(clippy::disallowed_methods, reason = "the one place that opens transactions of jobs")]
     let transaction = client.transaction().await.map_err(StoreError::from)?;
     let result = match work(&transaction).await {
-        Ok(value) => transaction.commit().await.map(|()| value).map_err(|error| StoreError::from(error).into()),
+        Ok(value) => {
+            transaction.commit().await.map(|()| value).map_err(|error| StoreError::from(error).into())
+        }
         Err(error) => Err(error),
     };
     measured(name, started, result)
@@ -114,10 +116,11 @@ where
         }
     };
     let worked = tokio::time::timeout(WORK_DEADLINE, begun_and_worked);
-    let (transaction, value) = match worked.await.map_err(|_| DeadlineMissed("the transaction took too long"))? {
-        Ok(worked) => worked,
-        Err(outcome) => return Ok(outcome),
-    };
+    let (transaction, value) =
+        match worked.await.map_err(|_| DeadlineMissed("the transaction took too long"))? {
+            Ok(worked) => worked,
+            Err(outcome) => return Ok(outcome),
+        };
     let committed = tokio::time::timeout(COMMIT_DEADLINE, transaction.commit())
         .await
         .map_err(|_| DeadlineMissed("no standby has confirmed the commit yet"))?;
