@@ -46,7 +46,7 @@ pub struct Extracted {
     pub lines: u64,
 }
 
-/// Writes those UTC days whole. Holds one day and one batch in memory.
+/// Writes those UTC days (sorted) whole. Holds one day and one batch in memory.
 pub async fn write_days(
     snapshot: &Snapshot<'_>,
     lake: &Lake,
@@ -54,10 +54,23 @@ pub async fn write_days(
     days: &[Date],
 ) -> Result<Extracted, ExtractError> {
     let mut extracted = Extracted::default();
-    if days.is_empty() {
-        return Ok(extracted);
+    for span in days.chunk_by(|day, next| day.tomorrow().is_ok_and(|tomorrow| tomorrow == *next)) {
+        if let (Some(first), Some(last)) = (span.first(), span.last()) {
+            write_span(snapshot, lake, channel, (*first, *last), &mut extracted).await?;
+        }
     }
-    let lines = snapshot.lines(channel, days).await?;
+    Ok(extracted)
+}
+
+/// Writes the days from one to another.
+async fn write_span(
+    snapshot: &Snapshot<'_>,
+    lake: &Lake,
+    channel: &str,
+    (first, last): (Date, Date),
+    extracted: &mut Extracted,
+) -> Result<(), ExtractError> {
+    let lines = snapshot.lines(channel, first, last).await?;
     let mut open: Option<(Date, Vec<SalesLine>)> = None;
     loop {
         let batch = snapshot.next_batch(&lines).await?;
@@ -68,7 +81,7 @@ pub async fn write_days(
                 Some((current, lines)) if *current == day => lines.push(line),
                 _ => {
                     if let Some((finished, lines)) = open.replace((day, vec![line])) {
-                        write(lake, channel, finished, lines, &mut extracted).await?;
+                        write(lake, channel, finished, lines, extracted).await?;
                     }
                 }
             }
@@ -78,9 +91,9 @@ pub async fn write_days(
         }
     }
     if let Some((finished, lines)) = open {
-        write(lake, channel, finished, lines, &mut extracted).await?;
+        write(lake, channel, finished, lines, extracted).await?;
     }
-    Ok(extracted)
+    Ok(())
 }
 
 async fn write(

@@ -299,8 +299,8 @@ async fn the_lines_of_a_day_are_found_by_their_time() {
     client.batch_execute(HISTORY).await.expect("25 months of lines");
     let explain =
         format!("EXPLAIN {}", include_str!("../../store/src/pg/sales_extract/lines.sql").trim_end());
-    let days = [date(2021, 3, 4), date(2021, 11, 30)];
-    let plan = client.query(&explain, &[&CHANNEL, &&days[..]]).await.expect("explains");
+    let (first, last) = (date(2021, 3, 4), date(2021, 3, 5));
+    let plan = client.query(&explain, &[&CHANNEL, &first, &last]).await.expect("explains");
     let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
     // Months ahead have partitions too; an empty one has nothing to search.
     let scans = |kind: &str| -> usize {

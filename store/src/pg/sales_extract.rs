@@ -127,10 +127,11 @@ impl Snapshot<'_> {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Opens the lines of those UTC days (each once), in the order of their time.
-    pub async fn lines(&self, channel: &str, days: &[Date]) -> Result<SalesLines, StoreError> {
+    /// Opens the lines of the UTC days from one to another, both included, in the order of their time.
+    pub async fn lines(&self, channel: &str, first: Date, last: Date) -> Result<SalesLines, StoreError> {
+        // Prepared each time, so that the plan is one for this range.
         let statement = self.transaction.prepare(include_str!("sales_extract/lines.sql")).await?;
-        Ok(SalesLines(self.transaction.bind(&statement, &[&channel, &days]).await?))
+        Ok(SalesLines(self.transaction.bind(&statement, &[&channel, &first, &last]).await?))
     }
 
     /// The next lines; empty at the end.
