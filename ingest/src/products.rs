@@ -23,7 +23,7 @@ use store::pg::import_runs::{self, ImportCounts};
 use store::settings::{MongoSettings, PostgresSettings};
 use uuid::Uuid;
 
-use crate::input::records::{Record, Records};
+use crate::input::records::{Record, Records, RowFault};
 use crate::input::{Input, InputError};
 use crate::products::batch::Outcome;
 use crate::products::column_map::{BoundMap, ColumnMap, ColumnMapError};
@@ -72,6 +72,8 @@ pub struct ImportReport {
     pub changed: u64,
     /// Products that were there and are the same.
     pub unchanged: u64,
+    /// Why the file could not be read to its end, if it could not.
+    pub damage: Option<RowFault>,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -124,6 +126,9 @@ pub async fn run(
     if let Some(path) = &report.refused.path {
         println!("  see {}", path.display());
     }
+    if let Some(damage) = &report.damage {
+        anyhow::bail!("NOT READ TO ITS END: {damage}");
+    }
     Ok(())
 }
 
@@ -152,6 +157,7 @@ pub async fn import(
         refused: RefusedRows::new(&path)?,
         seen: HashSet::new(),
         outcome: Outcome::default(),
+        damage: None,
     };
     let rows_read = import.read(&mut records, progress).await?;
     let counts = ImportCounts {
@@ -162,8 +168,9 @@ pub async fn import(
     };
     import_runs::finish(&client, run_id, counts, Timestamp::now()).await?;
     let Outcome { added, changed, unchanged } = import.outcome;
+    let damage = import.damage.take();
     let refused = import.refused.finish()?;
-    Ok(ImportReport { rows_read, refused, added, changed, unchanged, elapsed: started.elapsed() })
+    Ok(ImportReport { rows_read, refused, added, changed, unchanged, damage, elapsed: started.elapsed() })
 }
 
 /// A row that became a product, with what the refused file needs of it.
@@ -180,6 +187,7 @@ struct Import<'a> {
     refused: RefusedRows,
     seen: HashSet<ProductId>,
     outcome: Outcome,
+    damage: Option<RowFault>,
 }
 
 impl Import<'_> {
@@ -195,6 +203,9 @@ impl Import<'_> {
             rows += 1;
             match record {
                 Record::Broken { line, fault, raw } => {
+                    if fault.ends_the_file() {
+                        self.damage = Some(fault.clone());
+                    }
                     self.refused.refuse(line, fault.kind(), &fault.to_string(), raw)?;
                 }
                 Record::Row { line, fields, raw } => match self.candidate(fields) {

@@ -42,6 +42,11 @@ pub enum RowFault {
 }
 
 impl RowFault {
+    /// Whether nothing can be read after it: a person must notice.
+    pub fn ends_the_file(&self) -> bool {
+        matches!(self, Self::Cut | Self::Damaged(_))
+    }
+
     /// The fault without the row's own values, to count by.
     pub fn kind(&self) -> &'static str {
         match self {

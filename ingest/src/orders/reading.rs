@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::online_retail::Columns;
 use super::{ImportError, ImportOptions, OrderFormat};
 use crate::input::Input;
-use crate::input::records::{Record, Records, RowFault};
+use crate::input::records::{Record, Records};
 use crate::refused_rows::{RefusedRows, RefusedSummary};
 
 /// Largest price, quantity and line amount, in major units: reports sum millionths in 64 bits.
@@ -90,7 +90,7 @@ impl Source {
         match record {
             Record::Broken { line, fault, raw } => {
                 self.refused.refuse(line, fault.kind(), &fault.to_string(), raw)?;
-                if matches!(fault, RowFault::Cut | RowFault::Damaged(_)) {
+                if fault.ends_the_file() {
                     self.damage = Some(format!("line {line}: {fault}"));
                 }
             }
