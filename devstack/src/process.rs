@@ -333,6 +333,12 @@ mod tests {
         let mut group = GroupGuard::spawn(command.stdout(std::process::Stdio::piped())).unwrap();
         let mut lines = BufReader::new(group.child.stdout.take().unwrap()).lines();
         let grandchild = lines.next_line().await.unwrap().unwrap().parse().unwrap();
+        // Until it is `sleep`, it is a copy of the shell that takes a signal as the shell does.
+        let end = Instant::now() + Duration::from_secs(20);
+        while !command_line(grandchild).starts_with("sleep") {
+            assert!(Instant::now() < end, "the shell's child does not begin to sleep");
+            sleep(Duration::from_millis(5)).await;
+        }
         (group, grandchild)
     }
 
