@@ -15,7 +15,7 @@ use store::settings::AmqpSettings;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::relay::waves::{Published, publish_in_order};
+use crate::relay::waves::{Batch, publish_batch};
 
 const LEASE: Duration = Duration::from_secs(30);
 const LEASE_RENEWAL: Duration = Duration::from_secs(5);
@@ -155,30 +155,14 @@ impl Relay<'_> {
     }
 
     async fn send_batch(&self, events: &[UnsentEvent]) -> Result<usize, StoreError> {
-        let mut envelopes = Vec::with_capacity(events.len());
-        for event in events {
-            match &event.envelope {
-                Ok(envelope) => envelopes.push(envelope),
-                Err(error) => {
-                    tracing::error!(event.id = %event.id, error = error_chain::text(error), "an unreadable event");
-                    // From now on its aggregate is left out.
-                    outbox::postpone(self.mongo, &event.id).await?;
-                    return Ok(0);
-                }
-            }
+        if events.is_empty() {
+            return Ok(0);
         }
         let until = self.leased_at + LEASE - PUBLISH_TIMEOUT;
-        let outcome = publish_in_order(&self.publisher, &envelopes, until).await?;
-        let mut sent = Vec::with_capacity(events.len());
-        for (event, published) in events.iter().zip(outcome) {
-            match published {
-                Published::Sent => sent.push(event.id.clone()),
-                Published::Refused => {
-                    tracing::error!(event.id = %event.id, "the broker refused an event");
-                    outbox::postpone(self.mongo, &event.id).await?;
-                }
-                Published::Left => {}
-            }
+        let keyed = events.iter().map(|event| (event.id.clone(), &event.envelope));
+        let Batch { sent, refused } = publish_batch(&self.publisher, keyed, until).await?;
+        for id in &refused {
+            outbox::postpone(self.mongo, id).await?;
         }
         outbox::mark_sent(self.mongo, &sent).await?;
         metrics::counter!("relay_events_total", "outbox" => "mongodb").increment(sent.len() as u64);

@@ -13,7 +13,7 @@ use store::settings::AmqpSettings;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::relay::waves::{Published, publish_in_order};
+use crate::relay::waves::{Batch, publish_batch};
 
 const POLL: Duration = Duration::from_millis(50);
 const LEASE: Duration = Duration::from_secs(30);
@@ -108,29 +108,10 @@ impl Relay {
         events: &[UnsentEvent],
         until: Instant,
     ) -> Result<usize, StoreError> {
-        let mut envelopes = Vec::with_capacity(events.len());
-        for event in events {
-            match &event.envelope {
-                Ok(envelope) => envelopes.push(envelope),
-                Err(error) => {
-                    tracing::error!(event.id = %event.id, error = error_chain::text(error), "an unreadable event");
-                    // From now on its aggregate is left out.
-                    outbox::postpone(&***client, event.id).await?;
-                    return Ok(0);
-                }
-            }
-        }
-        let outcome = publish_in_order(&self.publisher, &envelopes, until).await?;
-        let mut sent = Vec::with_capacity(events.len());
-        for (event, published) in events.iter().zip(outcome) {
-            match published {
-                Published::Sent => sent.push(event.id),
-                Published::Refused => {
-                    tracing::error!(event.id = %event.id, "the broker refused an event");
-                    outbox::postpone(&***client, event.id).await?;
-                }
-                Published::Left => {}
-            }
+        let keyed = events.iter().map(|event| (event.id, &event.envelope));
+        let Batch { sent, refused } = publish_batch(&self.publisher, keyed, until).await?;
+        for id in refused {
+            outbox::postpone(&***client, id).await?;
         }
         if outbox::mark_sent(&***client, self.owner, &self.leases, &sent).await? < sent.len() {
             tracing::warn!(

@@ -1,15 +1,61 @@
 //! Publishing many events at once without losing the order of an aggregate.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::time::Instant;
 
-use domain::event::CloudEvent;
+use domain::event::{CloudEvent, InvalidEvent};
+use process::error_chain;
 use store::amqp::publisher::Publisher;
 use store::error::StoreError;
 
+/// What became of a batch, by the keys of its events. The others were left: an earlier event of their aggregate was
+/// refused, or the time was up.
+pub struct Batch<Key> {
+    /// A queue has them.
+    pub sent: Vec<Key>,
+    /// Refused by the broker, or unreadable: to be tried again later.
+    pub refused: Vec<Key>,
+}
+
+/// Publishes a batch of an outbox, in version order per aggregate, and says in the log what was refused. An unreadable
+/// event ends the batch before it begins: once it is put off, its aggregate is left out of the next one.
+pub async fn publish_batch<'a, Key: Display>(
+    publisher: &Publisher,
+    events: impl Iterator<Item = (Key, &'a Result<CloudEvent, InvalidEvent>)>,
+    until: Instant,
+) -> Result<Batch<Key>, StoreError> {
+    let mut batch = Batch { sent: Vec::new(), refused: Vec::new() };
+    let (mut keys, mut envelopes) = (Vec::new(), Vec::new());
+    for (key, envelope) in events {
+        match envelope {
+            Ok(envelope) => {
+                keys.push(key);
+                envelopes.push(envelope);
+            }
+            Err(error) => {
+                tracing::error!(event.id = %key, error = error_chain::text(error), "an unreadable event");
+                batch.refused.push(key);
+                return Ok(batch);
+            }
+        }
+    }
+    for (key, published) in keys.into_iter().zip(publish_in_order(publisher, &envelopes, until).await?) {
+        match published {
+            Published::Sent => batch.sent.push(key),
+            Published::Refused => {
+                tracing::error!(event.id = %key, "the broker refused an event");
+                batch.refused.push(key);
+            }
+            Published::Left => {}
+        }
+    }
+    Ok(batch)
+}
+
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Published {
+enum Published {
     /// A queue has it.
     Sent,
     /// The broker refused it, or no queue wants it.
@@ -20,7 +66,7 @@ pub enum Published {
 
 /// Publishes events, which are in version order per aggregate. A wave holds at most one event of an aggregate; after a
 /// refusal the aggregate's later events are not tried. No wave begins after `until`.
-pub async fn publish_in_order(
+async fn publish_in_order(
     publisher: &Publisher,
     events: &[&CloudEvent],
     until: Instant,
