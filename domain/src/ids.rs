@@ -77,6 +77,30 @@ typed_id!(
     /// One run of an importer.
     ImportRunId
 );
+typed_id!(
+    /// A category of the catalogue.
+    CategoryId
+);
+typed_id!(
+    /// A review of a product.
+    ReviewId
+);
+typed_id!(
+    /// An attempt to pay an order.
+    PaymentId
+);
+typed_id!(
+    /// Money given back.
+    RefundId
+);
+typed_id!(
+    /// A change of stock: a row of the ledger.
+    MovementId
+);
+typed_id!(
+    /// One visit of a shopper.
+    SessionId
+);
 
 impl OrderId {
     /// The order's `created_at`, which is its partition key: the id's own millisecond.

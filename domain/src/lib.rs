@@ -1,15 +1,26 @@
-//! The rules of the shop: ids, money, products, orders, events, permissions, report rows.
+//! The rules of the shop: ids, money, products, reviews, orders, payments, stock, events, permissions, report rows.
 //!
 //! Pure: no I/O, no async, no clock and no source of randomness. Time and random bytes are arguments.
 
+pub mod behaviour;
+pub mod category;
 pub mod daily_sales;
 pub mod event;
 pub mod field_error;
 pub mod ids;
 pub mod imported_order;
+pub mod judgment;
 pub mod money;
 pub mod order;
+pub mod payment;
 pub mod permission;
+pub mod price_change;
 pub mod product;
 pub mod product_draft;
+pub mod promotion;
+pub mod refund;
+pub mod review;
+pub mod shop_order;
 pub mod slug;
+pub mod stock;
+pub mod tax;

@@ -5,9 +5,13 @@ use mongodb::Database;
 use mongodb::error::{Error, ErrorKind};
 
 /// Name and text of every migration, oldest first.
-pub const FILES: [(&str, &str); 2] = [
+pub const FILES: [(&str, &str); 3] = [
     ("0001_create_products", include_str!("../mongo/0001_create_products.json")),
     ("0002_create_outbox", include_str!("../mongo/0002_create_outbox.json")),
+    (
+        "0003_create_categories_reviews_prices",
+        include_str!("../mongo/0003_create_categories_reviews_prices.json"),
+    ),
 ];
 
 const APPLIED: &str = "schema_migrations";

@@ -4,7 +4,7 @@ use refinery::{Migration, Runner, Target};
 use tokio_postgres::Client;
 
 /// Name and text of every migration, oldest first.
-pub const FILES: [(&str, &str); 7] = [
+pub const FILES: [(&str, &str); 8] = [
     ("0001_create_partition_functions", include_str!("../pg/0001_create_partition_functions.sql")),
     ("0002_create_users", include_str!("../pg/0002_create_users.sql")),
     ("0003_create_orders", include_str!("../pg/0003_create_orders.sql")),
@@ -12,6 +12,7 @@ pub const FILES: [(&str, &str); 7] = [
     ("0005_create_idempotency_keys", include_str!("../pg/0005_create_idempotency_keys.sql")),
     ("0006_create_index_ticket", include_str!("../pg/0006_create_index_ticket.sql")),
     ("0007_create_daily_sales", include_str!("../pg/0007_create_daily_sales.sql")),
+    ("0008_create_shop_facts", include_str!("../pg/0008_create_shop_facts.sql")),
 ];
 
 /// Why a database could not be migrated.
