@@ -1,17 +1,26 @@
-//! A file that somebody brings: plain or gzip (also of several members), read as a stream.
+//! A file that somebody brings: plain, gzip (also of several members) or zstd (also of several frames), read as a
+//! stream.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
+use zstd::stream::read::Decoder;
 
+mod csv_row;
+mod json_row;
+mod lines;
 pub mod records;
+
+pub use json_row::Column;
+pub(crate) use json_row::read as read_object;
 
 const BUFFER_BYTES: usize = 256 * 1024;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -33,11 +42,54 @@ pub enum InputError {
     Header(records::RowFault),
 }
 
+/// Where the bytes come from, and what to call it.
+pub struct Source {
+    /// For messages: the file's path, or `-`.
+    pub name: PathBuf,
+    /// The bytes as they are stored.
+    pub bytes: Box<dyn Read + Send>,
+    /// How many there are; 0 when nobody knows.
+    pub size_bytes: u64,
+    /// Most bytes after decompression; more are a damaged file.
+    pub unpacked_bytes_max: u64,
+}
+
+impl Source {
+    /// A file, or standard input as `-`.
+    pub fn open(path: &Path) -> Result<Self, InputError> {
+        let failed = |source| InputError::File { path: path.to_owned(), source };
+        let (bytes, size_bytes): (Box<dyn Read + Send>, u64) = if is_standard_input(path) {
+            (Box::new(std::io::stdin()), 0)
+        } else {
+            let file = File::open(path).map_err(failed)?;
+            let size_bytes = file.metadata().map_err(failed)?.len();
+            (Box::new(file), size_bytes)
+        };
+        Ok(Self { name: path.to_owned(), bytes, size_bytes, unpacked_bytes_max: u64::MAX })
+    }
+}
+
+/// Whether a path means standard input.
+pub fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// The shape of a file's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Layout {
+    /// Comma-separated with a header
+    Csv,
+    /// One JSON object a line
+    Ndjson,
+    /// NDJSON when the first character is a brace
+    Auto,
+}
+
 /// An open file, decompressed while it is read.
 pub struct Input {
-    path: PathBuf,
+    name: PathBuf,
     reader: Box<dyn BufRead + Send>,
-    is_compressed: bool,
+    compression: Option<&'static str>,
     size_bytes: u64,
     read_bytes: ReadBytes,
 }
@@ -54,27 +106,44 @@ impl ReadBytes {
 }
 
 impl Input {
-    /// Opens a file; whether it is gzip is told by its first bytes, not by its name.
+    /// Opens a file; whether it is compressed is told by its first bytes, not by its name.
     pub fn open(path: &Path) -> Result<Self, InputError> {
-        let failed = |source| InputError::File { path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(failed)?;
-        let size_bytes = file.metadata().map_err(failed)?.len();
-        let mut magic = Vec::with_capacity(GZIP_MAGIC.len());
-        file.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut magic).map_err(failed)?;
-        file.rewind().map_err(failed)?;
-        let read_bytes = ReadBytes::default();
-        let counted =
-            BufReader::with_capacity(BUFFER_BYTES, Counted { file, read_bytes: read_bytes.clone() });
-        let is_compressed = magic == GZIP_MAGIC;
-        let reader: Box<dyn BufRead + Send> = if is_compressed {
-            Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(counted)))
-        } else {
-            Box::new(counted)
-        };
-        Ok(Self { path: path.to_owned(), reader, is_compressed, size_bytes, read_bytes })
+        Self::new(Source::open(path)?)
     }
 
-    /// Size of the file as it lies on disk.
+    /// Reads from anywhere.
+    pub fn new(source: Source) -> Result<Self, InputError> {
+        let Source { name, bytes, size_bytes, unpacked_bytes_max } = source;
+        let read_bytes = ReadBytes::default();
+        let counted = Counted { bytes, read_bytes: read_bytes.clone() };
+        let mut counted = BufReader::with_capacity(BUFFER_BYTES, counted);
+        let failed = |source| InputError::File { path: name.clone(), source };
+        let magic = first_bytes(&mut counted).map_err(failed)?;
+        let compression = [("gzip", &GZIP_MAGIC[..]), ("zstd", &ZSTD_MAGIC[..])]
+            .into_iter()
+            .find(|(_, begin)| magic.starts_with(begin))
+            .map(|(name, _)| name);
+        let whole = Cursor::new(magic).chain(counted);
+        let reader: Box<dyn Read + Send> = match compression {
+            Some("gzip") => Box::new(MultiGzDecoder::new(whole)),
+            Some(_) => Box::new(Decoder::with_buffer(whole).map_err(failed)?),
+            None => Box::new(whole),
+        };
+        let bounded = Bounded { bytes: reader, left: unpacked_bytes_max };
+        let reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, bounded));
+        Ok(Self { name, reader, compression, size_bytes, read_bytes })
+    }
+
+    /// Whether it begins as an NDJSON file does.
+    pub fn is_ndjson(&mut self) -> Result<bool, InputError> {
+        let name = &self.name;
+        let failed = |source| InputError::File { path: name.clone(), source };
+        let begin = self.reader.fill_buf().map_err(failed)?;
+        let begin = begin.strip_prefix(b"\xef\xbb\xbf").unwrap_or(begin);
+        Ok(begin.trim_ascii_start().starts_with(b"{"))
+    }
+
+    /// Size of the file as it lies on disk; 0 when nobody knows.
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
@@ -85,19 +154,41 @@ impl Input {
     }
 
     fn failed(&self, source: std::io::Error) -> InputError {
-        InputError::File { path: self.path.clone(), source }
+        InputError::File { path: self.name.clone(), source }
     }
 }
 
+/// Up to four bytes; a pipe may give them one by one.
+fn first_bytes(bytes: &mut impl Read) -> std::io::Result<Vec<u8>> {
+    let mut magic = Vec::with_capacity(ZSTD_MAGIC.len());
+    bytes.take(ZSTD_MAGIC.len() as u64).read_to_end(&mut magic)?;
+    Ok(magic)
+}
+
 struct Counted {
-    file: File,
+    bytes: Box<dyn Read + Send>,
     read_bytes: ReadBytes,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let length = self.file.read(buffer)?;
+        let length = self.bytes.read(buffer)?;
         self.read_bytes.0.fetch_add(length as u64, Ordering::Relaxed);
+        Ok(length)
+    }
+}
+
+struct Bounded {
+    bytes: Box<dyn Read + Send>,
+    left: u64,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.bytes.read(buffer)?;
+        self.left = self.left.checked_sub(length as u64).ok_or_else(|| {
+            std::io::Error::new(ErrorKind::InvalidData, "it holds more than is taken at once")
+        })?;
         Ok(length)
     }
 }

@@ -7,3 +7,4 @@ pub mod orders;
 pub mod products;
 pub mod refused_rows;
 pub mod relay;
+pub mod row_report;

@@ -1,4 +1,5 @@
-//! `ingest relay` carries events to RabbitMQ; `ingest import …` brings orders and products in.
+//! `ingest relay` carries events to RabbitMQ and imports what came over HTTP; `ingest import …` brings orders and
+//! products in.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Carry the events of both outboxes to RabbitMQ, until stopped
+    /// Carry the events of both outboxes to RabbitMQ and import uploaded catalogues, until stopped
     Relay,
     /// Bring in a file
     #[command(subcommand)]
@@ -72,6 +73,7 @@ async fn relay(settings: &Settings) -> anyhow::Result<()> {
     tokio::join!(
         ingest::relay::pg_outbox::run(&pools, &settings.amqp, &stop),
         ingest::relay::mongo_outbox::run(&mongo, &settings.amqp, &stop),
+        ingest::products::upload::run(&pools, &settings.postgres, &mongo, &stop),
     );
     mongo.close().await;
     Ok(())

@@ -1,84 +1,131 @@
-//! The importer of catalogues: CSV with a column map, into MongoDB with an event for each product that changed.
+//! The importer of catalogues: CSV or NDJSON with a column map, into MongoDB with an event for each product that
+//! changed.
 //!
 //! A product's id is made from its catalogue and its id there, so a second import finds what is there and changes
-//! nothing.
+//! nothing. A run that was killed goes on from its last checkpoint.
 
-pub mod batch;
+pub mod bound_map;
 pub mod column_map;
+pub mod difference;
+pub mod price_map;
+pub mod upload;
+pub mod variant_map;
 
-use std::collections::HashSet;
+mod batch;
+mod command;
+mod fingerprint;
+mod import;
+mod ledger;
+mod reading;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
 use domain::event::Cause;
-use domain::field_error::FieldError;
-use domain::ids::{ImportRunId, ProductId, VariantId};
-use domain::product::Product;
-use indicatif::{ProgressBar, ProgressStyle};
+use domain::ids::ImportRunId;
 use jiff::Timestamp;
 use store::error::StoreError;
 use store::mongo::connection::Mongo;
-use store::pg::import_runs::{self, ImportCounts};
-use store::settings::{MongoSettings, PostgresSettings};
-use uuid::Uuid;
+use store::pg::advisory_lock::{self, Right};
+use store::pg::direct::{self, DirectClient};
+use store::pg::import_runs::{self, NewRun, UnfinishedRun};
+use store::settings::PostgresSettings;
 
-use crate::input::records::{Record, Records, RowFault};
-use crate::input::{Input, InputError};
-use crate::products::batch::Outcome;
-use crate::products::column_map::{BoundMap, ColumnMap, ColumnMapError};
-use crate::refused_rows::{self, RefusedRows, RefusedRowsError, RefusedSummary};
+use crate::input::{InputError, Layout, Source, is_standard_input};
+use crate::products::column_map::{ColumnMap, ColumnMapError};
+use crate::products::import::{Catalogue, Plan};
+use crate::products::ledger::{Checkpoint, Ledger, Pages};
+use crate::refused_rows::RefusedRows;
+use crate::row_report::{Entry, ReportFile, ReportFileError, default_path};
 
-/// Products written at once.
-const BATCH_MAX: usize = 500;
+pub(crate) use command::print_entry;
+pub use command::{ImportProducts, run};
+pub use ledger::Tally;
+
 /// Most products of one file: their ids are kept to find a repeat.
-const PRODUCT_COUNT_MAX: usize = 5_000_000;
-/// Namespace of the ids of imported products (RFC 9562, version 5).
-const NAMESPACE: Uuid = Uuid::from_u128(0x4f2d_94a5_6b7e_5c0a_9d53_1c5e_8a70_32b1);
+pub const PRODUCT_COUNT_MAX: usize = 5_000_000;
 
-/// The format of a catalogue.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum ProductFormat {
-    /// Comma-separated with a header, plain or gzip.
-    Csv,
-}
-
-/// `import products`
-#[derive(Debug, Args)]
-pub struct ImportProducts {
-    /// Format of the file
-    #[arg(long, value_enum)]
-    pub format: ProductFormat,
-    /// Column map (TOML; examples in ingest/maps)
-    #[arg(long)]
-    pub map: PathBuf,
-    /// Where refused rows go [default: FILE's name with .refused.csv, in the current folder]
-    #[arg(long)]
-    pub refused: Option<PathBuf>,
-    /// The file, plain or gzip
+/// What to import, and how.
+#[derive(Debug, Clone)]
+pub struct ImportOptions {
+    /// The file, or `-`.
     pub file: PathBuf,
+    /// Its shape.
+    pub layout: Layout,
+    /// Column map.
+    pub map: PathBuf,
+    /// Where refused rows go.
+    pub refused: PathBuf,
+    /// Where the report goes.
+    pub report: PathBuf,
+    /// Whether only the difference is asked for.
+    pub is_dry: bool,
+    /// Whether an earlier run's checkpoint is forgotten.
+    pub restart: bool,
 }
 
-/// What an import did.
+/// How far an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Rows of the file so far.
+    pub rows: u64,
+    /// Bytes of the file as it lies on disk.
+    pub read_bytes: u64,
+    /// All of them; 0 when nobody knows.
+    pub size_bytes: u64,
+}
+
+/// How a run began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beginning {
+    /// With the first row.
+    Anew,
+    /// After the last checkpoint of a run that was cut short.
+    Resumed {
+        /// Rows that were done.
+        rows: u64,
+        /// When the run began.
+        begun_at: Timestamp,
+    },
+    /// With the first row, although an earlier run was cut short.
+    NotResumed {
+        /// When the earlier run began.
+        begun_at: Timestamp,
+        /// Why it cannot go on.
+        reason: &'static str,
+    },
+}
+
+/// What an import did, or in a dry run would do.
 #[derive(Debug)]
 pub struct ImportReport {
-    /// Rows of the file, without the header and empty lines.
-    pub rows_read: u64,
-    /// What was refused, by reason.
-    pub refused: RefusedSummary,
-    /// Products that are new.
-    pub added: u64,
-    /// Products that were there and changed.
-    pub changed: u64,
-    /// Products that were there and are the same.
-    pub unchanged: u64,
+    /// How it began.
+    pub beginning: Beginning,
+    /// Rows by what became of them, with those of the run's earlier parts.
+    pub tally: Tally,
+    /// Rows that this part of the run has dealt with.
+    pub rows_now: u64,
+    /// The file with the refused rows; `None` when there is none.
+    pub refused: Option<PathBuf>,
+    /// The file with an entry for each row that was not simply the same.
+    pub report: PathBuf,
+    /// The first entries.
+    pub first: Vec<Entry>,
     /// Why the file could not be read to its end, if it could not.
-    pub damage: Option<RowFault>,
+    pub damage: Option<String>,
     /// How long it took.
     pub elapsed: Duration,
 }
 
-/// Why an import could not be done.
+impl ImportReport {
+    /// Rows per second of this part of the run.
+    pub fn rows_per_second(&self) -> u64 {
+        let milliseconds = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.rows_now.saturating_mul(1_000) / milliseconds
+    }
+}
+
+/// Why an import could not be done, or not to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file cannot be read.
@@ -87,165 +134,154 @@ pub enum ImportError {
     /// The map does not fit.
     #[error(transparent)]
     Map(#[from] ColumnMapError),
-    /// Refused rows have no place.
+    /// Report or refused rows have no place.
     #[error(transparent)]
-    Refused(#[from] RefusedRowsError),
+    ReportFile(#[from] ReportFileError),
+    /// One import per catalogue at a time.
+    #[error("another import of {0:?} is under way")]
+    Busy(String),
     /// A store is away or refuses.
-    #[error("a store did not take the products")]
+    #[error("a store did not take the products; the same command goes on from the last checkpoint")]
     Store(#[from] StoreError),
     /// Too many products.
     #[error("more than {PRODUCT_COUNT_MAX} products in one file")]
     TooMany,
+    /// Another worker has taken over.
+    #[error("another worker has this import")]
+    LostLease,
+    /// The reading thread or a writer panicked.
+    #[error("the reader or a writer failed")]
+    Task(#[source] tokio::task::JoinError),
 }
 
-/// The command: imports with a progress bar and prints a report.
-pub async fn run(
-    arguments: ImportProducts,
-    postgres: &PostgresSettings,
-    mongo: &MongoSettings,
-) -> anyhow::Result<()> {
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
-        "{elapsed_precise} {wide_bar} {bytes}/{total_bytes} {msg}",
-    )?);
-    let mongo = Mongo::connect(mongo).await?;
-    let report = import(&arguments, postgres, &mongo, |read, size, rows| {
-        bar.set_length(size);
-        bar.set_position(read);
-        bar.set_message(format!("{rows} rows"));
-    })
-    .await;
-    mongo.close().await;
-    let report = report?;
-    bar.finish_and_clear();
-    println!("{} rows read in {:.1?}", report.rows_read, report.elapsed);
-    println!("{} products added, {} changed, {} the same", report.added, report.changed, report.unchanged);
-    println!("{} rows refused", report.refused.rows());
-    for (reason, count) in &report.refused.by_reason {
-        println!("  {count} {reason}");
-    }
-    if let Some(path) = &report.refused.path {
-        println!("  see {}", path.display());
-    }
-    if let Some(damage) = &report.damage {
-        anyhow::bail!("NOT READ TO ITS END: {damage}");
-    }
-    Ok(())
-}
-
-/// Imports a file. `progress` gets bytes read, the file's bytes, and rows.
+/// Imports a file, or goes on with a run that was cut short.
 pub async fn import(
-    arguments: &ImportProducts,
+    options: &ImportOptions,
     postgres: &PostgresSettings,
     mongo: &Mongo,
-    progress: impl Fn(u64, u64, u64),
+    progress: impl Fn(Progress),
 ) -> Result<ImportReport, ImportError> {
-    let ProductFormat::Csv = arguments.format;
     let started = Instant::now();
-    let map = ColumnMap::read(&arguments.map)?;
-    let mut records = Records::new(Input::open(&arguments.file)?)?;
-    let map = map.bind(records.header())?;
-    let path = arguments.refused.clone().unwrap_or_else(|| refused_rows::default_path(&arguments.file));
-    let client = store::pg::direct::primary(postgres).await?;
-    let run_id = ImportRunId::new(Timestamp::now(), rand::random());
-    let file_name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
-    import_runs::begin(&client, run_id, "products", Some(&map.source), &file_name, Timestamp::now()).await?;
-    let cause = Cause { actor: format!("import:{run_id}"), ..Cause::default() };
-    let mut import = Import {
-        mongo,
-        map,
-        cause,
-        refused: RefusedRows::new(&path)?,
-        seen: HashSet::new(),
-        outcome: Outcome::default(),
-        damage: None,
+    let map = ColumnMap::read(&options.map)?;
+    let mut client = direct::primary(postgres).await?;
+    if !advisory_lock::take(&client, Right::ImportProducts(&map.source)).await? {
+        return Err(ImportError::Busy(map.source));
+    }
+    let catalogue = open(options, &map).await?;
+    let Begun { run, started_at, checkpoint, beginning, pages } = begin(options, &map, &client).await?;
+    let done_rows = checkpoint.tally.rows_read;
+    let mut ledger = Ledger::new(checkpoint.tally, (!options.is_dry).then_some(run), pages);
+    let plan =
+        Plan { mongo: mongo.clone(), cause: cause(run), started_at, is_dry: options.is_dry, done_rows };
+    let damage = catalogue.import(plan, &mut ledger, &mut client, progress).await?;
+    ledger.finish(&mut client, None).await?;
+    let Ledger { tally, pages, first, .. } = ledger;
+    let Pages::Files { report, refused } = pages else { unreachable!("opened as files") };
+    Ok(ImportReport {
+        beginning,
+        rows_now: tally.rows_read - done_rows,
+        tally,
+        refused: refused.finish()?,
+        report: report.path().to_owned(),
+        first,
+        damage,
+        elapsed: started.elapsed(),
+    })
+}
+
+fn cause(run: ImportRunId) -> Cause {
+    let traceparent = process::trace::current_traceparent();
+    Cause { actor: format!("import:{run}"), request_id: None, traceparent }
+}
+
+/// The present, to the millisecond that MongoDB keeps.
+fn present() -> Timestamp {
+    Timestamp::from_millisecond(Timestamp::now().as_millisecond())
+        .expect("the present is within the calendar")
+}
+
+async fn open(options: &ImportOptions, map: &ColumnMap) -> Result<Catalogue, ImportError> {
+    let (file, layout, map) = (options.file.clone(), options.layout, map.clone());
+    let opening = tokio::task::spawn_blocking(move || Catalogue::open(Source::open(&file)?, layout, &map));
+    opening.await.map_err(ImportError::Task)?
+}
+
+struct Begun {
+    run: ImportRunId,
+    started_at: Timestamp,
+    checkpoint: Checkpoint,
+    beginning: Beginning,
+    pages: Pages,
+}
+
+/// Goes on with a run that was cut short, or begins one.
+async fn begin(
+    options: &ImportOptions,
+    map: &ColumnMap,
+    client: &DirectClient,
+) -> Result<Begun, ImportError> {
+    let started_at = present();
+    let run = ImportRunId::new(started_at, rand::random());
+    let anew = |beginning| -> Result<Begun, ImportError> {
+        let pages = open_pages(options, &Checkpoint::default())?.expect("no file is shorter than 0");
+        Ok(Begun { run, started_at, checkpoint: Checkpoint::default(), beginning, pages })
     };
-    let rows_read = import.read(&mut records, progress).await?;
-    let counts = ImportCounts {
-        rows_read: rows_read.cast_signed(),
-        rows_refused: import.refused.rows().cast_signed(),
-        documents_added: import.outcome.added.cast_signed(),
-        lines_added: 0,
+    if options.is_dry {
+        return anew(Beginning::Anew);
+    }
+    let fingerprint = fingerprint::of(options, map).await?;
+    let name = file_name(options);
+    let earlier = import_runs::unfinished(client, "products", &map.source, &name).await?;
+    let begun = match earlier {
+        Some(earlier) if fingerprint.is_some() => match resume(options, &earlier, fingerprint.as_deref())? {
+            Ok(begun) => return Ok(begun),
+            Err(reason) => anew(Beginning::NotResumed { begun_at: earlier.started_at, reason })?,
+        },
+        _ => anew(Beginning::Anew)?,
     };
-    import_runs::finish(&client, run_id, counts, Timestamp::now()).await?;
-    let Outcome { added, changed, unchanged } = import.outcome;
-    let damage = import.damage.take();
-    let refused = import.refused.finish()?;
-    Ok(ImportReport { rows_read, refused, added, changed, unchanged, damage, elapsed: started.elapsed() })
+    let new = NewRun {
+        id: run,
+        kind: "products",
+        channel: &map.source,
+        file_name: &name,
+        fingerprint: fingerprint.as_deref(),
+        at: started_at,
+    };
+    import_runs::begin(client, new).await?;
+    Ok(begun)
 }
 
-/// A row that became a product, with what the refused file needs of it.
-pub(crate) struct Candidate {
-    pub product: Product,
-    pub line: u64,
-    pub raw: Vec<u8>,
+/// The earlier run's state, or why it cannot go on.
+fn resume(
+    options: &ImportOptions,
+    earlier: &UnfinishedRun,
+    fingerprint: Option<&[u8]>,
+) -> Result<Result<Begun, &'static str>, ImportError> {
+    if options.restart {
+        return Ok(Err("--restart was given"));
+    }
+    if earlier.fingerprint.as_deref() != fingerprint {
+        return Ok(Err("the file or its map has changed since"));
+    }
+    let checkpoint = earlier.checkpoint.clone().map(serde_json::from_value).transpose();
+    let Ok(checkpoint) = checkpoint.map(Option::<Checkpoint>::unwrap_or_default) else {
+        return Ok(Err("its checkpoint is of another version"));
+    };
+    let Some(pages) = open_pages(options, &checkpoint)? else {
+        return Ok(Err("its report is not here"));
+    };
+    let beginning = Beginning::Resumed { rows: checkpoint.tally.rows_read, begun_at: earlier.started_at };
+    let (run, started_at) = (earlier.id, earlier.started_at);
+    Ok(Ok(Begun { run, started_at, checkpoint, beginning, pages }))
 }
 
-struct Import<'a> {
-    mongo: &'a Mongo,
-    map: BoundMap,
-    cause: Cause,
-    refused: RefusedRows,
-    seen: HashSet<ProductId>,
-    outcome: Outcome,
-    damage: Option<RowFault>,
+fn open_pages(options: &ImportOptions, checkpoint: &Checkpoint) -> Result<Option<Pages>, ReportFileError> {
+    let report = ReportFile::open(&options.report, checkpoint.report_length)?;
+    let refused = RefusedRows::open(&options.refused, checkpoint.refused_length)?;
+    Ok(report.zip(refused).map(|(report, refused)| Pages::Files { report, refused }))
 }
 
-impl Import<'_> {
-    async fn read(
-        &mut self,
-        records: &mut Records,
-        progress: impl Fn(u64, u64, u64),
-    ) -> Result<u64, ImportError> {
-        let (size, position) = (records.size_bytes(), records.read_bytes());
-        let mut rows = 0;
-        let mut batch = Vec::with_capacity(BATCH_MAX);
-        while let Some(record) = records.read()? {
-            rows += 1;
-            match record {
-                Record::Broken { line, fault, raw } => {
-                    if fault.ends_the_file() {
-                        self.damage = Some(fault.clone());
-                    }
-                    self.refused.refuse(line, fault.kind(), &fault.to_string(), raw)?;
-                }
-                Record::Row { line, fields, raw } => match self.candidate(fields) {
-                    Ok(product) => batch.push(Candidate { product, line, raw: raw.to_vec() }),
-                    Err((kind, reason)) => self.refused.refuse(line, kind, &reason, raw)?,
-                },
-            }
-            if batch.len() == BATCH_MAX {
-                self.write(std::mem::take(&mut batch)).await?;
-                progress(position.get(), size, rows);
-            }
-        }
-        self.write(batch).await?;
-        progress(position.get(), size, rows);
-        Ok(rows)
-    }
-
-    fn candidate(&mut self, fields: &[String]) -> Result<Product, (&'static str, String)> {
-        let told = |errors: &[FieldError]| {
-            let reasons: Vec<_> =
-                errors.iter().map(|error| format!("{} {}", error.pointer, error.detail)).collect();
-            (errors.first().map_or("invalid", |error| error.code), reasons.join("; "))
-        };
-        let (external_id, draft) = self.map.draft(fields).map_err(|error| told(&[error]))?;
-        let id =
-            ProductId(Uuid::new_v5(&NAMESPACE, format!("{}\n{external_id}", self.map.source).as_bytes()));
-        let variant = |position: usize| VariantId(Uuid::new_v5(&id.0, position.to_string().as_bytes()));
-        let product = draft.into_product(id, Timestamp::now(), variant).map_err(|errors| told(&errors))?;
-        if !self.seen.insert(id) {
-            return Err(("repeated id", format!("the id {external_id:?} is in the file already")));
-        }
-        Ok(Product { source: Some(self.map.source.clone()), external_id: Some(external_id), ..product })
-    }
-
-    async fn write(&mut self, candidates: Vec<Candidate>) -> Result<(), ImportError> {
-        if self.seen.len() > PRODUCT_COUNT_MAX {
-            return Err(ImportError::TooMany);
-        }
-        let outcome = batch::write(self.mongo, &self.map, candidates, &self.cause, &mut self.refused).await?;
-        self.outcome.add(outcome);
-        Ok(())
-    }
+fn file_name(options: &ImportOptions) -> String {
+    let name = options.file.file_name().unwrap_or_default();
+    if is_standard_input(&options.file) { "-".to_owned() } else { name.to_string_lossy().into_owned() }
 }

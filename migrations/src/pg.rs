@@ -4,7 +4,7 @@ use refinery::{Migration, Runner, Target};
 use tokio_postgres::Client;
 
 /// Name and text of every migration, oldest first.
-pub const FILES: [(&str, &str); 8] = [
+pub const FILES: [(&str, &str); 10] = [
     ("0001_create_partition_functions", include_str!("../pg/0001_create_partition_functions.sql")),
     ("0002_create_users", include_str!("../pg/0002_create_users.sql")),
     ("0003_create_orders", include_str!("../pg/0003_create_orders.sql")),
@@ -13,6 +13,8 @@ pub const FILES: [(&str, &str); 8] = [
     ("0006_create_index_ticket", include_str!("../pg/0006_create_index_ticket.sql")),
     ("0007_create_daily_sales", include_str!("../pg/0007_create_daily_sales.sql")),
     ("0008_create_shop_facts", include_str!("../pg/0008_create_shop_facts.sql")),
+    ("0009_create_catalogue_imports", include_str!("../pg/0009_create_catalogue_imports.sql")),
+    ("0010_create_demo_seed", include_str!("../pg/0010_create_demo_seed.sql")),
 ];
 
 /// Why a database could not be migrated.
@@ -39,6 +41,11 @@ pub async fn run_to(client: &mut Client, count: usize) -> Result<Vec<String>, Pg
     let version = i32::try_from(count).expect("few migrations");
     let report = Runner::new(&migrations()?).set_target(Target::Version(version)).run_async(client).await?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+}
+
+/// Number and checksum of every migration, as a database that ran it keeps them.
+pub fn checksums() -> Result<Vec<(i32, u64)>, PgMigrationError> {
+    Ok(migrations()?.iter().map(|migration| (migration.version(), migration.checksum())).collect())
 }
 
 fn migrations() -> Result<Vec<Migration>, refinery::Error> {

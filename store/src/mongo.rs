@@ -1,8 +1,14 @@
 //! MongoDB: products and their outbox, read and written on the primary with majority.
 
+pub mod audit;
+mod bulk;
+pub mod categories;
 pub mod connection;
 pub mod outbox;
+pub mod price_history;
 mod product_document;
 pub mod products;
 pub mod relay_state;
+pub mod reviews;
+pub mod statistics;
 mod transaction;

@@ -1,4 +1,6 @@
-//! Where the stores are: the `[postgres]`, `[mongo]` and `[amqp]` sections of the settings file.
+//! Where the stores are: the `[postgres]`, `[mongo]`, `[amqp]` and `[objects]` sections of the settings file.
+
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -34,4 +36,11 @@ pub struct MongoSettings {
 pub struct AmqpSettings {
     /// `amqp://user:password@host:port/vhost`
     pub url: SecretString,
+}
+
+/// Objects such as pictures.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ObjectSettings {
+    /// The folder that holds them.
+    pub folder: PathBuf,
 }

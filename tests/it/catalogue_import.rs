@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use domain::product::{Product, ProductStatus};
-use ingest::products::{ImportProducts, ImportReport, ProductFormat};
+use ingest::input::Layout;
+use ingest::products::{ImportOptions, ImportReport};
 use jiff::Timestamp;
 use store::mongo::connection::Mongo;
 use store::mongo::products;
@@ -40,13 +41,16 @@ impl Files {
     async fn import(&self, scope: &Scope, mongo: &Mongo, rows: &str) -> ImportReport {
         let file = self.folder.join("products.csv");
         std::fs::write(&file, format!("id,name,brand,price,colour\n{rows}")).expect("written");
-        let arguments = ImportProducts {
-            format: ProductFormat::Csv,
+        let options = ImportOptions {
+            layout: Layout::Auto,
             map: self.map.clone(),
-            refused: Some(self.refused()),
+            refused: self.refused(),
+            report: self.folder.join("report.ndjson"),
             file,
+            is_dry: false,
+            restart: false,
         };
-        ingest::products::import(&arguments, &scope.postgres, mongo, |_, _, _| {}).await.expect("imports")
+        ingest::products::import(&options, &scope.postgres, mongo, |_| {}).await.expect("imports")
     }
 }
 
@@ -60,13 +64,16 @@ async fn a_second_import_changes_nothing_and_a_third_only_what_differs() {
     let mongo = scope.mongo().await;
     let rows = "1,Shirt,Acme,19.99,blue\n2,Shoe,,5,\n";
     let report = files.import(&scope, &mongo, rows).await;
-    assert_eq!((report.added, report.changed, report.unchanged, report.refused.rows()), (2, 0, 0, 0));
+    assert_eq!(
+        (report.tally.added, report.tally.changed, report.tally.unchanged, report.tally.rows_refused()),
+        (2, 0, 0, 0)
+    );
     let before = stored(&mongo).await;
     let report = files.import(&scope, &mongo, rows).await;
-    assert_eq!((report.added, report.changed, report.unchanged), (0, 0, 2));
+    assert_eq!((report.tally.added, report.tally.changed, report.tally.unchanged), (0, 0, 2));
     assert_eq!(stored(&mongo).await, before);
     let report = files.import(&scope, &mongo, "1,Shirt,Acme,18.99,blue\n2,Shoe,,5,\n").await;
-    assert_eq!((report.added, report.changed, report.unchanged), (0, 1, 1));
+    assert_eq!((report.tally.added, report.tally.changed, report.tally.unchanged), (0, 1, 1));
     assert_eq!(store::mongo::outbox::backlog(&mongo).await.expect("a count"), 3, "an event for each change");
 }
 
@@ -80,7 +87,7 @@ async fn a_bad_row_costs_one_row_and_is_named() {
     let rows = "1,Shirt,Acme,19.99,blue\n2,,Acme,5,\n3,Collides,Acme,5,\n4,Dear,Acme,1.234,\n1,Again,Acme,5,\n\
                 5,Shoe,,5,\n";
     let report = files.import(&scope, &mongo, rows).await;
-    assert_eq!((report.rows_read, report.added, report.refused.rows()), (6, 2, 4));
+    assert_eq!((report.tally.rows_read, report.tally.added, report.tally.rows_refused()), (6, 2, 4));
     let refused = std::fs::read_to_string(files.refused()).expect("a file");
     let lines: Vec<_> =
         refused.lines().skip(1).map(|line| line.split(',').next().expect("a number")).collect();
@@ -106,7 +113,7 @@ async fn a_second_import_keeps_what_people_have_changed() {
     edited.updated_at = Timestamp::now();
     assert!(products::replace(&mongo, &edited, &shop::changed(&edited)).await.expect("replaced"));
     let report = files.import(&scope, &mongo, rows).await;
-    assert_eq!((report.changed, report.unchanged), (0, 1));
+    assert_eq!((report.tally.changed, report.tally.unchanged), (0, 1));
     files.import(&scope, &mongo, "1,Better shirt,Acme,19.99,blue\n").await;
     let after = stored(&mongo).await.remove(0);
     assert_eq!(after.title, "Better shirt");

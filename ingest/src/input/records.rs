@@ -1,15 +1,15 @@
-//! The rows of a CSV file with a header, each with its line number, and the rows that are broken.
+//! The rows of a CSV file with a header, or of an NDJSON file, each with its line number, and the rows that are
+//! broken.
 //!
 //! A stray quote must not swallow the rows after it: when a quoted field does not end as it should, only its
 //! first line is refused and reading goes on with the next one.
 
-use std::collections::VecDeque;
-use std::io::{BufRead, ErrorKind, Read};
+use super::csv_row::{Split, split};
+use super::json_row;
+pub use super::lines::LINE_BYTES_MAX;
+use super::lines::{Line, Lines, content};
+use super::{Column, Input, InputError, Layout, ReadBytes};
 
-use super::{Input, InputError, ReadBytes};
-
-/// Longest line.
-pub const LINE_BYTES_MAX: usize = 1024 * 1024;
 /// Most lines that one quoted field may span; real descriptions have been seen to span 800.
 pub const SPAN_LINES_MAX: usize = 10_000;
 
@@ -33,18 +33,24 @@ pub enum RowFault {
     /// A line without an end.
     #[error("longer than {LINE_BYTES_MAX} bytes")]
     TooLong,
-    /// The gzip file ends before its end.
-    #[error("the gzip file is cut off here; what follows is lost")]
-    Cut,
-    /// The gzip file is damaged.
-    #[error("the gzip file is damaged here ({0}); what follows is not read")]
-    Damaged(String),
+    /// The line is no JSON object.
+    #[error("no JSON object: {0}")]
+    Json(String),
+    /// An object or a list where a text or a number is asked for.
+    #[error("{0:?} is an object or a list")]
+    Nested(String),
+    /// The compressed file ends before its end.
+    #[error("the {0} file is cut off here; what follows is lost")]
+    Cut(&'static str),
+    /// The compressed file is damaged.
+    #[error("the {0} file is damaged here ({1}); what follows is not read")]
+    Damaged(&'static str, String),
 }
 
 impl RowFault {
     /// Whether nothing can be read after it: a person must notice.
     pub fn ends_the_file(&self) -> bool {
-        matches!(self, Self::Cut | Self::Damaged(_))
+        matches!(self, Self::Cut(_) | Self::Damaged(..))
     }
 
     /// The fault without the row's own values, to count by.
@@ -54,8 +60,13 @@ impl RowFault {
             Self::FieldCount { .. } => "wrong number of fields",
             Self::Encoding => "not UTF-8",
             Self::TooLong => "line too long",
-            Self::Cut => "cut gzip",
-            Self::Damaged(_) => "damaged gzip",
+            Self::Json(_) => "no JSON object",
+            Self::Nested(_) => "nested value",
+            Self::Cut("zstd") => "cut zstd",
+            Self::Cut(_) => "cut gzip",
+            Self::Damaged("zstd", _) => "damaged zstd",
+            Self::Damaged("gzip", _) => "damaged gzip",
+            Self::Damaged(..) => "too large",
         }
     }
 }
@@ -63,7 +74,7 @@ impl RowFault {
 /// A row of the file.
 #[derive(Debug)]
 pub enum Record<'a> {
-    /// As many fields as the header.
+    /// As many fields as the header, or as there are columns.
     Row {
         /// Its first line, from 1; the header is line 1.
         line: u64,
@@ -85,56 +96,52 @@ pub enum Record<'a> {
 
 /// The rows of a file, one by one.
 pub struct Records {
-    input: Input,
+    lines: Lines,
     header: Vec<String>,
+    /// Of an NDJSON file.
+    columns: Option<Vec<Column>>,
     fields: Vec<String>,
     row: Line,
-    /// Lines that were read ahead and given back.
-    pending: VecDeque<Line>,
-    line_count: u64,
-    ended: bool,
-}
-
-#[derive(Debug, Default)]
-struct Line {
-    number: u64,
-    raw: Vec<u8>,
-    fault: Option<RowFault>,
-}
-
-enum Split {
-    Whole,
-    Open,
-    Broken,
 }
 
 impl Records {
-    /// Reads the header.
-    pub fn new(input: Input) -> Result<Self, InputError> {
-        let mut records = Self {
-            input,
-            header: Vec::new(),
-            fields: Vec::new(),
-            row: Line::default(),
-            pending: VecDeque::new(),
-            line_count: 0,
-            ended: false,
+    /// The rows of a file; `columns` says what is asked of an NDJSON file.
+    pub fn open<E: From<InputError>>(
+        mut input: Input,
+        layout: Layout,
+        columns: impl FnOnce() -> Result<Vec<Column>, E>,
+    ) -> Result<Self, E> {
+        let is_ndjson = match layout {
+            Layout::Csv => false,
+            Layout::Ndjson => true,
+            Layout::Auto => input.is_ndjson()?,
         };
-        let mut line = records.take_line()?.ok_or(InputError::Empty)?;
-        if line.raw.starts_with(b"\xef\xbb\xbf") {
-            line.raw.drain(..3);
-        }
+        if is_ndjson { Ok(Self::ndjson(input, columns()?)) } else { Ok(Self::csv(input)?) }
+    }
+
+    /// Reads the header of a CSV file.
+    pub fn csv(input: Input) -> Result<Self, InputError> {
+        let mut records = Self::of(input, None);
+        let line = records.lines.next()?.ok_or(InputError::Empty)?;
         if let Some(fault) = line.fault {
             return Err(InputError::Header(fault));
         }
         let text =
             std::str::from_utf8(content(&line.raw)).map_err(|_| InputError::Header(RowFault::Encoding))?;
-        let mut header = Vec::new();
-        if !matches!(split(text, &mut header), Split::Whole) {
+        if !matches!(split(text, &mut records.header), Split::Whole) {
             return Err(InputError::Header(RowFault::Quoting));
         }
-        records.header = header;
         Ok(records)
+    }
+
+    /// An NDJSON file, of which these columns are asked for.
+    pub fn ndjson(input: Input, columns: Vec<Column>) -> Self {
+        Self::of(input, Some(columns))
+    }
+
+    fn of(input: Input, columns: Option<Vec<Column>>) -> Self {
+        let header = columns.iter().flatten().map(|column| column.name.clone()).collect();
+        Self { lines: Lines::new(input), header, columns, fields: Vec::new(), row: Line::default() }
     }
 
     /// The names of the columns.
@@ -144,18 +151,18 @@ impl Records {
 
     /// Size of the file as it lies on disk.
     pub fn size_bytes(&self) -> u64 {
-        self.input.size_bytes()
+        self.lines.input.size_bytes()
     }
 
     /// How much of it was read.
     pub fn read_bytes(&self) -> ReadBytes {
-        self.input.read_bytes()
+        self.lines.input.read_bytes()
     }
 
     /// The next row; `None` at the end. Empty lines are no rows.
     pub fn read(&mut self) -> Result<Option<Record<'_>>, InputError> {
         loop {
-            let Some(line) = self.take_line()? else {
+            let Some(line) = self.lines.next()? else {
                 return Ok(None);
             };
             self.row = line;
@@ -163,7 +170,10 @@ impl Records {
                 if content(&self.row.raw).is_empty() {
                     continue;
                 }
-                self.row.fault = self.split_row()?;
+                self.row.fault = match &self.columns {
+                    None => self.split_row()?,
+                    Some(columns) => read_object(content(&self.row.raw), columns, &mut self.fields).err(),
+                };
             }
             let Line { number: line, raw, fault } = &self.row;
             let raw = content(raw);
@@ -203,14 +213,14 @@ impl Records {
         };
         if fault.is_some() {
             self.row.raw.truncate(first_length);
-            ahead.into_iter().rev().for_each(|line| self.pending.push_front(line));
+            self.lines.give_back(ahead);
         }
         Ok(fault)
     }
 
     /// Appends lines up to the next one with a quote: no other closes the field. `false` when there is none.
     fn append_to_next_quote(&mut self, ahead: &mut Vec<Line>) -> Result<bool, InputError> {
-        while let Some(line) = self.take_line()? {
+        while let Some(line) = self.lines.next()? {
             let can_close = line.raw.contains(&b'"');
             let is_whole = line.fault.is_none();
             if is_whole {
@@ -226,102 +236,10 @@ impl Records {
         }
         Ok(false)
     }
-
-    fn take_line(&mut self) -> Result<Option<Line>, InputError> {
-        if let Some(line) = self.pending.pop_front() {
-            return Ok(Some(line));
-        }
-        if self.ended {
-            return Ok(None);
-        }
-        let mut raw = Vec::new();
-        let limit = LINE_BYTES_MAX as u64;
-        let read = (&mut self.input.reader).take(limit).read_until(b'\n', &mut raw);
-        self.line_count += 1;
-        let number = self.line_count;
-        let fault = match read {
-            Ok(0) => {
-                self.ended = true;
-                return Ok(None);
-            }
-            Ok(_) if raw.len() < LINE_BYTES_MAX || raw.ends_with(b"\n") => None,
-            Ok(_) => match self.input.reader.skip_until(b'\n') {
-                Ok(_) => Some(RowFault::TooLong),
-                Err(error) => Some(self.stop(error)?),
-            },
-            Err(error) => Some(self.stop(error)?),
-        };
-        Ok(Some(Line { number, raw, fault }))
-    }
-
-    /// What follows a damaged place cannot be read; an error of the disk is no fault of the row.
-    fn stop(&mut self, error: std::io::Error) -> Result<RowFault, InputError> {
-        self.ended = true;
-        match error.kind() {
-            ErrorKind::UnexpectedEof if self.input.is_compressed => Ok(RowFault::Cut),
-            ErrorKind::InvalidInput | ErrorKind::InvalidData if self.input.is_compressed => {
-                Ok(RowFault::Damaged(error.to_string()))
-            }
-            _ => Err(self.input.failed(error)),
-        }
-    }
 }
 
-/// A line without its end.
-fn content(raw: &[u8]) -> &[u8] {
-    let raw = raw.strip_suffix(b"\n").unwrap_or(raw);
-    raw.strip_suffix(b"\r").unwrap_or(raw)
-}
-
-/// Splits a row into `fields`, whose strings are used again.
-fn split(row: &str, fields: &mut Vec<String>) -> Split {
-    let mut count = 0;
-    let mut rest = Some(row);
-    while let Some(text) = rest {
-        if count == fields.len() {
-            fields.push(String::new());
-        }
-        let field = &mut fields[count];
-        field.clear();
-        count += 1;
-        rest = match text.strip_prefix('"') {
-            None => match text.split_once(',') {
-                Some((value, after)) => {
-                    field.push_str(value);
-                    Some(after)
-                }
-                None => {
-                    field.push_str(text);
-                    None
-                }
-            },
-            Some(quoted) => match unquote(quoted, field) {
-                Ok(after) => after,
-                Err(split) => return split,
-            },
-        };
-    }
-    fields.truncate(count);
-    Split::Whole
-}
-
-/// Reads a field after its opening quote. Gives what follows its comma; `None` when it is the last one.
-fn unquote<'a>(mut text: &'a str, field: &mut String) -> Result<Option<&'a str>, Split> {
-    loop {
-        let Some((value, after)) = text.split_once('"') else {
-            return Err(Split::Open);
-        };
-        field.push_str(value);
-        match after.as_bytes().first() {
-            None => return Ok(None),
-            Some(b',') => return Ok(Some(&after[1..])),
-            Some(b'"') => {
-                field.push('"');
-                text = &after[1..];
-            }
-            Some(_) => return Err(Split::Broken),
-        }
-    }
+fn read_object(raw: &[u8], columns: &[Column], fields: &mut Vec<String>) -> Result<(), RowFault> {
+    json_row::read(std::str::from_utf8(raw).map_err(|_| RowFault::Encoding)?, columns, fields)
 }
 
 #[cfg(test)]
@@ -343,7 +261,7 @@ mod tests {
     fn read(name: &str, bytes: &[u8]) -> Vec<String> {
         let path = std::env::temp_dir().join(format!("{}-records-{name}", std::process::id()));
         std::fs::write(&path, bytes).expect("written");
-        let mut records = Records::new(Input::open(&path).expect("opens")).expect("has a header");
+        let mut records = Records::csv(Input::open(&path).expect("opens")).expect("has a header");
         let mut rows = Vec::new();
         while let Some(record) = records.read().expect("no disk error") {
             rows.push(match record {

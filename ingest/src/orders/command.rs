@@ -8,7 +8,8 @@ use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use store::settings::PostgresSettings;
 
 use super::{ImportOptions, ImportReport, OrderFormat, Phase, Progress};
-use crate::refused_rows::default_path;
+use crate::products::print_entry;
+use crate::row_report::default_path;
 
 const TICK: Duration = Duration::from_millis(200);
 
@@ -21,22 +22,32 @@ pub struct ImportOrders {
     /// History that the orders belong to, such as online-retail
     #[arg(long)]
     pub channel: String,
-    /// Currency of the orders, as its ISO 4217 code
+    /// Column map (TOML; examples in ingest/maps); online-retail needs none
+    #[arg(long)]
+    pub map: Option<PathBuf>,
+    /// Currency of online-retail, as its ISO 4217 code; a map has its own
     #[arg(long, default_value = "GBP", value_parser = currency)]
     pub currency: Currency,
+    /// Write nothing, tell what would be added
+    #[arg(long)]
+    pub dry_run: bool,
     /// Where refused rows go [default: the file's name with .refused.csv, in the current folder]
     #[arg(long)]
     pub refused: Option<PathBuf>,
-    /// CSV file, plain or gzip
+    /// Where the report goes [default: the file's name with .report.ndjson, in the current folder]
+    #[arg(long)]
+    pub report: Option<PathBuf>,
+    /// The file, plain, gzip or zstd; `-` for standard input
     pub file: PathBuf,
 }
 
 /// Imports a file, shows how far it is and prints what came of it. A file that is cut or damaged is an error
 /// after what could be read is in.
 pub async fn run(arguments: ImportOrders, settings: &PostgresSettings) -> anyhow::Result<()> {
-    let ImportOrders { format, channel, currency, refused, file } = arguments;
-    let refused = refused.unwrap_or_else(|| default_path(&file));
-    let options = ImportOptions { file, format, channel, currency, refused };
+    let ImportOrders { format, channel, map, currency, dry_run, refused, report, file } = arguments;
+    let refused = refused.unwrap_or_else(|| default_path(&file, ".refused.csv"));
+    let report = report.unwrap_or_else(|| default_path(&file, ".report.ndjson"));
+    let options = ImportOptions { file, format, map, channel, currency, refused, report, is_dry: dry_run };
     let bar = progress_bar();
     let report = super::import(settings, &options, |progress| show(&bar, progress)).await;
     bar.finish_and_clear();
@@ -79,14 +90,20 @@ fn show(bar: &ProgressBar, progress: Progress) {
 
 fn print(options: &ImportOptions, report: &ImportReport) {
     let merged = report.merged;
-    let refused = &report.refused;
     println!("{} into channel {}", options.file.display(), options.channel);
+    if let Some(begun_at) = report.cut_short {
+        println!("  the run of {begun_at} was cut short and left nothing; this one began anew");
+    }
+    if options.is_dry {
+        println!("  DRY RUN: nothing was written; this is what an import would do");
+        report.first.iter().for_each(print_entry);
+    }
     println!("  rows read          {}", HumanCount(report.rows_read));
-    println!("  rows refused       {}", HumanCount(refused.rows()));
-    for (reason, rows) in &refused.by_reason {
+    println!("  rows refused       {}", HumanCount(report.rows_refused()));
+    for (reason, rows) in &report.refused {
         println!("    {reason}: {rows}");
     }
-    if let Some(path) = &refused.path {
+    if let Some(path) = &report.refused_rows {
         println!("    written to {}", path.display());
     }
     if let Some(damage) = &report.damage {
@@ -96,6 +113,7 @@ fn print(options: &ImportOptions, report: &ImportReport) {
     println!("  documents changed  {}", HumanCount(merged.documents_changed));
     println!("  lines added        {}", HumanCount(merged.lines_added));
     println!("  lines there before {}", HumanCount(merged.lines_known));
+    println!("  document by document in {}", report.report.display());
     let seconds = report.elapsed.as_secs_f64();
     println!("  {seconds:.1} s, {} lines per second", HumanCount(report.rows_per_second()));
 }

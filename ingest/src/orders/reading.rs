@@ -1,19 +1,26 @@
 //! The thread that reads and checks rows, beside the connection that stages them.
 
-use domain::imported_order::{ImportedLine, RefusedLine};
-use domain::money::{Currency, exponent};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use domain::imported_order::{ImportedLine, LineRules, RefusedLine};
+use domain::money::exponent;
 use rust_decimal::Decimal;
 use store::pg::order_import::LineChunk;
 use tokio::sync::mpsc;
 
-use super::online_retail::Columns;
+use super::order_map::{Columns, OrderMap};
 use super::{ImportError, ImportOptions, OrderFormat};
-use crate::input::Input;
 use crate::input::records::{Record, Records};
-use crate::refused_rows::{RefusedRows, RefusedSummary};
+use crate::input::{Input, Layout};
+use crate::refused_rows::RefusedRows;
+use crate::row_report::{Entry, ReportFile};
 
 /// Largest price, quantity and line amount, in major units: reports sum millionths in 64 bits.
 const MAGNITUDE_MAX: i64 = 1_000_000_000_000;
+
+/// Entries that are shown at once.
+pub(super) const FIRST_MAX: usize = 20;
 
 /// Lines for the connection, and how far the file was read when they were sent.
 pub(super) struct Batch {
@@ -27,8 +34,11 @@ pub(super) struct Batch {
 pub(super) struct Source {
     records: Records,
     columns: Columns,
-    currency: Currency,
+    rules: LineRules,
+    report: ReportFile,
     refused: RefusedRows,
+    refused_by_reason: BTreeMap<String, u64>,
+    first_refused: Vec<Entry>,
     rows_read: u64,
     damage: Option<String>,
 }
@@ -36,19 +46,39 @@ pub(super) struct Source {
 /// What a file was, once it is read.
 pub(super) struct Ended {
     pub(super) rows_read: u64,
-    pub(super) refused: RefusedSummary,
+    /// Takes the documents after the refused rows.
+    pub(super) report: ReportFile,
+    pub(super) refused: Option<PathBuf>,
+    pub(super) refused_by_reason: BTreeMap<String, u64>,
+    /// Refused rows to be shown at once.
+    pub(super) first: Vec<Entry>,
     /// Why reading ended before the file did.
     pub(super) damage: Option<String>,
 }
 
 impl Source {
     pub(super) fn open(options: &ImportOptions) -> Result<Self, ImportError> {
-        let records = Records::new(Input::open(&options.file)?)?;
-        let columns = match options.format {
-            OrderFormat::OnlineRetail => Columns::find(records.header())?,
-        };
-        let refused = RefusedRows::new(&options.refused)?;
-        Ok(Self { records, columns, currency: options.currency, refused, rows_read: 0, damage: None })
+        let (records, columns, rules) = open_records(options)?;
+        let report = ReportFile::open(&options.report, 0)?.expect("no file is shorter than 0");
+        let refused = RefusedRows::open(&options.refused, 0)?.expect("no file is shorter than 0");
+        let (refused_by_reason, first_refused) = (BTreeMap::new(), Vec::new());
+        let (rows_read, damage) = (0, None);
+        Ok(Self {
+            records,
+            columns,
+            rules,
+            report,
+            refused,
+            refused_by_reason,
+            first_refused,
+            rows_read,
+            damage,
+        })
+    }
+
+    /// What its rows mean.
+    pub(super) fn rules(&self) -> &LineRules {
+        &self.rules
     }
 
     pub(super) fn size_bytes(&self) -> u64 {
@@ -72,12 +102,13 @@ impl Source {
 
     /// Closes the file of refused rows.
     pub(super) fn finish(self) -> Result<Ended, ImportError> {
-        let Self { rows_read, damage, .. } = self;
-        Ok(Ended { rows_read, refused: self.refused.finish()?, damage })
+        let Self { rows_read, damage, report, refused_by_reason, first_refused: first, .. } = self;
+        let refused = self.refused.finish()?;
+        Ok(Ended { rows_read, report, refused, refused_by_reason, first, damage })
     }
 
     fn send(&self, chunk: &mut LineChunk, read_bytes: u64, sender: &mpsc::Sender<Batch>) -> bool {
-        let (rows_read, rows_refused) = (self.rows_read, self.refused.rows());
+        let (rows_read, rows_refused) = (self.rows_read, self.refused_by_reason.values().sum());
         let batch = Batch { chunk: std::mem::take(chunk), read_bytes, rows_read, rows_refused };
         sender.blocking_send(batch).is_ok()
     }
@@ -87,23 +118,51 @@ impl Source {
             return Ok(false);
         };
         self.rows_read += 1;
-        match record {
+        let (line, raw, kind, reason) = match record {
             Record::Broken { line, fault, raw } => {
-                self.refused.refuse(line, fault.kind(), &fault.to_string(), raw)?;
                 if fault.ends_the_file() {
                     self.damage = Some(format!("line {line}: {fault}"));
                 }
+                (line, raw, fault.kind(), fault.to_string())
             }
             Record::Row { line, fields, raw } => {
-                match ImportedLine::parse(&self.columns.raw_line(fields), self.currency) {
-                    Ok(parsed) if is_within_bounds(&parsed) => chunk.push(line, &parsed),
-                    Ok(_) => self.refused.refuse(line, "amount out of bounds", &out_of_bounds(), raw)?,
-                    Err(refusal) => self.refused.refuse(line, kind(&refusal), &refusal.to_string(), raw)?,
+                match ImportedLine::parse(&self.columns.raw_line(fields), &self.rules) {
+                    Ok(parsed) if is_within_bounds(&parsed) => {
+                        chunk.push(line, &parsed);
+                        return Ok(true);
+                    }
+                    Ok(_) => (line, raw, "amount out of bounds", out_of_bounds()),
+                    Err(refusal) => (line, raw, kind(&refusal), refusal.to_string()),
                 }
             }
+        };
+        let entry = Entry::refused(line, None, kind, &reason);
+        self.refused.refuse(line, &reason, raw)?;
+        self.report.write(&entry)?;
+        *self.refused_by_reason.entry(kind.to_owned()).or_default() += 1;
+        if self.first_refused.len() < FIRST_MAX {
+            self.first_refused.push(entry);
         }
         Ok(true)
     }
+}
+
+fn open_records(options: &ImportOptions) -> Result<(Records, Columns, LineRules), ImportError> {
+    let input = Input::open(&options.file)?;
+    let layout = match options.format {
+        OrderFormat::OnlineRetail => {
+            let records = Records::csv(input)?;
+            let columns = Columns::online_retail(records.header())?;
+            return Ok((records, columns, LineRules::online_retail(options.currency)));
+        }
+        OrderFormat::Csv => Layout::Csv,
+        OrderFormat::Ndjson => Layout::Ndjson,
+        OrderFormat::Auto => Layout::Auto,
+    };
+    let map = OrderMap::read(options.map.as_ref().ok_or(ImportError::MapNeeded)?)?;
+    let records = Records::open(input, layout, || Ok::<_, ImportError>(map.paths()))?;
+    let columns = map.bind(records.header())?;
+    Ok((records, columns, map.rules()))
 }
 
 fn is_within_bounds(line: &ImportedLine) -> bool {
@@ -123,7 +182,8 @@ fn kind(refusal: &RefusedLine) -> &'static str {
         RefusedLine::Empty(_) => "needed field empty",
         RefusedLine::TooLong(..) => "field too long",
         RefusedLine::Quantity(_) => "quantity",
-        RefusedLine::Time(_) => "time",
+        RefusedLine::Time { .. } => "time",
+        RefusedLine::Kind(_) => "kind",
         RefusedLine::UnitPrice(_) => "unit price",
         RefusedLine::UnknownCurrency(_) => "unknown currency",
         RefusedLine::OtherCurrency { .. } => "other currency",

@@ -1,17 +1,30 @@
-//! Which column of a catalogue file becomes which field of a product: a TOML file beside the data.
+//! Which column of a catalogue file becomes which field of a product: a TOML file beside the data, or one that ships.
 //!
-//! A column is named by its header, or by its position from 1 as `@3`. Several columns are joined; blanks are left out.
+//! A column is named by its header, in a CSV file also by its position from 1 as `@3`, in an NDJSON file by its dotted
+//! path. Several columns are joined; blanks are left out.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use domain::field_error::FieldError;
-use domain::money::{Currency, Money};
-use domain::product::{Product, ProductStatus};
-use domain::product_draft::{ProductDraft, VariantDraft};
 use domain::slug::slugify;
-use rust_decimal::Decimal;
 use serde::Deserialize;
+
+use super::bound_map::BoundMap;
+use super::price_map::PriceMap;
+use super::variant_map::{BoundVariants, VariantMap};
+use crate::input::Column;
+
+/// The maps that ship, by name. [`DEFAULT_MAP`] has our own fields.
+pub(super) const SHIPPED: [(&str, &str); 4] = [
+    (DEFAULT_MAP, include_str!("../../maps/entrepot.toml")),
+    ("fashion-styles", include_str!("../../maps/fashion-styles.toml")),
+    ("judged-search", include_str!("../../maps/judged-search.toml")),
+    ("products-ndjson", include_str!("../../maps/products-ndjson.toml")),
+];
+/// The map whose columns are our own fields.
+pub const DEFAULT_MAP: &str = "entrepot";
+/// Longest name of a catalogue.
+const SOURCE_LENGTH_MAX: usize = 60;
 
 /// The map as written.
 #[derive(Debug, Clone, Deserialize)]
@@ -19,10 +32,13 @@ use serde::Deserialize;
 pub struct ColumnMap {
     /// Name of the catalogue: a product is known by it and its external id.
     pub source: String,
+    /// Whether a CSV file may lack columns that the map names; their fields stay as they are.
+    #[serde(default)]
+    may_lack_columns: bool,
     /// The product's id in the catalogue.
-    pub external_id: String,
+    external_id: String,
     /// Joined by a comma, as it was before the comma split it.
-    pub title: Vec<String>,
+    title: Vec<String>,
     /// Text.
     #[serde(default)]
     description: Option<String>,
@@ -32,20 +48,24 @@ pub struct ColumnMap {
     /// From the root down.
     #[serde(default)]
     category: Vec<String>,
-    /// Decimal price in major units; without one the product is found but cannot be bought.
+    /// What parts the levels within one of these columns.
     #[serde(default)]
-    price: Option<PriceMap>,
+    category_separator: Option<String>,
     /// Attribute name to column.
     #[serde(default)]
     attributes: BTreeMap<String, String>,
-}
-
-/// Where a price is.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PriceMap {
-    column: String,
-    currency: Currency,
+    /// Column of a JSON object of attributes.
+    #[serde(default)]
+    attributes_from: Option<String>,
+    /// SKU of the only variant; without it: source and id.
+    #[serde(default)]
+    sku: Option<String>,
+    /// Price of the only variant; without one the product is found but cannot be bought.
+    #[serde(default)]
+    price: Option<PriceMap>,
+    /// Several variants.
+    #[serde(default)]
+    variants: Option<VariantMap>,
 }
 
 /// Why a map cannot be used.
@@ -56,192 +76,152 @@ pub enum ColumnMapError {
     Unreadable(PathBuf, #[source] std::io::Error),
     /// The file is no map.
     #[error("the column map {0} is wrong: {1}")]
-    Malformed(PathBuf, String),
+    Malformed(String, String),
+    /// No map of this name ships.
+    #[error("there is no map {0:?}; there are {1}")]
+    UnknownName(String, String),
     /// A column is not in the file.
     #[error("the file has no column {0:?}; it has {1}")]
     UnknownColumn(String, String),
+    /// A position in a file that has none.
+    #[error("{0:?}: only a CSV file has columns by position")]
+    Position(String),
 }
 
 impl ColumnMap {
-    /// Reads a map.
+    /// Reads a map from a file.
     pub fn read(path: &Path) -> Result<Self, ColumnMapError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ColumnMapError::Unreadable(path.to_owned(), error))?;
-        let malformed = |reason: String| ColumnMapError::Malformed(path.to_owned(), reason);
-        let map: Self = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
-        if map.source.is_empty() || slugify(&map.source) != map.source || map.source.len() > 60 {
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// A map that ships.
+    pub fn shipped(name: &str) -> Result<Self, ColumnMapError> {
+        let found = SHIPPED.iter().find(|(known, _)| *known == name);
+        let (_, text) = found.ok_or_else(|| {
+            ColumnMapError::UnknownName(name.to_owned(), SHIPPED.map(|(known, _)| known).join(", "))
+        })?;
+        Self::parse(name, text)
+    }
+
+    fn parse(name: &str, text: &str) -> Result<Self, ColumnMapError> {
+        let malformed = |reason: String| ColumnMapError::Malformed(name.to_owned(), reason);
+        let map: Self = toml::from_str(text).map_err(|error| malformed(error.to_string()))?;
+        if map.source.is_empty() || slugify(&map.source) != map.source || map.source.len() > SOURCE_LENGTH_MAX
+        {
             return Err(malformed("source must be a slug of at most 60 characters".to_owned()));
+        }
+        let prices = [map.price.as_ref(), map.variants.as_ref().and_then(|variants| variants.price.as_ref())];
+        if let Some(fault) = prices.into_iter().flatten().find_map(PriceMap::fault) {
+            return Err(malformed(fault.to_owned()));
         }
         Ok(map)
     }
 
+    /// What is asked of an NDJSON file.
+    pub fn paths(&self) -> Result<Vec<Column>, ColumnMapError> {
+        let plain = [Some(&self.external_id), self.description.as_ref(), self.brand.as_ref()];
+        let price = self.price.iter().flat_map(|price| [Some(&price.column), price.currency_column.as_ref()]);
+        let plain = plain.into_iter().chain(price).chain([self.sku.as_ref()]).flatten();
+        let plain = plain.chain(&self.title).chain(&self.category).chain(self.attributes.values());
+        let nested = [self.attributes_from.as_ref(), self.variants.as_ref().map(|variants| &variants.list)];
+        let columns =
+            plain.map(|name| (name, false)).chain(nested.into_iter().flatten().map(|name| (name, true)));
+        columns
+            .map(|(name, is_nested)| match name.starts_with('@') {
+                true => Err(ColumnMapError::Position(name.clone())),
+                false => Ok(Column { name: name.clone(), is_nested }),
+            })
+            .collect()
+    }
+
     /// Finds the columns in a header.
     pub fn bind(&self, header: &[String]) -> Result<BoundMap, ColumnMapError> {
-        let find = |column: &String| position(header, column);
-        let find_all = |columns: &[String]| columns.iter().map(find).collect::<Result<Vec<_>, _>>();
+        let known = |column: &String| position(header, column);
+        let find = |column: &String| match known(column) {
+            Some(place) => Ok(Some(place)),
+            None if self.may_lack_columns => Ok(None),
+            None => Err(ColumnMapError::UnknownColumn(column.clone(), header.join(", "))),
+        };
+        let needed = |column: &String| {
+            known(column).ok_or_else(|| ColumnMapError::UnknownColumn(column.clone(), header.join(", ")))
+        };
+        let find_all = |columns: &[String]| -> Result<Vec<_>, ColumnMapError> {
+            Ok(columns.iter().map(find).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        };
+        let find_in = |column: &Option<String>| -> Result<Option<usize>, ColumnMapError> {
+            Ok(column.as_ref().map(find).transpose()?.flatten())
+        };
+        let external_id = needed(&self.external_id)?;
+        let title = self.title.iter().map(needed).collect::<Result<_, _>>()?;
         let attributes = self.attributes.iter().map(|(name, column)| Ok((name.clone(), find(column)?)));
+        let attributes = attributes.collect::<Result<Vec<_>, ColumnMapError>>()?;
+        let list = self.variants.as_ref().map(|variants| find(&variants.list)).transpose()?.flatten();
+        let variants = self.variants.as_ref().map(|variants| BoundVariants::new(variants, list));
+        let price = self.price.as_ref().map(|price| price.bind(find)).transpose()?;
         Ok(BoundMap {
             source: self.source.clone(),
-            external_id: find(&self.external_id)?,
-            title: find_all(&self.title)?,
-            description: self.description.as_ref().map(find).transpose()?,
-            brand: self.brand.as_ref().map(find).transpose()?,
+            external_id,
+            title,
+            description: find_in(&self.description)?,
+            brand: find_in(&self.brand)?,
             category: find_all(&self.category)?,
-            price: self.price.as_ref().map(|price| Ok((find(&price.column)?, price.currency))).transpose()?,
-            attributes: attributes.collect::<Result<_, ColumnMapError>>()?,
+            category_separator: self.category_separator.clone(),
+            attributes: attributes.into_iter().filter_map(|(name, place)| Some((name, place?))).collect(),
+            attributes_from: find_in(&self.attributes_from)?,
+            sku: find_in(&self.sku)?,
+            price: price.filter(|price| price.is_there()),
+            variants: variants.filter(|variants| variants.list.is_some()),
         })
     }
 }
 
-fn position(header: &[String], column: &String) -> Result<usize, ColumnMapError> {
+fn position(header: &[String], column: &str) -> Option<usize> {
     let by_number = column
         .strip_prefix('@')
         .and_then(|number| number.parse::<usize>().ok())
         .filter(|number| (1..=header.len()).contains(number))
         .map(|number| number - 1);
-    by_number
-        .or_else(|| header.iter().position(|name| name.trim() == column))
-        .ok_or_else(|| ColumnMapError::UnknownColumn(column.clone(), header.join(", ")))
+    by_number.or_else(|| header.iter().position(|name| name.trim() == column))
 }
 
-/// A map with the positions of its columns.
-#[derive(Debug, Clone)]
-pub struct BoundMap {
-    /// Name of the catalogue.
-    pub source: String,
-    external_id: usize,
-    title: Vec<usize>,
-    description: Option<usize>,
-    brand: Option<usize>,
-    category: Vec<usize>,
-    price: Option<(usize, Currency)>,
-    attributes: Vec<(String, usize)>,
-}
-
-impl BoundMap {
-    /// The row's id in its catalogue and the product that it asks for.
-    pub fn draft(&self, row: &[String]) -> Result<(String, ProductDraft), FieldError> {
-        let external_id = text(row, self.external_id).filter(|id| id.len() <= 200).ok_or_else(|| {
-            FieldError::new("/external_id", "required", "the id is empty or longer than 200")
-        })?;
-        let title: Vec<_> = self.title.iter().filter_map(|&column| text(row, column)).collect();
-        let category: Vec<_> =
-            self.category.iter().filter_map(|&column| text(row, column)).map(slugify).collect();
-        let attributes = self
-            .attributes
-            .iter()
-            .filter_map(|(name, column)| Some((name.clone(), text(row, *column)?.to_owned())));
-        let draft = ProductDraft {
-            slug: None,
-            title: title.join(", "),
-            description: self.description.and_then(|column| text(row, column)).unwrap_or_default().to_owned(),
-            brand: self.brand.and_then(|column| text(row, column)).map(str::to_owned),
-            category: (!category.is_empty()).then(|| category.join("/")),
-            attributes: attributes.collect(),
-            images: Vec::new(),
-            variants: vec![VariantDraft {
-                sku: format!("{}-{external_id}", self.source),
-                options: BTreeMap::new(),
-                price: self.price(row)?,
-            }],
-            status: Some(ProductStatus::Active),
-        };
-        Ok((external_id.to_owned(), draft))
-    }
-
-    /// The stored product with what the file says: fields that the map does not name stay as they are, and so do
-    /// status, slug, pictures and variants that people have made. `None` when the file says nothing new.
-    pub fn merge(&self, before: &Product, file: &Product) -> Option<Product> {
-        let mut merged = before.clone();
-        merged.title.clone_from(&file.title);
-        if self.description.is_some() {
-            merged.description.clone_from(&file.description);
-        }
-        if self.brand.is_some() {
-            merged.brand.clone_from(&file.brand);
-        }
-        if !self.category.is_empty() {
-            merged.category.clone_from(&file.category);
-        }
-        for (name, _) in &self.attributes {
-            match file.attributes.get(name) {
-                Some(value) => merged.attributes.insert(name.clone(), value.clone()),
-                None => merged.attributes.remove(name),
-            };
-        }
-        if self.price.is_some() {
-            for variant in &file.variants {
-                let known = merged.variants.iter_mut().find(|known| known.sku == variant.sku);
-                known.into_iter().for_each(|known| known.price = variant.price);
-            }
-        }
-        (merged != *before).then(|| Product {
-            version: before.version + 1,
-            updated_at: file.updated_at,
-            ..merged
-        })
-    }
-
-    fn price(&self, row: &[String]) -> Result<Option<Money>, FieldError> {
-        let Some((column, currency)) = self.price else {
-            return Ok(None);
-        };
-        let Some(written) = text(row, column) else {
-            return Ok(None);
-        };
-        let wrong = || FieldError::new("/variants/0/price", "invalid", format!("{written:?} is no price"));
-        let exact = Decimal::from_str_exact(written).map_err(|_| wrong())?;
-        let money = Money::from_exact(exact, currency).map_err(|_| wrong())?;
-        let digits = domain::money::exponent(currency);
-        if exact.normalize().scale() > digits {
-            let detail = format!("{written:?} has more than {digits} digits after the point");
-            return Err(FieldError::new("/variants/0/price", "invalid", detail));
-        }
-        Ok(Some(money))
-    }
-}
-
-fn text(row: &[String], column: usize) -> Option<&str> {
-    row.get(column).map(|text| text.trim()).filter(|text| !text.is_empty())
+/// A field without the space around it; `None` when nothing is left.
+pub(super) fn text(row: &[String], column: Option<usize>) -> Option<&str> {
+    row.get(column?).map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn strings(cells: &[&str]) -> Vec<String> {
-        cells.iter().map(|cell| (*cell).to_owned()).collect()
-    }
-
-    fn bound(header: &[&str]) -> Result<BoundMap, ColumnMapError> {
-        let map: ColumnMap = toml::from_str(
-            "source = \"shop-a\"\nexternal_id = \"id\"\ntitle = [\"name\", \"@4\"]\ncategory = [\"kind\"]\n\
-             price = { column = \"price\", currency = \"GBP\" }\n[attributes]\ncolour = \"kind\"\n",
-        )
-        .expect("a map");
-        map.bind(&strings(header))
+    #[test]
+    fn every_shipped_map_is_a_map() {
+        for (name, _) in SHIPPED {
+            ColumnMap::shipped(name).expect(name);
+        }
+        let error = ColumnMap::shipped("nowhere").expect_err("unknown").to_string();
+        assert!(error.contains("fashion-styles"), "{error}");
     }
 
     #[test]
-    fn a_row_becomes_a_draft() {
-        let map = bound(&["id", "name", "kind", "", "price"]).expect("bound");
-        let row = strings(&["7", "Shirt", "Top Wear", " blue", "19.99"]);
-        let (id, draft) = map.draft(&row).expect("a draft");
-        assert_eq!(id, "7");
-        assert_eq!(draft.title, "Shirt, blue");
-        assert_eq!(draft.category.as_deref(), Some("top-wear"));
-        assert_eq!(draft.variants[0].price.map(|price| price.amount_minor), Some(1999));
-        assert_eq!(draft.attributes["colour"], "Top Wear");
+    fn a_wrong_map_says_what_is_wrong() {
+        let map = "source = \"a\"\nexternal_id = \"id\"\ntitle = [\"t\"]\n";
+        let fault = |text: String| ColumnMap::parse("m", &text).expect_err("wrong").to_string();
+        assert!(fault(map.replace("\"a\"", "\"A b\"")).contains("slug"));
+        assert!(fault(format!("{map}colour = \"c\"\n")).contains("colour"));
+        assert!(fault(format!("{map}price = {{ column = \"p\" }}\n")).contains("currency"));
+        let by_position = ColumnMap::parse("m", &map.replace("\"t\"", "\"@2\"")).expect("a map");
+        assert!(by_position.paths().expect_err("no header").to_string().contains("@2"));
     }
 
     #[test]
-    fn wrong_prices_ids_and_columns_are_named() {
-        let map = bound(&["id", "name", "kind", "", "price"]).expect("bound");
-        let draft = |cells: [&str; 5]| map.draft(&strings(&cells)).expect_err("wrong");
-        assert_eq!(draft(["7", "S", "", "", "1.999"]).pointer, "/variants/0/price");
-        assert_eq!(draft(["7", "S", "", "", "free"]).code, "invalid");
-        assert_eq!(draft([" ", "S", "", "", ""]).pointer, "/external_id");
-        let error = bound(&["id", "name"]).expect_err("no column").to_string();
-        assert!(error.contains("\"@4\""), "{error}");
+    fn only_a_map_that_says_so_may_lack_columns() {
+        let header = ["external_id".to_owned(), "title".to_owned()];
+        assert!(ColumnMap::shipped(DEFAULT_MAP).expect("ships").bind(&header).is_ok());
+        assert!(ColumnMap::shipped(DEFAULT_MAP).expect("ships").bind(&header[..1]).is_err());
+        let header = ["product_id".to_owned(), "title".to_owned()];
+        let lacking = ColumnMap::shipped("judged-search").expect("ships").bind(&header);
+        assert!(lacking.expect_err("no description").to_string().contains("description"));
     }
 }

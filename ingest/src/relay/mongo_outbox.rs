@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use process::backoff::Backoff;
 use process::error_chain;
 use store::amqp::broker::Broker;
@@ -25,6 +26,7 @@ const BATCH_MAX: i64 = 500;
 pub async fn run(mongo: &Mongo, amqp: &AmqpSettings, stop: &CancellationToken) {
     let owner = Uuid::new_v4().to_string();
     let mut backoff = Backoff::default();
+    metrics::counter!("relay_interruptions_total", "outbox" => "mongodb").increment(0);
     while !stop.is_cancelled() {
         if let Err(error) = attempt(mongo, amqp, &owner, stop, &mut backoff).await {
             tracing::warn!(error = error_chain::text(&error), "the relay of MongoDB's outbox waits");
@@ -126,6 +128,9 @@ impl Relay<'_> {
         let count = outbox::backlog(self.mongo).await?;
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         metrics::gauge!("outbox_backlog", "outbox" => "mongodb").set(count as f64);
+        let oldest_at = outbox::oldest_unsent_at(self.mongo).await?;
+        let age = oldest_at.map_or(SignedDuration::ZERO, |at| Timestamp::now().duration_since(at));
+        metrics::gauge!("outbox_oldest_age_seconds", "outbox" => "mongodb").set(age.as_secs_f64().max(0.0));
         Ok(())
     }
 
@@ -161,6 +166,7 @@ impl Relay<'_> {
         let until = self.leased_at + LEASE - PUBLISH_TIMEOUT;
         let keyed = events.iter().map(|event| (event.id.clone(), &event.envelope));
         let Batch { sent, refused } = publish_batch(&self.publisher, keyed, until).await?;
+        metrics::counter!("relay_refused_total", "outbox" => "mongodb").increment(refused.len() as u64);
         for id in &refused {
             outbox::postpone(self.mongo, id).await?;
         }

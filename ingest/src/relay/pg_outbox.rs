@@ -26,6 +26,7 @@ const BATCH_MAX: i64 = 500;
 pub async fn run(pools: &PgPools, amqp: &AmqpSettings, stop: &CancellationToken) {
     let owner = Uuid::new_v4();
     let mut backoff = Backoff::default();
+    metrics::counter!("relay_interruptions_total", "outbox" => "postgresql").increment(0);
     while !stop.is_cancelled() {
         if let Err(error) = attempt(pools, amqp, owner, stop, &mut backoff).await {
             tracing::warn!(error = error_chain::text(&error), "the relay of PostgreSQL's outbox waits");
@@ -110,6 +111,7 @@ impl Relay {
     ) -> Result<usize, StoreError> {
         let keyed = events.iter().map(|event| (event.id, &event.envelope));
         let Batch { sent, refused } = publish_batch(&self.publisher, keyed, until).await?;
+        metrics::counter!("relay_refused_total", "outbox" => "postgresql").increment(refused.len() as u64);
         for id in refused {
             outbox::postpone(&***client, id).await?;
         }

@@ -9,6 +9,7 @@ use bson::{DateTime, Document, doc};
 use domain::event::{CloudEvent, Event, InvalidEvent};
 use futures_util::stream::ReadyChunks;
 use futures_util::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
 use mongodb::change_stream::event::{ChangeStreamEvent, ResumeToken};
 use mongodb::options::Hint;
 use mongodb::{ClientSession, Collection};
@@ -192,6 +193,18 @@ pub async fn postpone(mongo: &Mongo, id: &str) -> Result<(), StoreError> {
 pub async fn backlog(mongo: &Mongo) -> Result<u64, StoreError> {
     let index = Hint::Name("unsent_oldest".to_owned());
     Ok(collection(mongo).count_documents(doc! {"sent_at": null}).hint(index).await?)
+}
+
+/// When the oldest event that waits was written; `None` when none does.
+pub async fn oldest_unsent_at(mongo: &Mongo) -> Result<Option<Timestamp>, StoreError> {
+    let index = Hint::Name("unsent_oldest".to_owned());
+    let oldest =
+        collection(mongo).find_one(doc! {"sent_at": null}).sort(doc! {"created_at": 1}).hint(index).await?;
+    let Some(event) = oldest else {
+        return Ok(None);
+    };
+    let at = Timestamp::from_millisecond(event.created_at.timestamp_millis());
+    at.map(Some).map_err(|error| StoreError::Inconsistent(format!("an event's time: {error}")))
 }
 
 fn collection(mongo: &Mongo) -> Collection<OutboxDocument> {

@@ -137,11 +137,11 @@ pub(super) fn date(at: Timestamp) -> DateTime {
     DateTime::from_millis(at.as_millisecond())
 }
 
-fn timestamp(date: DateTime) -> Result<Timestamp, StoreError> {
+pub(super) fn timestamp(date: DateTime) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(date.timestamp_millis())
         .map_err(|error| StoreError::Inconsistent(error.to_string()))
 }
 
-fn inconsistent(what: &str, value: &str) -> StoreError {
+pub(super) fn inconsistent(what: &str, value: &str) -> StoreError {
     StoreError::Inconsistent(format!("{value:?} is no {what}"))
 }

@@ -14,6 +14,8 @@ use crate::mongo::product_document::ProductDocument;
 use crate::mongo::transaction;
 
 const COLLECTION: &str = "products";
+/// Rolls a transaction back in which not every product could be replaced.
+const NOT_ALL: &str = "not all";
 /// Most products that one call reads or writes.
 pub const BATCH_MAX: usize = 1_000;
 
@@ -125,6 +127,70 @@ pub async fn insert_many(mongo: &Mongo, products: &[(Product, Event)]) -> Result
         outbox::append(mongo, session, &events).await
     })
     .await
+}
+
+/// Puts many products, each version n + 1, in the places of their versions n, all or none: `false` when one of them
+/// cannot be, because its stored version is another one or a unique key refuses it. At most [`BATCH_MAX`].
+pub async fn replace_many(mongo: &Mongo, products: &[(Product, Event)]) -> Result<bool, StoreError> {
+    debug_assert!(products.len() <= BATCH_MAX, "{} products", products.len());
+    let commands = replace_commands(products)?;
+    let events: Vec<_> = products.iter().map(|(_, event)| event.clone()).collect();
+    let replaced = transaction::run(mongo, "replace_products", async |session| {
+        for (command, expected) in &commands {
+            let answer = mongo.database.run_command(command.clone()).session(&mut *session).await?;
+            if answer.get_i32("n").ok() != Some(*expected) {
+                return Err(StoreError::Conflict { constraint: NOT_ALL.to_owned() });
+            }
+        }
+        outbox::append(mongo, session, &events).await
+    })
+    .await;
+    match replaced {
+        Ok(()) => Ok(true),
+        Err(StoreError::Conflict { constraint }) if constraint == NOT_ALL => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// `update` commands below the size that the server takes, each with the number of products in it.
+fn replace_commands(products: &[(Product, Event)]) -> Result<Vec<(Document, i32)>, StoreError> {
+    const BYTES_MAX: usize = 8 * 1024 * 1024;
+    let mut commands = Vec::new();
+    let (mut updates, mut bytes) = (Vec::new(), 0);
+    let mut close = |updates: &mut Vec<Document>| {
+        let count = i32::try_from(updates.len()).expect("a batch is small");
+        commands.push((doc! {"update": COLLECTION, "updates": std::mem::take(updates)}, count));
+    };
+    for (product, _) in products {
+        let document = bson::serialize_to_document(&ProductDocument::from(product))
+            .map_err(|error| StoreError::Driver(error.into()))?;
+        let filter = doc! {"_id": product.id.to_string(), "version": product.version - 1};
+        let length = document.to_vec().map_err(|error| StoreError::Driver(error.into()))?.len();
+        if bytes + length > BYTES_MAX && !updates.is_empty() {
+            close(&mut updates);
+            bytes = 0;
+        }
+        bytes += length;
+        updates.push(doc! {"q": filter, "u": document});
+    }
+    if !updates.is_empty() {
+        close(&mut updates);
+    }
+    Ok(commands)
+}
+
+/// Products of other ids that have one of these SKUs already: each SKU with its product. At most [`BATCH_MAX`] SKUs
+/// are asked for at once.
+pub async fn find_skus(mongo: &Mongo, skus: &[&str]) -> Result<Vec<(String, ProductId)>, StoreError> {
+    let mut found = Vec::new();
+    for some in skus.chunks(BATCH_MAX) {
+        let products = read(collection(mongo).find(doc! {"variants.sku": {"$in": some}}).await?).await?;
+        for product in products {
+            let id = product.id;
+            found.extend(product.variants.into_iter().map(|variant| (variant.sku, id)));
+        }
+    }
+    Ok(found)
 }
 
 async fn find_one(mongo: &Mongo, filter: Document) -> Result<Option<Product>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Transaction};
 
 use crate::error::StoreError;
 
@@ -16,8 +16,12 @@ pub enum Right<'a> {
     CountDailySales(&'a str),
     /// Import orders into a channel.
     ImportOrders(&'a str),
+    /// Import products of a catalogue.
+    ImportProducts(&'a str),
     /// Fill a new index for this alias.
     RebuildIndex(&'a str),
+    /// Make the demonstration shop.
+    SeedShop,
 }
 
 impl Right<'_> {
@@ -25,7 +29,9 @@ impl Right<'_> {
         let (purpose, of) = match self {
             Self::CountDailySales(channel) => ("daily_sales", channel),
             Self::ImportOrders(channel) => ("order_import", channel),
+            Self::ImportProducts(source) => ("product_import", source),
             Self::RebuildIndex(alias) => ("index_rebuild", alias),
+            Self::SeedShop => ("demo_seed", ""),
         };
         format!("{purpose}\n{of}")
     }
@@ -36,6 +42,12 @@ impl Right<'_> {
 pub async fn take(client: &Client, right: Right<'_>) -> Result<bool, StoreError> {
     const SQL: &str = "SELECT pg_try_advisory_lock(hashtextextended($1, 2))";
     Ok(client.query_one(SQL, &[&right.key()]).await?.get(0))
+}
+
+/// Waits for a right and has it until the transaction ends. The server's timeouts bound the wait.
+pub async fn take_within(transaction: &Transaction<'_>, right: Right<'_>) -> Result<(), StoreError> {
+    transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 2))", &[&right.key()]).await?;
+    Ok(())
 }
 
 /// Fails when the connection, and with it every right that it took, is lost.

@@ -4,6 +4,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Row, Transaction};
 
 use crate::error::StoreError;
+use crate::pg::advisory_lock::{self, Right};
 
 /// Most channels that a list gives.
 pub const CHANNEL_COUNT_MAX: i64 = 1_000;
@@ -49,6 +50,21 @@ pub async fn raise_price_scale(
     const SQL: &str =
         "UPDATE channels SET price_scale = $2::int::smallint WHERE code = $1 AND price_scale < $2::int";
     transaction.execute(SQL, &[&code, &price_scale]).await?;
+    Ok(())
+}
+
+/// Counts a channel's days in another zone. What was counted in the old one is no report any more: the channel is as if
+/// it had never been counted, so the next run extracts and counts it whole.
+pub async fn set_time_zone(
+    transaction: &Transaction<'_>,
+    code: &str,
+    time_zone: &str,
+) -> Result<(), StoreError> {
+    const SQL: &str = "WITH changed AS (UPDATE channels SET time_zone = $2 WHERE code = $1 AND time_zone <> $2 \
+                       RETURNING code) DELETE FROM lake_watermarks USING changed WHERE channel = changed.code";
+    // A run that is under way would publish days of the old zone after this.
+    advisory_lock::take_within(transaction, Right::CountDailySales(code)).await?;
+    transaction.execute(SQL, &[&code, &time_zone]).await?;
     Ok(())
 }
 

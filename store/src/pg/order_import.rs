@@ -9,7 +9,7 @@ use std::pin::pin;
 use bytes::Bytes;
 use domain::event::{Cause, Event, OrdersImported};
 use domain::ids::{EventId, ImportRunId};
-use domain::imported_order::{ImportedLine, kind_of};
+use domain::imported_order::ImportedLine;
 use domain::money::Currency;
 use futures_util::SinkExt;
 use jiff::Timestamp;
@@ -37,7 +37,7 @@ impl LineChunk {
     /// Adds a line; `position` is its place in the file, unique and rising.
     pub fn push(&mut self, position: u64, line: &ImportedLine) {
         let text = &mut self.text;
-        let kind = kind_of(&line.number).name();
+        let kind = line.kind.name();
         let (at, quantity, price) = (line.occurred_at, line.quantity, line.unit_price);
         let minor = line.amount.amount_minor;
         // A String takes whatever is written to it.
@@ -113,6 +113,25 @@ pub struct Merged {
     pub lines_known: u64,
 }
 
+/// What becomes of a document that is not simply the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentChange {
+    /// Its number.
+    pub number: String,
+    /// Its first line in the file.
+    pub line: u64,
+    /// Whether it is new.
+    pub is_new: bool,
+    /// Lines that were not there.
+    pub lines_added: u64,
+    /// Lines that were there.
+    pub lines_known: u64,
+    /// The customer that it had not, if it was there.
+    pub customer: Option<String>,
+    /// The country that it had not, if it was there.
+    pub country: Option<String>,
+}
+
 /// Why nothing was merged, or nobody knows.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
@@ -129,7 +148,15 @@ pub enum MergeError {
     TooManyMonths(i64),
     /// The database was lost while it committed: all of it is merged, or nothing.
     #[error("the database was lost while it committed the import")]
-    Unknown(#[source] StoreError),
+    Unknown {
+        /// What the connection says.
+        #[source]
+        source: StoreError,
+        /// What was merged, if it was.
+        merged: Merged,
+        /// Document by document.
+        documents: Vec<DocumentChange>,
+    },
     /// The database: nothing was merged.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -138,7 +165,7 @@ pub enum MergeError {
 impl MayBeStoreError for MergeError {
     fn store_error(&self) -> Option<&StoreError> {
         match self {
-            Self::Unknown(error) | Self::Store(error) => Some(error),
+            Self::Unknown { source: error, .. } | Self::Store(error) => Some(error),
             Self::OtherCurrency { .. } | Self::TooManyMonths(_) => None,
         }
     }
@@ -162,33 +189,80 @@ pub async fn copy(client: &Client, chunk: LineChunk) -> Result<(), StoreError> {
     Err(StoreError::Inconsistent(format!("{copied} of {} lines were staged", chunk.lines)))
 }
 
+/// Tells what a merge would do, and changes nothing but the session's own tables.
+pub async fn preview(
+    client: &mut Client,
+    channel: &str,
+    currency: Currency,
+) -> Result<(Merged, Vec<DocumentChange>), MergeError> {
+    client.batch_execute("ANALYZE staged_lines").await.map_err(StoreError::from)?;
+    transaction::run_direct(client, "preview_order_import", async |transaction| {
+        transaction.batch_execute(SORT_MEMORY).await.map_err(StoreError::from)?;
+        group(transaction, channel).await?;
+        check(transaction, currency).await?;
+        let lines_known = forget_known_lines(transaction).await?;
+        let documents = tell_documents(transaction).await?;
+        let added = documents.iter().filter(|document| document.is_new).count() as u64;
+        let merged = Merged {
+            documents_added: added,
+            documents_changed: documents.len() as u64 - added,
+            lines_added: documents.iter().map(|document| document.lines_added).sum(),
+            lines_known,
+        };
+        Ok((merged, documents))
+    })
+    .await
+}
+
 /// Merges the staged lines, all of them or none, and finishes the run, which has begun. Makes their months
 /// first, in a transaction of its own.
-pub async fn merge(client: &mut Client, import: &OrderImport<'_>) -> Result<Merged, MergeError> {
+pub async fn merge(
+    client: &mut Client,
+    import: &OrderImport<'_>,
+) -> Result<(Merged, Vec<DocumentChange>), MergeError> {
     client.batch_execute("ANALYZE staged_lines").await.map_err(StoreError::from)?;
     transaction::run_direct(client, "prepare_order_import", async |transaction| {
         transaction.batch_execute(SORT_MEMORY).await.map_err(StoreError::from)?;
         channels::ensure(transaction, import.channel).await?;
         group(transaction, import.channel).await?;
-        check(transaction, import).await?;
+        check(transaction, import.currency).await?;
         Ok::<_, MergeError>(make_months(transaction).await?)
     })
     .await?;
 
-    let mut is_at_commit = false;
+    let mut at_commit = None;
     let merged = transaction::run_direct(client, "merge_order_import", async |transaction| {
         transaction.batch_execute(SORT_MEMORY).await?;
         let known = forget_known_lines(transaction).await?;
+        let documents = tell_documents(transaction).await?;
         let merged = Merged { lines_known: known, ..add(transaction, import).await? };
         finish(transaction, import, merged).await?;
-        is_at_commit = true;
-        Ok::<_, StoreError>(merged)
+        at_commit = Some((merged, documents));
+        Ok::<_, StoreError>(())
     })
     .await;
-    merged.map_err(|error| match error {
-        error if is_at_commit && error.is_unavailable() => MergeError::Unknown(error),
-        error => MergeError::Store(error),
-    })
+    match (merged, at_commit) {
+        (Ok(()), Some(merged)) => Ok(merged),
+        (Err(source), Some((merged, documents))) if source.is_unavailable() => {
+            Err(MergeError::Unknown { source, merged, documents })
+        }
+        (Err(error), _) => Err(MergeError::Store(error)),
+        (Ok(()), None) => unreachable!("what was committed was merged before"),
+    }
+}
+
+async fn tell_documents(transaction: &Transaction<'_>) -> Result<Vec<DocumentChange>, StoreError> {
+    let rows = transaction.query(include_str!("order_import/tell_documents.sql"), &[]).await?;
+    let change = |row: &tokio_postgres::Row| DocumentChange {
+        number: row.get(0),
+        line: row.get::<_, i64>(1).cast_unsigned(),
+        is_new: row.get(2),
+        lines_added: row.get::<_, i64>(3).cast_unsigned(),
+        lines_known: row.get::<_, i64>(4).cast_unsigned(),
+        customer: row.get(5),
+        country: row.get(6),
+    };
+    Ok(rows.iter().map(change).collect())
 }
 
 /// One row per document, with the id it has or will have.
@@ -197,11 +271,11 @@ async fn group(transaction: &Transaction<'_>, channel: &str) -> Result<(), Store
     Ok(transaction.batch_execute("ANALYZE staged_documents").await?)
 }
 
-async fn check(transaction: &Transaction<'_>, import: &OrderImport<'_>) -> Result<(), MergeError> {
+async fn check(transaction: &Transaction<'_>, currency: Currency) -> Result<(), MergeError> {
     const OTHER_CURRENCY: &str = "SELECT document.number, orders.currency FROM staged_documents document \
         JOIN orders ON orders.created_at = document.created_at AND orders.id = document.order_id \
         WHERE orders.currency <> $1 ORDER BY document.number LIMIT 1";
-    let other = transaction.query_opt(OTHER_CURRENCY, &[&import.currency.code()]).await;
+    let other = transaction.query_opt(OTHER_CURRENCY, &[&currency.code()]).await;
     if let Some(row) = other.map_err(StoreError::from)? {
         return Err(MergeError::OtherCurrency { number: row.get(0), currency: row.get(1) });
     }

@@ -2,12 +2,14 @@
 
 use domain::ids::{OrderId, UserId};
 use domain::money::{Currency, Money};
-use domain::order::{Order, OrderKind, OrderLine, OrderStatus, OrderSummary};
+use domain::order::{Order, OrderKind, OrderLine, OrderStatus, OrderSummary, SHOP_CHANNEL};
 use jiff::Timestamp;
 use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Row};
 
 use crate::error::StoreError;
+
+mod shop_details;
 
 const COLUMNS: &str = "id, created_at, channel, number, kind, status, user_id, customer_reference, country, \
                        currency, total_minor, line_count, version";
@@ -51,22 +53,22 @@ pub async fn list(
     rows.iter().map(summary).collect()
 }
 
-/// One order with its lines, from one snapshot. The partition is derived from the id, so one of each table is touched.
+/// One order with all that belongs to it, from one snapshot. The partition is derived from the id, so one of each table
+/// is touched.
 pub async fn find(client: &impl GenericClient, id: OrderId) -> Result<Option<Order>, StoreError> {
     let Some(created_at) = id.created_at() else { return Ok(None) };
     let rows = client.query_typed(FIND, &[(&created_at, Type::TIMESTAMPTZ), (&id.0, Type::UUID)]).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let summary = summary(first)?;
-    let lines = rows.iter().filter_map(|row| line(row, summary.total.currency)).collect();
-    Ok(Some(Order { summary, lines }))
+    let currency = summary.total.currency;
+    let lines = rows.iter().filter_map(|row| line(row, currency)).collect();
+    let is_of_shop = summary.channel == SHOP_CHANNEL;
+    let shop = is_of_shop.then(|| shop_details::of_order(first, currency)).transpose()?;
+    Ok(Some(Order { summary, lines, shop }))
 }
 
-/// The statement of [`find`]: order columns, then line columns.
-pub const FIND: &str = "SELECT orders.id, orders.created_at, channel, number, kind, status, user_id, \
-    customer_reference, country, currency, total_minor, line_count, version, \
-    line_number, occurred_at, sku, description, quantity, unit_price, amount_minor \
-    FROM orders LEFT JOIN order_lines ON order_lines.created_at = $1 AND order_lines.order_id = $2 \
-    WHERE orders.created_at = $1 AND orders.id = $2 ORDER BY line_number";
+/// The statement of [`find`]: order columns, then those of a line, then what only the shop's orders have.
+pub const FIND: &str = include_str!("orders/find.sql");
 
 fn line(row: &Row, currency: Currency) -> Option<OrderLine> {
     Some(OrderLine {
@@ -77,6 +79,7 @@ fn line(row: &Row, currency: Currency) -> Option<OrderLine> {
         quantity: row.get(17),
         unit_price: row.get(18),
         amount: Money { amount_minor: row.get(19), currency },
+        shop: shop_details::of_line(row, currency),
     })
 }
 

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use domain::ids::OrderId;
+use domain::ids::{OrderId, RefundId};
 use domain::order::{OrderKind, OrderStatus};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 use tokio_postgres::types::PgLsn;
 use tokio_postgres::{Client, IsolationLevel, Portal, Row, Transaction};
+use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::pg::channels::{self, Channel};
@@ -19,14 +20,16 @@ const BATCH_LINES: i32 = 10_000;
 /// How long the wait for the standby sleeps between two looks.
 const REPLAY_POLL: Duration = Duration::from_millis(50);
 
-/// A line with the facts of its order that reports need.
+/// A line of an order, or of a refund of one, with the facts of its order that reports need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SalesLine {
     /// The order.
     pub order_id: OrderId,
+    /// The refund, when this is a line of one.
+    pub refund_id: Option<RefundId>,
     /// Its number.
     pub number: String,
-    /// Sale, credit or adjustment.
+    /// Sale, credit or adjustment; a refund is a credit.
     pub kind: OrderKind,
     /// Where it stands.
     pub status: OrderStatus,
@@ -38,14 +41,16 @@ pub struct SalesLine {
     pub currency: String,
     /// Position within the order.
     pub line_number: i32,
-    /// When the line was made.
+    /// When the line was made, or the money went back.
     pub occurred_at: Timestamp,
     /// Product code as written.
     pub sku: String,
-    /// Pieces.
+    /// Pieces; negative when given back.
     pub quantity: i64,
-    /// Exact price of one piece.
+    /// Exact price of one piece, net, before any discount.
     pub unit_price: Decimal,
+    /// What is taken off quantity x unit price, in minor units: negative when a discounted line is refunded.
+    pub discount_minor: i64,
 }
 
 /// How far the primary's log is safe on disk: what is committed by now is before it.
@@ -111,23 +116,19 @@ impl Snapshot<'_> {
         channels::find(&self.transaction, code).await
     }
 
-    /// The UTC days of the lines of every order that changed since a watermark; of every order without one.
+    /// The UTC days of the lines and refunds of every order that changed since a watermark; of every order without one.
     pub async fn changed_days(
         &self,
         channel: &str,
         since: Option<Watermark>,
     ) -> Result<Vec<Date>, StoreError> {
-        const SQL: &str = "SELECT DISTINCT (line.occurred_at AT TIME ZONE 'UTC')::date AS day \
-                           FROM orders JOIN order_lines line \
-                           ON line.created_at = orders.created_at AND line.order_id = orders.id \
-                           WHERE channel = $1 AND ($2::text IS NULL OR changed_xid >= $2::text::xid8) \
-                           ORDER BY day";
         let since = since.map(|watermark| watermark.0.to_string());
-        let rows = self.transaction.query(SQL, &[&channel, &since]).await?;
+        let sql = include_str!("sales_extract/changed_days.sql");
+        let rows = self.transaction.query(sql, &[&channel, &since]).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Opens the lines of the UTC days from one to another, both included, in the order of their time.
+    /// Opens the lines and refunds of the UTC days from one to another, both included, in the order of their time.
     pub async fn lines(&self, channel: &str, first: Date, last: Date) -> Result<SalesLines, StoreError> {
         // Prepared each time, so that the plan is one for this range.
         let statement = self.transaction.prepare(include_str!("sales_extract/lines.sql")).await?;
@@ -157,5 +158,7 @@ fn sales_line(row: &Row) -> Result<SalesLine, StoreError> {
         sku: row.get(9),
         quantity: row.get(10),
         unit_price: row.get(11),
+        refund_id: row.get::<_, Option<Uuid>>(12).map(RefundId),
+        discount_minor: row.get(13),
     })
 }

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::Client;
+pub use tokio_postgres::Transaction;
 
 use crate::error::{MayBeStoreError, StoreError};
 use crate::pg::pool::{Connection, PgPools};

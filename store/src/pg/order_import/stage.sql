@@ -18,6 +18,8 @@ CREATE TEMP TABLE staged_documents (
     created_at timestamptz NOT NULL,
     -- Lines that the document had before; 0 when it is new.
     known_line_count integer NOT NULL,
+    staged_line_count integer NOT NULL,
+    first_position bigint NOT NULL,
     kind text NOT NULL,
     customer text,
     country text
