@@ -72,6 +72,8 @@ pub struct DemoProduct {
     pub traits: Traits,
     /// Its prices, oldest first; the first is from its launch, the last is the price of its variants now.
     pub prices: Vec<PriceStep>,
+    /// When it left the shop; `None` while it is sold. A draft left when it was made: it was never sold.
+    pub retired_at: Option<Timestamp>,
     /// How often it is wanted, against the others. Sums to no number.
     pub popularity: f64,
     /// How good it is: the mean that its ratings tend to, 1 to 5.
@@ -80,6 +82,20 @@ pub struct DemoProduct {
     pub return_permille: u32,
     /// Pictures by the key that the product's image addresses end in.
     pub pictures: Vec<Picture>,
+}
+
+impl DemoProduct {
+    /// When it came into the shop.
+    pub fn launched_at(&self) -> Timestamp {
+        self.prices.first().expect("every product has a price from its launch on").at
+    }
+
+    /// What one piece cost then, in pence, tax included; `None` when it was not sold.
+    pub fn price_at(&self, at: Timestamp) -> Option<i64> {
+        let is_sold = self.retired_at.is_none_or(|retired_at| at < retired_at);
+        let step = self.prices.iter().rev().find(|step| step.at <= at)?;
+        is_sold.then_some(step.price_minor)
+    }
 }
 
 /// A picture to be served under `/media/<key>`.

@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{OrderId, UserId};
+use crate::ids::{OrderId, ProductId, UserId, VariantId};
 use crate::money::Money;
+use crate::payment::Payment;
+use crate::refund::Refund;
 
 /// The channel of our own shop; every other channel is an imported history.
 pub const SHOP_CHANNEL: &str = "shop";
@@ -92,7 +94,7 @@ pub struct OrderSummary {
     pub customer_reference: Option<String>,
     /// Country as written in the source.
     pub country: Option<String>,
-    /// Sum of the lines.
+    /// What is paid; for an imported history the sum of the lines.
     pub total: Money,
     /// Number of lines.
     pub line_count: i32,
@@ -117,6 +119,38 @@ pub struct OrderLine {
     pub unit_price: Decimal,
     /// Quantity times unit price, half up to minor units.
     pub amount: Money,
+    /// `None` for a line of an imported history.
+    pub shop: Option<ShopLineDetails>,
+}
+
+/// What only a line of our own shop has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShopLineDetails {
+    /// What was bought.
+    pub product_id: ProductId,
+    /// Which size and colour.
+    pub variant_id: VariantId,
+    /// The line's share of the order's discount, net.
+    pub discount: Money,
+    /// Tax on what is left.
+    pub tax: Money,
+}
+
+/// What only an order of our own shop has. Lines - discount + shipping + tax = total.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShopDetails {
+    /// Net discount on the lines.
+    pub discount: Money,
+    /// Net shipping.
+    pub shipping: Money,
+    /// Tax on lines and shipping.
+    pub tax: Money,
+    /// The promotion that gave the discount.
+    pub promotion_code: Option<String>,
+    /// Attempts to pay, oldest first.
+    pub payments: Vec<Payment>,
+    /// What went back, oldest first.
+    pub refunds: Vec<Refund>,
 }
 
 /// An order with its lines.
@@ -126,4 +160,6 @@ pub struct Order {
     pub summary: OrderSummary,
     /// The lines by number.
     pub lines: Vec<OrderLine>,
+    /// `None` for an imported history.
+    pub shop: Option<ShopDetails>,
 }

@@ -13,6 +13,8 @@ pub enum Permission {
     ReadOwnOrders,
     /// See reports.
     ReadReports,
+    /// See stock and its ledger.
+    ReadInventory,
 }
 
 /// A role of a signed-in person.
@@ -51,10 +53,13 @@ impl Role {
         use Permission as P;
         match self {
             Self::Admin => true,
-            Self::Vendor => {
-                matches!(permission, P::ManageProducts | P::ReadAllOrders | P::ReadOwnOrders | P::ReadReports)
+            Self::Vendor => matches!(
+                permission,
+                P::ManageProducts | P::ReadAllOrders | P::ReadOwnOrders | P::ReadReports | P::ReadInventory
+            ),
+            Self::Analyst => {
+                matches!(permission, P::ReadAllOrders | P::ReadOwnOrders | P::ReadReports | P::ReadInventory)
             }
-            Self::Analyst => matches!(permission, P::ReadAllOrders | P::ReadOwnOrders | P::ReadReports),
             Self::Merchandiser | Self::Shopper => matches!(permission, P::ReadOwnOrders),
         }
     }
@@ -70,5 +75,6 @@ mod tests {
         assert!(!Role::Shopper.holds(Permission::ReadAllOrders));
         assert!(!Role::Shopper.holds(Permission::ManageProducts));
         assert!(!Role::Merchandiser.holds(Permission::ReadReports));
+        assert!(!Role::Shopper.holds(Permission::ReadInventory));
     }
 }

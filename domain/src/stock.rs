@@ -32,6 +32,13 @@ pub struct StockLevel {
     pub version: i64,
 }
 
+impl StockLevel {
+    /// Pieces that are left to sell.
+    pub fn available(&self) -> i64 {
+        self.on_hand - self.reserved
+    }
+}
+
 /// Why stock changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MovementCause {

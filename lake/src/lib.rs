@@ -1,3 +1,6 @@
 //! The lake of behaviour events: Parquet files by channel and day, each placed whole by a rename.
 //!
 //! It owns the columns of an event and the layout of the folders. It computes no report and asks no store.
+
+pub mod behaviour;
+mod columns;

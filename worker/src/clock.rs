@@ -18,7 +18,9 @@ pub async fn every(
     loop {
         let (pause, result) = match job().await {
             Ok(rows) => {
-                tracing::info!(job = name, rows, "a job is done");
+                if rows > 0 {
+                    tracing::info!(job = name, rows, "a job is done");
+                }
                 (period, "done")
             }
             Err(error) => {
@@ -26,7 +28,7 @@ pub async fn every(
                 (PAUSE_AFTER_FAILURE, "failed")
             }
         };
-        metrics::counter!("worker_jobs_total", "job" => name, "result" => result).increment(1);
+        metrics::counter!("worker_jobs_total", "name" => name, "result" => result).increment(1);
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}

@@ -1,5 +1,7 @@
 //! What happens after the reply: jobs on a clock. Answers no request.
 
+pub mod audit;
 pub mod clock;
 pub mod expiry;
 pub mod partitions;
+pub mod store_gauges;

@@ -4,13 +4,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use cache::settings::MemcachedSettings;
+use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use serde::Deserialize;
+use store::mongo::connection::Mongo;
 use store::pg::pool::PgPools;
-use store::settings::PostgresSettings;
+use store::settings::{MongoSettings, PostgresSettings};
+use worker::audit::Audit;
 use worker::clock::every;
-use worker::{expiry, partitions};
+use worker::{expiry, partitions, store_gauges};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -18,13 +21,23 @@ const HOUR: Duration = Duration::from_secs(3_600);
 #[command(about = "What happens after the reply: jobs on a clock")]
 struct Arguments {
     /// Settings file
-    #[arg(long, default_value = "entrepot.toml")]
+    #[arg(long, global = true, default_value = "entrepot.toml")]
     settings: PathBuf,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Check every invariant, once; the jobs are not run
+    Audit(Audit),
 }
 
 #[derive(Deserialize)]
 struct Settings {
     postgres: PostgresSettings,
+    mongo: MongoSettings,
+    memcached: MemcachedSettings,
     worker: WorkerSettings,
 }
 
@@ -35,13 +48,27 @@ struct WorkerSettings {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let settings: Settings = process::settings::load(&Arguments::parse().settings)?;
+    let arguments = Arguments::parse();
+    match arguments.verb {
+        Some(Verb::Audit(audit)) => audit.run(&process::settings::load(&arguments.settings)?).await,
+        None => run_jobs(&process::settings::load(&arguments.settings)?).await,
+    }
+}
+
+async fn run_jobs(settings: &Settings) -> anyhow::Result<()> {
     let _telemetry = process::telemetry::init("worker", Some(settings.worker.metrics))?;
     let stop = process::shutdown::signal();
     let pools = PgPools::new(&settings.postgres)?;
+    let mongo = Mongo::connect(&settings.mongo).await?;
+    let memcached = &settings.memcached;
     tokio::join!(
         every(HOUR, "partitions", &stop, async || partitions::ensure(&pools, Timestamp::now()).await),
         every(HOUR, "expiry", &stop, async || expiry::expire(&pools, Timestamp::now()).await),
+        every(store_gauges::PERIOD, "pgpool_gauges", &stop, async || store_gauges::pgpool(&pools).await),
+        every(store_gauges::PERIOD, "mongodb_gauges", &stop, async || store_gauges::mongo(&mongo).await),
+        every(store_gauges::PERIOD, "memcached_gauges", &stop, async || store_gauges::memcached(memcached)
+            .await),
     );
+    mongo.close().await;
     Ok(())
 }

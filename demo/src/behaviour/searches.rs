@@ -1,0 +1,99 @@
+//! What people search for, and which of the results they take.
+
+use std::collections::HashMap;
+
+use domain::ids::ProductId;
+use domain::judgment::{GRADE_MAX, Judgment};
+use rand::{Rng, RngExt};
+
+use crate::assortment::{Assortment, Item};
+
+/// Share of the searches with words that are judged, where the product has some: assumed.
+const JUDGED: f64 = 0.6;
+/// From this grade on a product is what the words mean.
+const GRADE_MIN: u8 = 2;
+/// Results that are looked at.
+const POSITION_MAX: f64 = 48.0;
+
+/// The words that lead to each product.
+#[derive(Debug)]
+pub struct Searches {
+    texts: Vec<String>,
+    /// By product of the assortment: the place of a text, and whether the product answers it exactly.
+    of_item: Vec<Vec<(u32, bool)>>,
+}
+
+impl Searches {
+    /// The words of the judged queries; `places` are those of the products in the assortment.
+    pub fn new(
+        assortment: &Assortment<'_>,
+        judgments: &[Judgment],
+        places: &HashMap<ProductId, u32>,
+    ) -> Self {
+        let mut texts: Vec<_> = judgments.iter().map(|judgment| judgment.query.clone()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let mut of_item = vec![Vec::new(); assortment.items().len()];
+        for judgment in judgments.iter().filter(|judgment| judgment.grade >= GRADE_MIN) {
+            let found = places.get(&judgment.product_id).zip(texts.binary_search(&judgment.query).ok());
+            if let Some((place, text)) = found {
+                of_item[*place as usize].push((text as u32, judgment.grade == GRADE_MAX));
+            }
+        }
+        Self { texts, of_item }
+    }
+
+    /// Words that lead to a product, and whether it is exactly what they mean.
+    pub fn words(&self, place: u32, item: &Item<'_>, stream: &mut impl Rng) -> (String, bool) {
+        let judged = &self.of_item[place as usize];
+        if !judged.is_empty() && stream.random_bool(JUDGED) {
+            let (text, is_exact) = judged[stream.random_range(0..judged.len())];
+            return (self.texts[text as usize].clone(), is_exact);
+        }
+        let traits = &item.product.traits;
+        let colour = traits.colours.first().copied().unwrap_or_default();
+        let before = [traits.department, traits.material, colour, traits.occasion, traits.brand, ""];
+        let before = before[stream.random_range(0..before.len())];
+        let mut words = String::with_capacity(before.len() + 1 + traits.garment.len());
+        words.push_str(before);
+        if !before.is_empty() {
+            words.push(' ');
+        }
+        words.push_str(traits.garment);
+        (words, false)
+    }
+}
+
+/// Place of the result that is taken, from 1: each is taken in inverse proportion to its place, and what answers the
+/// words exactly is found higher up. That results are taken by place as much as by worth is shown by Joachims and
+/// others (2005) and Craswell and others (2008); the figures are assumed.
+pub fn position(is_exact: bool, stream: &mut impl Rng) -> u16 {
+    let draw: f64 = stream.random();
+    let place = if is_exact { draw * draw } else { draw };
+    POSITION_MAX.powf(place) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::stream;
+
+    #[test]
+    fn the_first_results_are_taken_most() {
+        let mut stream = stream(1, "position", 0);
+        let mut count = |is_exact, most| {
+            let positions = (0..10_000).map(|_| position(is_exact, &mut stream));
+            let (mut near, mut all) = (0, 0);
+            for position in positions {
+                assert!((1..=48).contains(&position));
+                all += 1;
+                near += usize::from(position <= most);
+            }
+            f64::from(near as u32) / f64::from(all)
+        };
+        let (first, first_exact) = (count(false, 1), count(true, 1));
+        assert!((0.15..0.21).contains(&first), "{first}");
+        assert!(first_exact > 2.0 * first, "{first_exact}");
+        assert!(count(false, 10) > 0.5);
+    }
+}

@@ -1,0 +1,284 @@
+//! Writing the demonstration shop into the stores: which one is to be made, what is there already, and its parts in
+//! the order in which they may refer to each other.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use domain::event::Cause;
+use domain::ids::{EventId, ImportRunId};
+use domain::judgment::Judgment;
+use domain::promotion::Promotion;
+use domain::review::Review;
+use jiff::Timestamp;
+use lake::behaviour::LakeError;
+use serde::Deserialize;
+use store::error::StoreError;
+use store::mongo::connection::Mongo;
+use store::mongo::products;
+use store::objects::Objects;
+use store::pg::advisory_lock::{self, Right};
+use store::pg::bulk::seed::{self, Beginning, Ending, SeedRecord};
+use store::pg::bulk::users::UserRows;
+use store::pg::direct::{self, DirectClient};
+use store::settings::{MongoSettings, ObjectSettings, PostgresSettings};
+use uuid::Uuid;
+
+use crate::customers::Customers;
+use crate::random::{id, stream};
+use crate::shop::{Catalogue, Size};
+use crate::trade::NoTrade;
+use crate::{catalogue, customers, promotions, queries, reviews, stock};
+
+mod catalogue_writer;
+mod command;
+mod history;
+mod report;
+
+pub use command::{Seed, run};
+pub use report::{Progress, Report, Written};
+
+/// Most orders of a shop.
+pub const ORDERS_MAX: u32 = 20_000_000;
+/// Who makes the shop, in events and import runs.
+const ACTOR: &str = "system:demo";
+
+/// Where the shop is written.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Settings {
+    /// `development`, or what else the stores are for.
+    pub environment: String,
+    /// PostgreSQL.
+    pub postgres: PostgresSettings,
+    /// MongoDB.
+    pub mongo: MongoSettings,
+    /// Pictures.
+    pub objects: ObjectSettings,
+    /// Behaviour events.
+    pub lake: LakeSettings,
+}
+
+/// The lake of Parquet files.
+#[derive(Debug, Clone, Deserialize)]
+pub struct LakeSettings {
+    /// Its folder.
+    pub path: PathBuf,
+}
+
+/// Which shop is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Orders.
+    pub orders: u32,
+    /// Behaviour events, about; `None`: as many as such a shop has.
+    pub events: Option<u32>,
+    /// What all chance comes from.
+    pub seed: u32,
+    /// What its history leads up to; `None`: the hour that has begun.
+    pub end: Option<Timestamp>,
+    /// Do nothing where a shop is already, whichever it is; go on with one that was not finished.
+    pub if_empty: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Seeded {
+    /// The shop was made now, or the rest of it.
+    Now(Report),
+    /// It was there, whole.
+    Before(SeedRecord),
+    /// Another shop is there, and only an empty one was to be filled.
+    NotEmpty,
+}
+
+/// Why there is no whole shop.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// Two at once.
+    #[error("another seed is under way")]
+    Busy,
+    /// A shop has one history.
+    #[error(
+        "a demonstration shop of {} orders with seed {} until {} is here already{}: \
+         `./dev reset` removes it, and everything else",
+        .0.orders, .0.seed, .0.end,
+        if .0.finished_at.is_some() { "" } else { ", not finished (the same arguments go on with it)" }
+    )]
+    OtherShop(SeedRecord),
+    /// Somebody else's orders.
+    #[error(
+        "the shop has orders that are not of a demonstration: `./dev reset` removes them, and everything else"
+    )]
+    OtherOrders,
+    /// The makers.
+    #[error(transparent)]
+    NoTrade(#[from] NoTrade),
+    /// PostgreSQL, MongoDB or the objects. What is in stays: the same command goes on.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The lake. What is in stays: the same command goes on.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// A thread of a maker panicked.
+    #[error("a maker failed")]
+    Maker(#[from] tokio::task::JoinError),
+    /// A writer went away before its rows were made.
+    #[error("the makers were stopped: the same command goes on")]
+    Stopped,
+}
+
+/// Makes the shop, or the rest of it. Killed at any moment and called again, it ends with the same shop.
+pub async fn seed(settings: &Settings, wanted: Wanted, progress: &Progress) -> Result<Seeded, SeedError> {
+    let mut client = direct::primary(&settings.postgres).await?;
+    if !advisory_lock::take(&client, Right::SeedShop).await? {
+        return Err(SeedError::Busy);
+    }
+    let mongo = Mongo::connect(&settings.mongo).await?;
+    // Boxed: what every phase keeps would make the futures of all callers large.
+    let seeded = Box::pin(with_stores(settings, wanted, progress, &mut client, &mongo)).await;
+    mongo.close().await;
+    seeded
+}
+
+async fn with_stores(
+    settings: &Settings,
+    wanted: Wanted,
+    progress: &Progress,
+    client: &mut DirectClient,
+    mongo: &Mongo,
+) -> Result<Seeded, SeedError> {
+    let known = seed::find(client).await?;
+    let record = match known {
+        Some(record) if record.finished_at.is_some() && (wanted.if_empty || is_same(&record, wanted)) => {
+            return Ok(Seeded::Before(record));
+        }
+        Some(record) if wanted.if_empty || is_same(&record, wanted) => record,
+        Some(record) => return Err(SeedError::OtherShop(record)),
+        None if seed::has_orders(client).await? => {
+            return if wanted.if_empty { Ok(Seeded::NotEmpty) } else { Err(SeedError::OtherOrders) };
+        }
+        None if wanted.if_empty && !products::scan(mongo, None, 1).await?.is_empty() => {
+            return Ok(Seeded::NotEmpty);
+        }
+        None => new_record(wanted, Timestamp::now()),
+    };
+    let shop = Shop { settings, mongo, record, size: size(&record), progress };
+    shop.make(client, known.is_some()).await.map(Seeded::Now)
+}
+
+/// Whether it is the shop that is asked for; without an end any end is.
+fn is_same(record: &SeedRecord, wanted: Wanted) -> bool {
+    record.orders == i64::from(wanted.orders)
+        && record.events == i64::from(events(wanted, record.end))
+        && record.seed == i64::from(wanted.seed)
+        && wanted.end.is_none_or(|end| end == record.end)
+}
+
+fn new_record(wanted: Wanted, now: Timestamp) -> SeedRecord {
+    let end = wanted.end.unwrap_or_else(|| {
+        let hour = now.as_second() - now.as_second().rem_euclid(3_600);
+        Timestamp::from_second(hour).expect("an hour that has begun")
+    });
+    let seed = wanted.seed;
+    let run = ImportRunId(id(end, &mut stream(seed.into(), "run", wanted.orders.into())));
+    let (orders, events) = (wanted.orders.into(), events(wanted, end).into());
+    SeedRecord { seed: seed.into(), orders, events, end, run, finished_at: None }
+}
+
+fn events(wanted: Wanted, end: Timestamp) -> u32 {
+    wanted.events.unwrap_or_else(|| Size::of_orders(wanted.orders, wanted.seed.into(), end).events)
+}
+
+fn size(record: &SeedRecord) -> Size {
+    let [orders, events] =
+        [record.orders, record.events].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+    Size { events, ..Size::of_orders(orders, record.seed.unsigned_abs(), record.end) }
+}
+
+/// What is made before the first day.
+struct Made {
+    catalogue: Arc<Catalogue>,
+    customers: Customers,
+    promotions: Vec<Promotion>,
+    judgments: Arc<Vec<Judgment>>,
+}
+
+impl Made {
+    fn new(size: &Size) -> Self {
+        let catalogue = catalogue::make(size);
+        let judgments = Arc::new(queries::judgments(size, &catalogue));
+        let (customers, promotions) = (customers::make(size), promotions::make(size));
+        Self { catalogue: Arc::new(catalogue), customers, promotions, judgments }
+    }
+}
+
+/// A shop that is being made.
+struct Shop<'a> {
+    settings: &'a Settings,
+    mongo: &'a Mongo,
+    record: SeedRecord,
+    size: Size,
+    progress: &'a Progress,
+}
+
+impl Shop<'_> {
+    async fn make(&self, client: &mut DirectClient, is_begun: bool) -> Result<Report, SeedError> {
+        let size = self.size;
+        let making = self.progress.begin("catalogue and customers, made");
+        let made = tokio::task::spawn_blocking(move || Made::new(&size)).await?;
+        making.end(made.catalogue.products.len() + made.customers.all().len());
+        if !is_begun {
+            self.begin(client, &made).await?;
+        }
+        let (catalogue, judgments) = (Arc::clone(&made.catalogue), Arc::clone(&made.judgments));
+        let objects = Objects::open(&self.settings.objects).await?;
+        let (traded, ()) = tokio::try_join!(
+            history::write(self, made),
+            catalogue_writer::write_before(self, &catalogue, &objects),
+        )?;
+        let (catalogue, reviews) = rated(catalogue, traded.reviews).await?;
+        catalogue_writer::write_after(self, &catalogue, &reviews).await?;
+        let ending = self.progress.begin("stock levels and judgments");
+        let written = Ending {
+            levels: &traded.levels,
+            judgments: &judgments,
+            event: EventId(Uuid::now_v7()),
+            cause: self.cause(),
+        };
+        seed::finish(client, &self.record, written, Timestamp::now()).await?;
+        ending.end(traded.levels.len() + judgments.len());
+        let counting = self.progress.begin("statistics for the planner");
+        seed::analyze(client).await?;
+        counting.end(0);
+        Ok(self.progress.report())
+    }
+
+    async fn begin(&self, client: &mut DirectClient, made: &Made) -> Result<(), SeedError> {
+        let Made { customers, promotions, .. } = made;
+        let begun = self.progress.begin("customers and promotions");
+        let mut users = UserRows::default();
+        customers.all().iter().for_each(|customer| users.push(customer.id));
+        let rows = customers.all().len() + promotions.len();
+        let warehouses = stock::warehouses();
+        let beginning = Beginning { users, warehouses: &warehouses, promotions };
+        seed::begin(client, &self.record, beginning, Timestamp::now()).await?;
+        begun.end(rows);
+        Ok(())
+    }
+
+    fn cause(&self) -> Cause {
+        Cause { actor: ACTOR.to_owned(), request_id: None, traceparent: None }
+    }
+}
+
+/// The catalogue with what the reviews say of its products.
+async fn rated(
+    catalogue: Arc<Catalogue>,
+    reviews: Vec<Review>,
+) -> Result<(Catalogue, Vec<Review>), SeedError> {
+    let rated = tokio::task::spawn_blocking(move || {
+        let mut catalogue = Arc::unwrap_or_clone(catalogue);
+        reviews::rate(&mut catalogue, &reviews);
+        (catalogue, reviews)
+    });
+    Ok(rated.await?)
+}
