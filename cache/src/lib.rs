@@ -5,7 +5,10 @@
 //! [`tier::OPERATION_TIMEOUT`].
 
 pub mod error;
+pub mod kept_product;
 pub mod key;
+pub mod memcached_statistics;
+pub mod page_cache;
 pub mod product_cache;
 pub mod search_cache;
 pub mod settings;

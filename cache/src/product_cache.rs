@@ -10,8 +10,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use domain::ids::ProductId;
 use domain::product::Product;
@@ -21,6 +21,7 @@ use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 
 use crate::error::CacheError;
+use crate::kept_product::KeptProduct;
 use crate::settings::{CacheSettings, MemcachedSettings};
 use crate::shared_products::{LIFETIME as SHARED_LIFETIME, Seen, SharedProduct, SharedProducts};
 use crate::tier::count;
@@ -51,11 +52,20 @@ struct Inner {
     listening_since_ms: AtomicI64,
     /// The last moment that `listening_since_ms` was set to: no two times of listening are the same.
     last_since_ms: AtomicI64,
+    change_count: AtomicU64,
+}
+
+/// What this process had heard at a moment. Two that are the same: nothing has changed in between, as far as is
+/// known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight {
+    listening_since_ms: i64,
+    change_count: u64,
 }
 
 #[derive(Debug, Clone)]
 struct Entry {
-    product: Arc<Product>,
+    product: Arc<KeptProduct>,
     /// The `listening_since_ms` of its reader: another one now means that changes may have been missed.
     listening_since_ms: i64,
     weight: u32,
@@ -92,6 +102,7 @@ impl ProductCache {
             shared: SharedProducts::new(memcached.address.clone(), prefix),
             listening_since_ms: AtomicI64::new(DEAF),
             last_since_ms: AtomicI64::new(0),
+            change_count: AtomicU64::new(0),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -115,6 +126,17 @@ impl ProductCache {
         self.inner.listening().is_none()
     }
 
+    /// What has been heard up to now; `None` while changes are not heard.
+    pub fn sight(&self) -> Option<Sight> {
+        let listening_since_ms = self.inner.listening()?;
+        Some(Sight { listening_since_ms, change_count: self.inner.change_count.load(Ordering::SeqCst) })
+    }
+
+    /// A product is new, so lists of products have changed.
+    pub fn note_new(&self) {
+        self.inner.change_count.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// A product changed: nothing below `version` is answered or kept any more.
     pub async fn invalidate(&self, id: ProductId, version: i64, at: Timestamp) {
         self.invalidate_local(id, version).await;
@@ -135,6 +157,8 @@ impl ProductCache {
             })
             .await;
         self.inner.local.invalidate(&id).await;
+        // Last: what is begun in the new sight reads nothing old any more.
+        self.inner.change_count.fetch_add(1, Ordering::SeqCst);
     }
 
     /// The half of [`Self::invalidate`] that tells Memcached. Nothing is below the first version, so a new
@@ -150,7 +174,7 @@ impl ProductCache {
         &self,
         id: ProductId,
         load: impl Fn() -> F,
-    ) -> Result<Option<Arc<Product>>, Arc<E>>
+    ) -> Result<Option<Arc<KeptProduct>>, Arc<E>>
     where
         E: Send + Sync + 'static,
         F: Future<Output = Result<Option<Product>, E>>,
@@ -176,7 +200,7 @@ impl ProductCache {
             }
         }
         count("product", "moka", "bypass");
-        Ok(load().await.map_err(Arc::new)?.map(Arc::new))
+        Ok(load().await.map_err(Arc::new)?.map(kept))
     }
 
     /// The products that exist, in the order of `ids`; what no tier has is loaded at once.
@@ -184,7 +208,7 @@ impl ProductCache {
         &self,
         ids: &[ProductId],
         load: impl FnOnce(Vec<ProductId>) -> F,
-    ) -> Result<Vec<Arc<Product>>, E>
+    ) -> Result<Vec<Arc<KeptProduct>>, E>
     where
         F: Future<Output = Result<Vec<Product>, E>>,
     {
@@ -207,7 +231,7 @@ impl ProductCache {
         if !missing.is_empty() {
             let read_at = Timestamp::now();
             for product in load(missing).await? {
-                let product = Arc::new(product);
+                let product = kept(product);
                 if let Some(since_ms) = since_ms {
                     let seen = seen.get(&product.id).copied();
                     self.inner.keep(&product, since_ms, seen, read_at).await;
@@ -246,7 +270,7 @@ impl Inner {
         (since_ms != DEAF).then_some(since_ms)
     }
 
-    async fn get_local(&self, id: ProductId) -> Option<Arc<Product>> {
+    async fn get_local(&self, id: ProductId) -> Option<Arc<KeptProduct>> {
         let entry = self.local.get(&id).await?;
         self.believes(id, &entry).await.then_some(entry.product)
     }
@@ -274,7 +298,7 @@ impl Inner {
         let (entry, seen) = lookup.map_or((None, None), |lookup| (lookup.entry, Some(lookup.seen)));
         if let Some(product) = self.believed(id, entry, since_ms).await {
             count("product", "memcached", "hit");
-            return Ok(local_entry(Arc::new(product), since_ms));
+            return Ok(local_entry(kept(product), since_ms));
         }
         count("product", "memcached", "miss");
         let read_at = Timestamp::now();
@@ -283,7 +307,7 @@ impl Inner {
         if let Some(seen) = seen {
             self.fill(&product, seen, read_at).await;
         }
-        Ok(local_entry(Arc::new(product), since_ms))
+        Ok(local_entry(kept(product), since_ms))
     }
 
     /// Adds what Memcached has to `found`; gives what it has of the others.
@@ -291,7 +315,7 @@ impl Inner {
         &self,
         ids: &[ProductId],
         since_ms: i64,
-        found: &mut HashMap<ProductId, Arc<Product>>,
+        found: &mut HashMap<ProductId, Arc<KeptProduct>>,
     ) -> HashMap<ProductId, Seen> {
         if ids.is_empty() {
             return HashMap::new();
@@ -303,7 +327,7 @@ impl Inner {
                 seen.insert(*id, lookup.seen);
                 continue;
             };
-            let product = Arc::new(product);
+            let product = kept(product);
             self.local.insert(*id, local_entry(Arc::clone(&product), since_ms)).await;
             found.insert(*id, product);
         }
@@ -316,7 +340,7 @@ impl Inner {
         if heard && self.is_new_enough(id, entry.version).await { entry.product } else { None }
     }
 
-    async fn keep(&self, product: &Arc<Product>, since_ms: i64, seen: Option<Seen>, read_at: Timestamp) {
+    async fn keep(&self, product: &Arc<KeptProduct>, since_ms: i64, seen: Option<Seen>, read_at: Timestamp) {
         self.local.insert(product.id, local_entry(Arc::clone(product), since_ms)).await;
         if let Some(seen) = seen {
             self.fill(product, seen, read_at).await;
@@ -333,8 +357,13 @@ impl Inner {
     }
 }
 
-fn local_entry(product: Arc<Product>, listening_since_ms: i64) -> Entry {
-    let weight = u32::try_from(weight(&product)).unwrap_or(u32::MAX);
+fn kept(product: Product) -> Arc<KeptProduct> {
+    Arc::new(KeptProduct::new(product, Instant::now() + LOCAL_LIFETIME))
+}
+
+fn local_entry(product: Arc<KeptProduct>, listening_since_ms: i64) -> Entry {
+    // Its texts are there once more, in what is sent of it.
+    let weight = u32::try_from(2 * weight(&product)).unwrap_or(u32::MAX);
     Entry { product, listening_since_ms, weight }
 }
 

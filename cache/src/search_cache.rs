@@ -145,6 +145,11 @@ impl SearchCache {
         self.inner.is_deaf.store(true, Ordering::SeqCst);
     }
 
+    /// Whether a result that was computed then may be answered now.
+    pub fn is_valid(&self, computed_at_ms: i64, now: Timestamp) -> bool {
+        is_valid(computed_at_ms, now.as_millisecond(), self.inner.last_change_ms())
+    }
+
     /// The result of a key: kept, or computed once for all who ask. When computing fails in a way that
     /// `is_away` knows, an old result is answered instead, if there is one.
     pub async fn get_or_compute<E, F>(

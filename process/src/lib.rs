@@ -4,6 +4,7 @@
 
 pub mod backoff;
 pub mod error_chain;
+pub mod log_writer;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;

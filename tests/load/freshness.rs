@@ -1,9 +1,7 @@
 //! How long a change of a product takes to be found by search, and to be shown by another API process that had the
 //! product in its cache.
 
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -11,6 +9,8 @@ use serde_json::json;
 use support::figures::Figures;
 use support::running::{Client, Running};
 use uuid::Uuid;
+
+use crate::child;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(5);
@@ -21,7 +21,8 @@ const SECOND_PROCESS_GOAL: Duration = Duration::from_millis(500);
 pub async fn measure(settings: &Path, changes: u32) -> anyhow::Result<()> {
     let running = Running::find()?;
     let first = running.client("vendor")?;
-    let (_second_process, second) = second_process(settings, &first).await?;
+    let second_process = child::raised_api(settings).await?;
+    let second = first.at(&second_process.url());
     let draft = json!({
         "title": "Freshness probe", "status": "active",
         "variants": [{"sku": format!("probe-{}", Uuid::new_v4()), "price": {"amount_minor": 100, "currency": "GBP"}}]
@@ -78,39 +79,4 @@ async fn until_shown(client: &Client, id: &str, version: i64, began: Instant) ->
         anyhow::ensure!(began.elapsed() < DEADLINE, "version {version} was not shown within {DEADLINE:?}");
         tokio::time::sleep(PAUSE).await;
     }
-}
-
-/// Ends with its measurement.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-async fn second_process(settings: &Path, client: &Client) -> anyhow::Result<(Process, Client)> {
-    let free = || anyhow::Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string());
-    let (listen, metrics) = (free()?, free()?);
-    let program = std::env::current_exe()?.with_file_name("api");
-    let child = Command::new(program)
-        .arg("--settings")
-        .arg(settings)
-        .env("ENTREPOT__API__LISTEN", &listen)
-        .env("ENTREPOT__API__METRICS", &metrics)
-        .stdout(Stdio::null())
-        .spawn()?;
-    let process = Process(child);
-    let base = format!("http://{listen}");
-    let began = Instant::now();
-    while !reqwest::get(format!("{base}/health/ready"))
-        .await
-        .is_ok_and(|response| response.status().is_success())
-    {
-        anyhow::ensure!(began.elapsed() < DEADLINE, "the second API process is not ready");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok((process, client.at(&base)))
 }
