@@ -51,7 +51,8 @@ pub fn daily_sales(lines: LazyFrame, basis: &Basis) -> Result<Vec<DailySales>, R
         .and(col(column::QUANTITY).gt(lit(0i64)))
         .and(col(column::UNIT_PRICE_MICROS).gt(lit(0i64)));
     let is_credit = col(column::KIND).eq(lit(OrderKind::Credit.name()));
-    let documents = |of: &Expr| col(column::ORDER_ID).filter(of.clone()).n_unique().cast(DataType::Int64);
+    let document = col(column::REFUND_ID).fill_null(col(column::ORDER_ID));
+    let documents = |of: &Expr| document.clone().filter(of.clone()).n_unique().cast(DataType::Int64);
     let customers = col(column::CUSTOMER).filter(is_sale.clone()).drop_nulls().n_unique();
     let every_line = lit(true);
 

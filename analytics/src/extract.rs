@@ -1,5 +1,6 @@
 //! From a snapshot of a standby to the lake: whole days, one after the other.
 
+use domain::money::{self, Currency};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use polars::prelude::*;
@@ -114,14 +115,15 @@ async fn write(
     .map_err(ExtractError::Writer)?
 }
 
+/// What a line is worth, in millionths of the major unit of its currency.
+struct Worth {
+    unit_price: i64,
+    discount: i64,
+    amount: i64,
+}
+
 /// The lines as a frame with the lake's columns.
 pub fn frame(day: Date, lines: &[SalesLine]) -> Result<DataFrame, ExtractError> {
-    let prices: Vec<i64> = lines.iter().map(price_micros).collect::<Result<_, _>>()?;
-    let amounts: Vec<i64> = lines
-        .iter()
-        .zip(&prices)
-        .map(|(line, price)| line.quantity.checked_mul(*price).ok_or_else(|| unfit(line)))
-        .collect::<Result<_, _>>()?;
     fn texts<'a>(
         name: &str,
         lines: &'a [SalesLine],
@@ -130,7 +132,14 @@ pub fn frame(day: Date, lines: &[SalesLine]) -> Result<DataFrame, ExtractError> 
         let texts: StringChunked = lines.iter().map(text).collect();
         texts.with_name(name.into()).into_column()
     }
+    let worths: Vec<Worth> =
+        lines.iter().map(|line| worth(line).ok_or_else(|| unfit(line))).collect::<Result<_, _>>()?;
+    let micros = |name: &str, of: fn(&Worth) -> i64| {
+        Column::new(name.into(), worths.iter().map(of).collect::<Vec<i64>>())
+    };
     let ids: Vec<String> = lines.iter().map(|line| line.order_id.to_string()).collect();
+    let refunds: Vec<Option<String>> =
+        lines.iter().map(|line| line.refund_id.map(|id| id.to_string())).collect();
     let line_numbers: Vec<i32> = lines.iter().map(|line| line.line_number).collect();
     let times: Vec<i64> = lines.iter().map(|line| line.occurred_at.as_microsecond()).collect();
     let quantities: Vec<i64> = lines.iter().map(|line| line.quantity).collect();
@@ -139,6 +148,7 @@ pub fn frame(day: Date, lines: &[SalesLine]) -> Result<DataFrame, ExtractError> 
         lines.len(),
         vec![
             Column::new(column::ORDER_ID.into(), ids),
+            Column::new(column::REFUND_ID.into(), refunds),
             texts(column::NUMBER, lines, |line| Some(&line.number)),
             texts(column::KIND, lines, |line| Some(line.kind.name())),
             texts(column::STATUS, lines, |line| Some(line.status.name())),
@@ -149,19 +159,30 @@ pub fn frame(day: Date, lines: &[SalesLine]) -> Result<DataFrame, ExtractError> 
             times.into_datetime(TimeUnit::Microseconds, Some(polars::prelude::TimeZone::UTC)).into_column(),
             texts(column::SKU, lines, |line| Some(&line.sku)),
             Column::new(column::QUANTITY.into(), quantities),
-            Column::new(column::UNIT_PRICE_MICROS.into(), prices),
-            Column::new(column::AMOUNT_MICROS.into(), amounts),
+            micros(column::UNIT_PRICE_MICROS, |worth| worth.unit_price),
+            micros(column::DISCOUNT_MICROS, |worth| worth.discount),
+            micros(column::AMOUNT_MICROS, |worth| worth.amount),
         ],
     )
     .map_err(|error| ExtractError::Frame(day, error))
 }
 
-fn price_micros(line: &SalesLine) -> Result<i64, ExtractError> {
-    line.unit_price
+/// `None` when a number does not fit.
+fn worth(line: &SalesLine) -> Option<Worth> {
+    let unit_price = line
+        .unit_price
         .checked_mul(Decimal::from(10i64.pow(MICROS_SCALE)))
         .filter(Decimal::is_integer)
-        .and_then(|micros| i64::try_from(micros).ok())
-        .ok_or_else(|| unfit(line))
+        .and_then(|micros| i64::try_from(micros).ok())?;
+    let discount = line.discount_minor.checked_mul(minor_unit_micros(&line.currency)?)?;
+    let amount = line.quantity.checked_mul(unit_price)?.checked_sub(discount)?;
+    Some(Worth { unit_price, discount, amount })
+}
+
+/// Millionths of a major unit in a minor one: 10,000 for GBP.
+fn minor_unit_micros(currency: &str) -> Option<i64> {
+    let digits = MICROS_SCALE.checked_sub(money::exponent(Currency::from_code(currency)?))?;
+    Some(10i64.pow(digits))
 }
 
 fn unfit(line: &SalesLine) -> ExtractError {

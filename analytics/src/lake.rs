@@ -1,8 +1,8 @@
 //! The lake: order lines as Parquet, one file per channel and UTC day.
 //!
 //! `<root>/orders/channel=<code>/day=<YYYY-MM-DD>/lines.parquet`. A file appears whole, by a rename.
-//! Beside the days lies the watermark of the extract that wrote them: another than the database's means that
-//! this is not the lake that was published last, and everything is extracted again.
+//! Beside the days lies the watermark of the extract that wrote them, with the version of its columns: another than
+//! the database's means that this is not the lake that was published last, and everything is extracted again.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -16,11 +16,15 @@ const LINES: &str = "lines.parquet";
 const LINES_UNFINISHED: &str = "lines.parquet.unfinished";
 const WATERMARK: &str = "watermark";
 const WATERMARK_UNFINISHED: &str = "watermark.unfinished";
+/// Version of the columns and of what is in them; a lake of another one is extracted again.
+const COLUMNS_VERSION: &str = "columns-2";
 
 /// Names of the columns of a line.
 pub mod column {
     /// UUID of the order.
     pub const ORDER_ID: &str = "order_id";
+    /// UUID of the refund that a credit line belongs to; null for every other line.
+    pub const REFUND_ID: &str = "refund_id";
     /// Its number.
     pub const NUMBER: &str = "number";
     /// `sale`, `credit` or `adjustment`.
@@ -43,7 +47,9 @@ pub mod column {
     pub const QUANTITY: &str = "quantity";
     /// Price of one piece in millionths of the major unit.
     pub const UNIT_PRICE_MICROS: &str = "unit_price_micros";
-    /// Quantity times price in millionths of the major unit.
+    /// What is taken off quantity times price, in millionths of the major unit.
+    pub const DISCOUNT_MICROS: &str = "discount_micros";
+    /// Quantity times price less the discount, in millionths of the major unit.
     pub const AMOUNT_MICROS: &str = "amount_micros";
 }
 
@@ -151,11 +157,15 @@ impl Lake {
             .map_err(|source| LakeError::Parquet { path: self.channel_folder(channel), source })
     }
 
-    /// The watermark of the extract that the lake holds; `None` when it holds none that ended well.
+    /// The watermark of the extract that the lake holds; `None` when it holds none that ended well, or one with other
+    /// columns.
     pub fn watermark(&self, channel: &str) -> Result<Option<Watermark>, LakeError> {
         let path = self.channel_folder(channel).join(WATERMARK);
         match fs::read_to_string(&path) {
-            Ok(text) => Ok(text.trim().parse().ok().map(Watermark)),
+            Ok(text) => Ok(text
+                .strip_prefix(COLUMNS_VERSION)
+                .and_then(|number| number.trim().parse().ok())
+                .map(Watermark)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(source) => Err(failed(&path, source)),
         }
@@ -166,7 +176,7 @@ impl Lake {
         let folder = self.channel_folder(channel);
         let unfinished = folder.join(WATERMARK_UNFINISHED);
         fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(&unfinished, format!("{}\n", watermark.0)))
+            .and_then(|()| fs::write(&unfinished, format!("{COLUMNS_VERSION} {}\n", watermark.0)))
             .and_then(|()| fs::rename(&unfinished, folder.join(WATERMARK)))
             .map_err(|source| failed(&unfinished, source))
     }

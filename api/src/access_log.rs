@@ -3,19 +3,23 @@
 //! The log has the route's pattern, never a query, a header or a body: those may hold what must not be
 //! logged.
 
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
+use process::error_chain;
 use tracing::{Instrument, Span};
 
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
-use process::error_chain;
-
+use crate::rate_limit::{self, Verdict};
+use crate::request_id::RequestId;
+use crate::route_figures::{self, RouteFigures};
 use crate::{query_string, request_id};
 
 /// Longest time for one answer; what it calls has shorter deadlines of its own.
@@ -28,32 +32,73 @@ pub async fn observe(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
-    let id = request_id::accept(request.headers());
-    let method = method_name(request.method());
+    let seen = Seen {
+        id: request_id::accept(request.headers()),
+        method: method_name(request.method()),
+        traceparent: request.headers().get(TRACEPARENT).cloned(),
+    };
+    let verdict = rate_limit::judge(&request);
+    request_id::scope(seen.id.clone(), async {
+        let (mut answered, told) = in_span(answer(request, next, verdict.as_ref()), &seen).await;
+        if let Ok(answer) = &mut answered {
+            let headers = answer.headers_mut();
+            add_headers(headers, &seen.id);
+            if let Some(verdict) = &verdict {
+                verdict.add_headers(headers);
+            }
+        }
+        report(&answered, &seen, &told, started.elapsed());
+        answered
+    })
+    .await
+}
+
+/// What a request tells of itself.
+struct Seen {
+    id: RequestId,
+    method: &'static str,
+    traceparent: Option<HeaderValue>,
+}
+
+/// Under which span a request was answered.
+struct Told {
+    span: Span,
+    trace_id: Option<String>,
+}
+
+/// Awaits an answer inside of a span. A read that is answered from memory at once gets none: nothing below it would
+/// tell of it, and a span costs as much as the answer. Where spans are exported, each request has one.
+async fn in_span<T>(answering: impl Future<Output = T>, seen: &Seen) -> (T, Told) {
+    let mut answering = pin!(answering);
+    let traceparent = seen.traceparent.as_ref().and_then(|value| value.to_str().ok());
+    let is_read = matches!(seen.method, "GET" | "HEAD");
+    if is_read
+        && !process::telemetry::exports_traces()
+        && let Poll::Ready(answer) = futures_util::poll!(answering.as_mut())
+    {
+        let trace_id = traceparent.and_then(process::trace::trace_id_of).map(str::to_owned);
+        return (answer, Told { span: Span::none(), trace_id });
+    }
     let span = tracing::info_span!(
         "request",
-        request_id = %id,
-        method,
+        request_id = seen.id.as_str(),
+        method = seen.method,
         route = tracing::field::Empty,
         trace_id = tracing::field::Empty,
     );
-    let traceparent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
-    process::trace::continue_from(&span, traceparent);
-    let answered = request_id::scope(id.clone(), async {
-        let mut answered = answer(request, next).await;
-        if let Ok(answer) = &mut answered {
-            add_headers(answer.headers_mut(), &id);
-        }
-        report(&answered, method, started.elapsed());
-        answered
-    });
-    answered.instrument(span).await
+    let trace_id = process::trace::continue_from(&span, traceparent);
+    let answer = answering.instrument(span.clone()).await;
+    (answer, Told { span, trace_id })
 }
 
 async fn answer(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
+    verdict: Option<&Verdict>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if let Some(problem) = verdict.and_then(Verdict::problem) {
+        return Ok(request.error_response(problem));
+    }
     if request.query_string().chars().count() > query_string::LENGTH_MAX {
         let detail = format!("at most {} characters", query_string::LENGTH_MAX);
         return Ok(request.error_response(Problem::new(ErrorCode::QueryTooLong, detail)));
@@ -64,10 +109,8 @@ async fn answer(
     }
 }
 
-fn add_headers(headers: &mut HeaderMap, id: &str) {
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(request_id::HEADER, id);
-    }
+fn add_headers(headers: &mut HeaderMap, id: &RequestId) {
+    headers.insert(request_id::HEADER, id.to_header());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
@@ -80,38 +123,50 @@ fn add_headers(headers: &mut HeaderMap, id: &str) {
     }
 }
 
+/// One line and one count for each request, whatever became of it.
 fn report(
     answered: &Result<ServiceResponse<BoxBody>, actix_web::Error>,
-    method: &'static str,
+    seen: &Seen,
+    told: &Told,
     duration: Duration,
 ) {
-    let (status, route, error) = match answered {
-        Ok(answer) => (answer.status(), answer.request().match_pattern(), answer.response().error()),
-        Err(error) => (error.as_response_error().status_code(), None, Some(error)),
+    let (status, error) = match answered {
+        Ok(answer) => (answer.status(), answer.response().error()),
+        Err(error) => (error.as_response_error().status_code(), Some(error)),
     };
-    let route = route.unwrap_or_else(|| "unmatched".to_owned());
-    Span::current().record("route", &route);
     if status.is_server_error() {
-        log_cause(error);
+        log_cause(error, seen);
     }
-    tracing::info!(status = status.as_u16(), duration_ms = duration.as_secs_f64() * 1_000.0, "answered");
-    count(route, method, status, duration);
+    let log = |route: Option<&str>| {
+        told.span.record("route", route);
+        tracing::info!(
+            request_id = seen.id.as_str(),
+            method = seen.method,
+            route,
+            status = status.as_u16(),
+            duration_ms = duration.as_secs_f64() * 1_000.0,
+            trace_id = told.trace_id.as_deref(),
+            "answered"
+        );
+    };
+    let request = answered.as_ref().ok().map(ServiceResponse::request);
+    if let Some((request, figures)) = request.and_then(|request| Some((request, request.app_data()?))) {
+        let figures: &RouteFigures = figures;
+        log(Some(figures.pattern(request)));
+        figures.count(request, seen.method, status, duration);
+    } else {
+        let pattern = request.and_then(actix_web::HttpRequest::match_pattern);
+        log(pattern.as_deref());
+        route_figures::count_other(pattern.as_deref(), seen.method, status, duration);
+    }
 }
 
 /// The whole chain, once.
-fn log_cause(error: Option<&actix_web::Error>) {
+fn log_cause(error: Option<&actix_web::Error>, seen: &Seen) {
     let Some(problem) = error.and_then(|error| error.as_error::<Problem>()) else {
         return;
     };
-    tracing::error!(error = error_chain::text(problem), "a request failed");
-}
-
-fn count(route: String, method: &'static str, status: StatusCode, duration: Duration) {
-    let labels =
-        [("route", route.clone()), ("method", method.to_owned()), ("status", status.as_str().to_owned())];
-    metrics::counter!("http_requests_total", &labels).increment(1);
-    metrics::histogram!("http_request_duration_seconds", "route" => route, "method" => method)
-        .record(duration.as_secs_f64());
+    tracing::error!(request_id = seen.id.as_str(), error = error_chain::text(problem), "a request failed");
 }
 
 /// A label has few values, whatever clients send.
@@ -130,6 +185,7 @@ fn method_name(method: &Method) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::StatusCode;
     use actix_web::{App, HttpResponse, middleware, test, web};
 
     use super::*;

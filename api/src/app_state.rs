@@ -8,10 +8,13 @@ use domain::event::Cause;
 use search_indexer::client::SearchClient;
 use secrecy::ExposeSecret;
 use store::mongo::connection::Mongo;
+use store::objects::Objects;
 use store::pg::pool::PgPools;
 
 use crate::caller::{Caller, Tokens};
 use crate::cursor::CursorKey;
+use crate::page_answer::Pages;
+use crate::rate_limit::RateLimits;
 use crate::request_id;
 use crate::routes::health::ready::LastProbe;
 use crate::settings::Settings;
@@ -24,14 +27,20 @@ pub struct AppState {
     pub pools: PgPools,
     /// MongoDB.
     pub mongo: Mongo,
+    /// Pictures; `None` when the settings have no folder for them.
+    pub objects: Option<Objects>,
     /// Products.
     pub products: ProductCache,
+    /// Whole pages of lists and searches.
+    pub pages: Pages,
     /// Search results.
     pub searches: SearchCache,
     /// The search engine.
     pub search: SearchClient,
     /// Who is known.
     pub tokens: Tokens,
+    /// How many requests a caller may send.
+    pub rate_limits: RateLimits,
     /// Signs cursors.
     pub cursors: CursorKey,
     /// How the dependencies were a moment ago.
@@ -48,13 +57,20 @@ impl AppState {
             Some(tokens) => Tokens::development(tokens),
             None => Tokens::default(),
         };
+        let objects = match &settings.objects {
+            Some(settings) => Some(Objects::open(settings).await?),
+            None => None,
+        };
         Ok(Self {
+            objects,
             pools: PgPools::new(&settings.postgres)?,
             mongo: Mongo::connect(&settings.mongo).await?,
             products: ProductCache::new(&settings.cache, &settings.memcached)?,
+            pages: Pages::default(),
             searches: SearchCache::new(&settings.cache, &settings.redis)?,
             search: SearchClient::new(&settings.search)?,
             tokens,
+            rate_limits: RateLimits::new(&settings.api.rate_limit)?,
             cursors: CursorKey::from_hex(settings.api.cursor_key.expose_secret())?,
             last_probe: LastProbe::default(),
             is_stopping: AtomicBool::new(false),

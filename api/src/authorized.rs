@@ -41,6 +41,8 @@ permission_type!(
     ReadOwnOrders,
     /// See reports.
     ReadReports,
+    /// See stock and its ledger.
+    ReadInventory,
 );
 
 /// A caller who holds the permission `P`.

@@ -10,6 +10,8 @@ use crate::authorized::Anyone;
 pub const PRODUCTS: &str = "public, max-age=0, s-maxage=5";
 /// For search results, which have up to a second of their own until they show a change.
 pub const SEARCHES: &str = "public, max-age=0, s-maxage=1";
+/// What a shared cache can drop answers by.
+pub const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 /// Who has signed in may see more than others: no shared cache holds it, and a browser asks each time.
 const PRIVATE: &str = "private, no-cache";
 

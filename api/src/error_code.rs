@@ -71,6 +71,8 @@ error_codes! {
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The key had another payload";
     /// The route needs an `If-Match`.
     PreconditionRequired = "precondition_required", PRECONDITION_REQUIRED, "An If-Match is required";
+    /// The caller has sent too many requests; `Retry-After` says when one more is taken.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
     /// The query string is too long.
     QueryTooLong = "query_too_long", REQUEST_HEADER_FIELDS_TOO_LARGE, "The query string is too long";
     /// Our fault.

@@ -13,6 +13,9 @@ pub fn of_version(version: i64) -> String {
 
 /// Whether the client has this version already: `If-None-Match`, compared weakly.
 pub fn is_known(request: &HttpRequest, version: i64) -> bool {
+    if !request.headers().contains_key(header::IF_NONE_MATCH) {
+        return false;
+    }
     let tag = of_version(version);
     tags(request.headers(), &header::IF_NONE_MATCH)
         .iter()

@@ -8,7 +8,9 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::problem::{FieldErrorJson, ProblemJson};
-use crate::routes::{analytics, health, orders, products, search};
+use crate::routes::{
+    analytics, catalogue, categories, health, inventory, media, orders, products, reviews, search,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,10 +24,18 @@ use crate::routes::{analytics, health, orders, products, search};
         products::create::create_product,
         products::get::get_product,
         products::patch::patch_product,
+        reviews::list::list_reviews,
+        categories::tree::category_tree,
+        catalogue::create_import::create_import,
+        catalogue::get_import::get_import,
+        catalogue::list_import_entries::list_import_entries,
         search::search_products::search_products,
         orders::list::list_orders,
         orders::get::get_order,
+        inventory::get::get_inventory,
+        inventory::ledger::list_ledger,
         analytics::daily_sales::daily_sales,
+        media::get::get_picture,
         health::live::live,
         health::ready::ready,
     ),

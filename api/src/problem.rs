@@ -243,6 +243,7 @@ impl IntoResponses for ReadProblems {
             ErrorCode::AuthenticationRequired,
             ErrorCode::PermissionDenied,
             ErrorCode::NotFound,
+            ErrorCode::RateLimited,
             ErrorCode::QueryTooLong,
             ErrorCode::Internal,
             ErrorCode::Unavailable,

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use cache::kept_product::Rendering;
 use domain::money::Money;
 use domain::product::Product;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use crate::etag;
 
 /// An amount of money.
 #[derive(Debug, Serialize, ToSchema)]
@@ -155,6 +158,15 @@ impl From<&Product> for ProductSummaryJson {
             status: product.status.name().to_owned(),
             version: product.version,
         }
+    }
+}
+
+/// What is sent of a product: made once of each version.
+pub fn rendering(product: &Product) -> Rendering {
+    Rendering {
+        body: to_bytes(product).into(),
+        etag: etag::of_version(product.version).into(),
+        surrogate_key: format!("product-{}", product.id).into(),
     }
 }
 

@@ -39,8 +39,13 @@ impl<T: ReadQuery + 'static> FromRequest for FromQuery<T> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(parse(request.query_string()).map(Self))
+        ready(read(request).map(Self))
     }
+}
+
+/// Reads the query of a request.
+pub fn read<T: ReadQuery>(request: &HttpRequest) -> Result<T, Problem> {
+    parse(request.query_string())
 }
 
 fn parse<T: ReadQuery>(text: &str) -> Result<T, Problem> {

@@ -9,12 +9,20 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::error_code::ErrorCode;
 use crate::openapi;
 use crate::problem::Problem;
+use crate::route_figures::RouteFigures;
 use crate::routes::analytics::daily_sales::daily_sales;
+use crate::routes::catalogue::{
+    create_import::create_import, get_import::get_import, list_import_entries::list_import_entries,
+};
+use crate::routes::categories::tree::category_tree;
 use crate::routes::health::{live::live, ready::ready};
+use crate::routes::inventory::{get::get_inventory, ledger::list_ledger};
+use crate::routes::media::get::get_picture;
 use crate::routes::orders::{get::get_order, list::list_orders};
 use crate::routes::products::{
     create::create_product, get::get_product, list::list_products, patch::patch_product,
 };
+use crate::routes::reviews::list::list_reviews;
 use crate::routes::search::search_products::search_products;
 
 /// Adds every route.
@@ -32,12 +40,22 @@ pub fn configure(config: &mut web::ServiceConfig) {
                         .route(get(get_product))
                         .route(patch(patch_product)),
                 )
+                .service(resource("/products/{id}/reviews", "GET, HEAD").route(get(list_reviews)))
+                .service(resource("/categories", "GET, HEAD").route(get(category_tree)))
+                .service(resource("/inventory/{variant_id}", "GET, HEAD").route(get(get_inventory)))
+                .service(resource("/inventory/{variant_id}/ledger", "GET, HEAD").route(get(list_ledger)))
+                .service(resource("/catalogue/imports", "POST").route(post(create_import)))
+                .service(resource("/catalogue/imports/{id}", "GET, HEAD").route(get(get_import)))
+                .service(
+                    resource("/catalogue/imports/{id}/report", "GET, HEAD").route(get(list_import_entries)),
+                )
                 .service(resource("/search", "GET, HEAD").route(get(search_products)))
                 .service(resource("/orders", "GET, HEAD").route(get(list_orders)))
                 .service(resource("/orders/{id}", "GET, HEAD").route(get(get_order)))
                 .service(resource("/analytics/daily-sales", "GET, HEAD").route(get(daily_sales)))
                 .service(resource("/openapi.json", "GET, HEAD").route(get(openapi::serve))),
         )
+        .service(resource("/media/{key}", "GET, HEAD").route(get(get_picture)))
         .service(resource("/health/live", "GET, HEAD").route(get(live)))
         .service(resource("/health/ready", "GET, HEAD").route(get(ready)))
         .service(web::redirect("/docs", "/docs/"))
@@ -75,10 +93,11 @@ where
 
 /// A resource that answers other methods with those that it has.
 fn resource(path: &str, allowed: &'static str) -> Resource {
-    web::resource(path).default_service(web::to(move || async move {
+    let refuse = web::to(move || async move {
         let problem = Problem::new(ErrorCode::MethodNotAllowed, format!("allowed: {allowed}"));
         Err::<HttpResponse, _>(problem.with_header(header::ALLOW, HeaderValue::from_static(allowed)))
-    }))
+    });
+    web::resource(path).app_data(RouteFigures::default()).default_service(refuse)
 }
 
 async fn nothing_here() -> Result<HttpResponse, Problem> {

@@ -1,7 +1,12 @@
 //! The endpoints: a folder per concept, a file per verb.
 
 pub mod analytics;
+pub mod catalogue;
+pub mod categories;
 pub mod health;
+pub mod inventory;
+pub mod media;
 pub mod orders;
 pub mod products;
+pub mod reviews;
 pub mod search;

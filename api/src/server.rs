@@ -24,6 +24,8 @@ const DRAIN_SECONDS: u64 = 30;
 const NOT_READY_PAUSE: Duration = Duration::from_millis(500);
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Memory for callers is bound by how many can come meanwhile.
+const RATE_LIMIT_SWEEP_PERIOD: Duration = Duration::from_secs(1);
 const POOL_REPORT_PERIOD: Duration = Duration::from_secs(5);
 
 /// An API that listens.
@@ -62,6 +64,7 @@ pub async fn serve(settings: Settings, listener: TcpListener) -> Result<RunningA
     let tasks = vec![
         tokio::spawn(invalidation::run(Arc::clone(&state), settings.amqp, stop.clone())),
         tokio::spawn(report_pools(Arc::clone(&state), stop.clone())),
+        tokio::spawn(sweep_rate_limits(Arc::clone(&state), stop.clone())),
     ];
     tracing::info!(%address, "the API listens");
     Ok(RunningApi { address, state, handle, server, tasks, stop })
@@ -84,6 +87,15 @@ impl RunningApi {
             task.await.map_err(io::Error::other)?;
         }
         ended
+    }
+}
+
+async fn sweep_rate_limits(state: Arc<AppState>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(RATE_LIMIT_SWEEP_PERIOD) => state.rate_limits.sweep(),
+        }
     }
 }
 

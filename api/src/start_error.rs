@@ -5,6 +5,7 @@ use search_indexer::error::SearchError;
 use store::error::StoreError;
 
 use crate::cursor::InvalidCursorKey;
+use crate::rate_limit::InvalidPolicy;
 
 /// Settings that cannot be used, or an address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum StartError {
     /// The search engine's settings.
     #[error("the settings of the search engine")]
     Search(#[from] SearchError),
+    /// `api.rate_limit`
+    #[error("the settings of the rate limit")]
+    RateLimit(#[from] InvalidPolicy),
     /// `api.cursor_key`
     #[error("api.cursor_key")]
     CursorKey(#[from] InvalidCursorKey),

@@ -11,6 +11,7 @@ fn line(number: &str, at: &str, quantity: i64, unit_price: &str) -> SalesLine {
     random[..number.len()].copy_from_slice(number.as_bytes());
     SalesLine {
         order_id: OrderId::new(Timestamp::UNIX_EPOCH, random),
+        refund_id: None,
         number: number.to_owned(),
         kind: domain::imported_order::kind_of(number),
         status: OrderStatus::Completed,
@@ -22,6 +23,7 @@ fn line(number: &str, at: &str, quantity: i64, unit_price: &str) -> SalesLine {
         sku: "85123A".to_owned(),
         quantity,
         unit_price: unit_price.parse().expect("a price"),
+        discount_minor: 0,
     }
 }
 
@@ -63,6 +65,34 @@ fn each_kind_of_line_counts_where_it_belongs() {
     // 30.60 + 0.005 sold, 5.10 given back, 5.00 and 100.00 of adjustments.
     let row = "2010-12-01 GBP 2 1 1 13 30.605 -5.10 25.505 -79.495 15.30 0.333333";
     assert_eq!(rows("UTC", &lines), [row]);
+}
+
+#[test]
+fn discounts_and_refunds_of_the_shop_count_to_the_minor_unit() {
+    let sold = |number, discount_minor| SalesLine {
+        kind: OrderKind::Sale,
+        discount_minor,
+        ..line(number, NOON, 3, "16.66")
+    };
+    // Two refunds of one order are two documents; what is taken back is net of the discount's share.
+    let refund = |byte, quantity, discount_minor| SalesLine {
+        kind: OrderKind::Credit,
+        refund_id: Some(domain::ids::RefundId::new(Timestamp::UNIX_EPOCH, [byte; 10])),
+        discount_minor,
+        ..line("S1", NOON, quantity, "16.66")
+    };
+    let lines = [sold("S1", 499), sold("S2", 0), refund(1, -1, -166), refund(2, -2, -333), refund(2, 0, 0)];
+    // 2 x 49.98 - 4.99 sold; 16.66 - 1.66 and 33.32 - 3.33 given back: all of S1.
+    let row = "2010-12-01 GBP 2 2 1 6 94.97 -44.99 49.98 49.98 47.49 0.500000";
+    assert_eq!(rows("UTC", &lines), [row]);
+    let yen = SalesLine { currency: "JPY".to_owned(), ..sold("S3", 7) };
+    assert_eq!(report_in("UTC", &[yen])[0].gross_revenue.to_string(), "42.98");
+}
+
+#[test]
+fn a_gift_by_promotion_is_an_order_without_revenue() {
+    let given = SalesLine { discount_minor: 4998, ..line("1", NOON, 3, "16.66") };
+    assert_eq!(rows("UTC", &[given]), ["2010-12-01 GBP 1 0 1 3 0.00 0.00 0.00 0.00 0.00 0.000000"]);
 }
 
 #[test]

@@ -41,9 +41,9 @@ const COLUMNS: [&str; 12] = [
     "raw_sum",
 ];
 const DEFINITION: &str = "Per calendar day of the channel's time zone and currency. \
-    orders: sale documents with a sale line. cancelled_orders: credit documents. \
-    customers: distinct known customers of sale lines. units, gross_revenue: sums over sale lines. \
-    refunds: sum over credit lines, negative. net_revenue = gross_revenue + refunds. \
+    orders: sale documents with a sale line. cancelled_orders: credit documents, which are the refunds of the shop. \
+    customers: distinct known customers of sale lines. units, gross_revenue: sums over sale lines, net of tax and after \
+    discounts in the shop, as written in an imported history. refunds: sum over credit lines, negative. net_revenue = gross_revenue + refunds. \
     raw_sum: sum over every line, adjustments included. aov = gross_revenue / orders. \
     cancellation_rate = cancelled_orders / (orders + cancelled_orders).";
 
@@ -141,7 +141,7 @@ pub struct DailySalesJson {
     currency: String,
     /// Sale documents.
     orders: i64,
-    /// Credit documents.
+    /// Credit documents; refunds in the shop.
     cancelled_orders: i64,
     /// Distinct known customers.
     customers: i64,

@@ -1,6 +1,9 @@
 //! Orders as clients see them.
 
-use domain::order::{Order, OrderLine, OrderSummary};
+use domain::money::{Currency, Money};
+use domain::order::{Order, OrderLine, OrderSummary, ShopDetails};
+use domain::payment::{Payment, PaymentOutcome};
+use domain::refund::{Refund, RefundLine};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -61,7 +64,7 @@ pub struct OrderSummaryJson {
     /// Country as written in the source.
     #[schema(required = true)]
     pub country: Option<String>,
-    /// Sum of the lines.
+    /// What is paid; of an imported history the sum of the lines.
     pub total: MoneyJson,
     /// Number of lines.
     pub line_count: i32,
@@ -89,6 +92,116 @@ pub struct OrderLineJson {
     pub unit_price: String,
     /// Quantity times unit price.
     pub amount: MoneyJson,
+    /// What was bought. Not there for an imported history, like the fields below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub product_id: Option<Uuid>,
+    /// Which size and colour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub variant_id: Option<Uuid>,
+    /// The line's share of the order's discount, net.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub discount: Option<MoneyJson>,
+    /// Tax on what is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub tax: Option<MoneyJson>,
+}
+
+/// How an attempt to pay ended.
+#[derive(Debug, ToSchema)]
+#[schema(as = PaymentStatus, rename_all = "snake_case")]
+pub enum PaymentStatusName {
+    /// The money was taken.
+    Captured,
+    /// It was not.
+    Failed,
+}
+
+/// An attempt to pay.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Payment)]
+pub struct PaymentJson {
+    /// Id.
+    pub id: Uuid,
+    /// When the provider answered.
+    pub occurred_at: Timestamp,
+    /// Who moves the money.
+    pub provider: String,
+    /// How it ended.
+    #[schema(value_type = PaymentStatusName)]
+    pub status: String,
+    /// What was asked for.
+    pub amount: MoneyJson,
+    /// The provider's reason when it failed.
+    #[schema(required = true, example = "card_declined")]
+    pub failure_code: Option<String>,
+}
+
+/// What is given back of a line.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RefundLine)]
+pub struct RefundLineJson {
+    /// The order's line.
+    pub line_number: i32,
+    /// Pieces.
+    pub quantity: i64,
+    /// Net of tax, after the line's discount.
+    pub net: MoneyJson,
+    /// Tax on it.
+    pub tax: MoneyJson,
+}
+
+/// Money given back.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Refund)]
+pub struct RefundJson {
+    /// Id.
+    pub id: Uuid,
+    /// When the money went back.
+    pub occurred_at: Timestamp,
+    /// The payment that it comes from.
+    pub payment_id: Uuid,
+    /// Why.
+    #[schema(example = "too_small")]
+    pub reason: String,
+    /// What its lines give back, with their tax.
+    pub amount: MoneyJson,
+    /// The lines by number.
+    pub lines: Vec<RefundLineJson>,
+}
+
+/// What an order of the shop has; one of an imported history has none of it. Amounts of lines - discount + shipping +
+/// tax = total.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = ShopDetails)]
+pub struct ShopDetailsJson {
+    /// Net discount on the lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub discount: Option<MoneyJson>,
+    /// Net shipping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub shipping: Option<MoneyJson>,
+    /// Tax on lines and shipping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub tax: Option<MoneyJson>,
+    /// The promotion that gave the discount, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub promotion_code: Option<String>,
+    /// Attempts to pay, oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub payments: Option<Vec<PaymentJson>>,
+    /// What went back, oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub refunds: Option<Vec<RefundJson>>,
 }
 
 /// An order.
@@ -100,6 +213,9 @@ pub struct OrderJson {
     pub summary: OrderSummaryJson,
     /// The lines by number.
     pub lines: Vec<OrderLineJson>,
+    /// How it was priced and paid.
+    #[serde(flatten)]
+    pub shop: ShopDetailsJson,
 }
 
 impl From<OrderSummary> for OrderSummaryJson {
@@ -124,6 +240,10 @@ impl From<OrderSummary> for OrderSummaryJson {
 impl From<OrderLine> for OrderLineJson {
     fn from(line: OrderLine) -> Self {
         Self {
+            product_id: line.shop.as_ref().map(|shop| shop.product_id.0),
+            variant_id: line.shop.as_ref().map(|shop| shop.variant_id.0),
+            discount: line.shop.as_ref().map(|shop| shop.discount.into()),
+            tax: line.shop.as_ref().map(|shop| shop.tax.into()),
             line_number: line.line_number,
             occurred_at: line.occurred_at,
             sku: line.sku,
@@ -137,7 +257,52 @@ impl From<OrderLine> for OrderLineJson {
 
 impl From<Order> for OrderJson {
     fn from(order: Order) -> Self {
+        let currency = order.summary.total.currency;
         let lines = order.lines.into_iter().map(OrderLineJson::from).collect();
-        Self { summary: order.summary.into(), lines }
+        let shop = order.shop.map(|details| shop_details(details, currency)).unwrap_or_default();
+        Self { summary: order.summary.into(), lines, shop }
+    }
+}
+
+fn shop_details(details: ShopDetails, currency: Currency) -> ShopDetailsJson {
+    ShopDetailsJson {
+        discount: Some(details.discount.into()),
+        shipping: Some(details.shipping.into()),
+        tax: Some(details.tax.into()),
+        promotion_code: details.promotion_code,
+        payments: Some(details.payments.into_iter().map(|paid| payment(paid, currency)).collect()),
+        refunds: Some(details.refunds.into_iter().map(|back| refund(back, currency)).collect()),
+    }
+}
+
+fn payment(payment: Payment, currency: Currency) -> PaymentJson {
+    PaymentJson {
+        id: payment.id.0,
+        occurred_at: payment.occurred_at,
+        provider: payment.provider,
+        status: payment.outcome.name().to_owned(),
+        amount: Money { amount_minor: payment.amount_minor, currency }.into(),
+        failure_code: match payment.outcome {
+            PaymentOutcome::Captured => None,
+            PaymentOutcome::Failed(code) => Some(code),
+        },
+    }
+}
+
+fn refund(refund: Refund, currency: Currency) -> RefundJson {
+    let money = |amount_minor| MoneyJson::from(Money { amount_minor, currency });
+    let line = |line: RefundLine| RefundLineJson {
+        line_number: line.line_number,
+        quantity: line.quantity,
+        net: money(line.net_minor),
+        tax: money(line.tax_minor),
+    };
+    RefundJson {
+        id: refund.id.0,
+        occurred_at: refund.occurred_at,
+        payment_id: refund.payment_id.0,
+        amount: money(refund.amount_minor()),
+        reason: refund.reason,
+        lines: refund.lines.into_iter().map(line).collect(),
     }
 }

@@ -72,6 +72,7 @@ pub async fn create_product(
         })
     })
     .await?;
+    state.products.note_new();
     state.searches.note_change(Timestamp::now());
     idempotency::replay(answer)
 }

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Instant;
 
+use cache::kept_product::KeptProduct;
 use domain::ids::ProductId;
 use domain::product::Product;
 use domain::slug::is_slug;
@@ -31,7 +33,7 @@ impl ProductName {
 }
 
 /// The product from the nearest cache, otherwise from MongoDB's primary.
-pub async fn cached(state: &AppState, name: &ProductName) -> Result<Option<Arc<Product>>, Problem> {
+pub async fn cached(state: &AppState, name: &ProductName) -> Result<Option<Arc<KeptProduct>>, Problem> {
     let slug = match name {
         ProductName::Id(id) => return by_id(state, *id).await,
         ProductName::Slug(slug) => slug,
@@ -46,7 +48,8 @@ pub async fn cached(state: &AppState, name: &ProductName) -> Result<Option<Arc<P
         return Ok(None);
     };
     state.products.remember_slug(slug, product.id).await;
-    Ok(Some(Arc::new(product)))
+    // Found past the cache: nobody else gets it.
+    Ok(Some(Arc::new(KeptProduct::new(product, Instant::now()))))
 }
 
 /// The product as it is now, for a change.
@@ -57,7 +60,7 @@ pub async fn current(state: &AppState, name: &ProductName) -> Result<Option<Prod
     })
 }
 
-async fn by_id(state: &AppState, id: ProductId) -> Result<Option<Arc<Product>>, Problem> {
+async fn by_id(state: &AppState, id: ProductId) -> Result<Option<Arc<KeptProduct>>, Problem> {
     Ok(state.products.get_or_load(id, || products::find(&state.mongo, id)).await?)
 }
 

@@ -1,16 +1,17 @@
 //! `GET /products/{id}`
 
-use actix_web::http::header::{self, ContentEncoding};
+use actix_web::http::header::{self, ContentEncoding, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 use domain::permission::Permission;
 use domain::product::ProductStatus;
 
 use crate::app_state::AppState;
 use crate::authorized::Anyone;
-use crate::cache_control;
+use crate::cache_control::{self, SURROGATE_KEY};
 use crate::etag;
 use crate::problem::{Problem, ReadProblems};
-use crate::product_json::{ProductJson, to_bytes};
+use crate::product_json::{ProductJson, rendering};
 use crate::routes::products::find::{ProductName, cached};
 
 /// One product by id or slug. Drafts and archived products are for staff.
@@ -41,14 +42,15 @@ pub async fn get_product(
         .await?
         .filter(|product| product.status == ProductStatus::Active || caller.holds(Permission::ManageProducts))
         .ok_or_else(|| Problem::not_found("product"))?;
+    let sent = product.rendering(rendering);
     let is_known = etag::is_known(&request, product.version);
     let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    answer.insert_header((header::ETAG, etag::of_version(product.version)));
+    answer.insert_header((header::ETAG, shared_value(&sent.etag)));
     for header in cache_control::headers(&caller, cache_control::PRODUCTS) {
         answer.insert_header(header);
     }
     if caller.0.is_none() {
-        answer.insert_header(("surrogate-key", format!("product-{}", product.id)));
+        answer.insert_header((SURROGATE_KEY, shared_value(&sent.surrogate_key)));
     }
     if is_known {
         return Ok(answer.finish());
@@ -56,6 +58,10 @@ pub async fn get_product(
     // A strong tag is of these very bytes, so they are not compressed.
     Ok(answer
         .insert_header(ContentEncoding::Identity)
-        .content_type("application/json")
-        .body(to_bytes(&product)))
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")))
+        .body(sent.body.clone()))
+}
+
+fn shared_value(text: &Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text.clone()).expect("made of digits and ids")
 }

@@ -2,7 +2,13 @@
 
 #![expect(unused_qualifications, reason = "in what utoipa::path generates for query parameters")]
 
-use actix_web::{HttpResponse, web};
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::http::header::HeaderValue;
+use actix_web::{HttpRequest, HttpResponse, web};
+use cache::page_cache::Page as KeptPage;
+use cache::product_cache::LOCAL_LIFETIME;
 use domain::ids::ProductId;
 use domain::permission::Permission;
 use domain::product::ProductStatus;
@@ -12,11 +18,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app_state::AppState;
 use crate::authorized::Anyone;
-use crate::cache_control;
+use crate::cache_control::{self, SURROGATE_KEY};
 use crate::page::{self, Page};
+use crate::page_answer;
 use crate::problem::{Problem, ReadProblems};
 use crate::product_json::{ProductJson, ProductStatusName};
-use crate::query_string::{FromQuery, Parameters, ReadQuery};
+use crate::query_string::{self, Parameters, ReadQuery};
 
 /// Which products, and from where on.
 #[derive(Debug, IntoParams)]
@@ -68,26 +75,38 @@ pub struct ProductPage {
 )]
 pub async fn list_products(
     caller: Anyone,
-    query: FromQuery<ListProducts>,
     state: web::Data<AppState>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let FromQuery(ListProducts { category, status, cursor, limit }) = query;
+    let query = request.query_string();
+    if let Some(page) = page_answer::find(&state, &state.pages.lists, query) {
+        return Ok(listed(&request, &caller, &page));
+    }
+    let ListProducts { category, status, cursor, limit } = query_string::read(&request)?;
     if status.is_some() {
         caller.require(Permission::ManageProducts)?;
     }
     let filter = ProductFilter { status: Some(status.unwrap_or(ProductStatus::Active)), category };
     let list = format!("products {filter:?}");
     let after = cursor.map(|cursor| state.cursors.open::<ProductId>(&list, &cursor)).transpose()?;
+    let (sight, kept_until) = (state.products.sight(), Instant::now() + LOCAL_LIFETIME);
     let mut found = products::list(&state.mongo, &filter, after, i64::from(limit) + 1).await?;
     let has_more = page::cut(&mut found, limit);
     let next_cursor = found.last().filter(|_| has_more).map(|last| state.cursors.seal(&list, &last.id));
     let data = found.iter().map(ProductJson::from).collect();
-    let mut answer = HttpResponse::Ok();
-    for header in cache_control::headers(&caller, cache_control::PRODUCTS) {
-        answer.insert_header(header);
+    let body = serde_json::to_vec(&ProductPage { data, page: Page { next_cursor, limit } });
+    let body = body.map_err(Problem::internal)?.into();
+    let page = Arc::new(KeptPage::new(body, sight, kept_until, None));
+    if status.is_none() {
+        page_answer::keep(&state.pages.lists, query, &page);
     }
+    Ok(listed(&request, &caller, &page))
+}
+
+fn listed(request: &HttpRequest, caller: &Anyone, page: &KeptPage) -> HttpResponse {
+    let mut answer = page_answer::of_page(request, caller, cache_control::PRODUCTS, page);
     if caller.0.is_none() {
-        answer.insert_header(("surrogate-key", "products"));
+        answer.headers_mut().insert(SURROGATE_KEY, HeaderValue::from_static("products"));
     }
-    Ok(answer.json(ProductPage { data, page: Page { next_cursor, limit } }))
+    answer
 }

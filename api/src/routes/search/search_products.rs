@@ -4,10 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use cache::kept_product::KeptProduct;
+use cache::page_cache::Page as KeptPage;
+use cache::product_cache::LOCAL_LIFETIME;
 use cache::search_cache::{SearchFacet, SearchHit, SearchKey, SearchResult};
-use domain::product::{Product, ProductStatus};
+use domain::product::ProductStatus;
 use search_indexer::error::SearchError;
 use search_indexer::query::{self, FacetValue, SearchPage, SearchRequest, Sort};
 use serde::Serialize;
@@ -19,9 +24,10 @@ use crate::app_state::AppState;
 use crate::authorized::Anyone;
 use crate::cache_control;
 use crate::page::Page;
+use crate::page_answer;
 use crate::problem::{Problem, ReadProblems};
 use crate::product_json::ProductSummaryJson;
-use crate::query_string::{FromQuery, Parameters, ReadQuery};
+use crate::query_string::{self, Parameters, ReadQuery};
 
 const SORTS: [(&str, Sort); 4] = [
     ("relevance", Sort::Relevance),
@@ -168,11 +174,16 @@ struct UnderstoodJson {
 )]
 pub async fn search_products(
     caller: Anyone,
-    query: FromQuery<SearchProducts>,
     state: web::Data<AppState>,
+    http: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let FromQuery(SearchProducts { cursor, limit, .. }) = &query;
-    let mut request = request(&query.0);
+    if let Some(page) = page_answer::find(&state, &state.pages.searches, http.query_string()) {
+        return Ok(page_answer::of_page(&http, &caller, cache_control::SEARCHES, &page));
+    }
+    let query: SearchProducts = query_string::read(&http)?;
+    let SearchProducts { cursor, limit, .. } = &query;
+    let mut request = request(&query);
+    let sight = state.products.sight();
     let list = format!("search {request:?}");
     request.limit = *limit;
     request.search_after =
@@ -186,20 +197,23 @@ pub async fn search_products(
         .await?;
     let result = &answer.entry.result;
     let next_cursor = result.next.as_ref().map(|place| state.cursors.seal(&list, place));
+    let (data, kept_until) = join(&state, &result.hits).await?;
     let body = SearchPageJson {
-        data: join(&state, &result.hits).await?,
+        data,
         facets: facets(&result.facets),
         page: Page { next_cursor, limit: *limit },
         query: UnderstoodJson { understood: request.text.unwrap_or_default(), rules_applied: Vec::new() },
     };
-    let mut response = HttpResponse::Ok();
-    for header in cache_control::headers(&caller, cache_control::SEARCHES) {
-        response.insert_header(header);
-    }
+    let body = serde_json::to_vec(&body).map_err(Problem::internal)?.into();
+    let page = Arc::new(KeptPage::new(body, sight, kept_until, Some(answer.entry.computed_at_ms)));
+    let mut response = page_answer::of_page(&http, &caller, cache_control::SEARCHES, &page);
     if answer.is_stale {
-        response.insert_header(("cache-status", "search; hit; detail=stale-engine-away"));
+        let stale = HeaderValue::from_static("search; hit; detail=stale-engine-away");
+        response.headers_mut().insert(HeaderName::from_static("cache-status"), stale);
+    } else {
+        page_answer::keep(&state.pages.searches, http.query_string(), &page);
     }
-    Ok(response.json(body))
+    Ok(response)
 }
 
 /// Everything but the place in the list.
@@ -231,19 +245,23 @@ fn to_result(page: SearchPage) -> SearchResult {
     }
 }
 
-/// The products of the hits as they are now. One that is no longer on sale is left out.
-async fn join(state: &AppState, hits: &[SearchHit]) -> Result<Vec<HitJson>, Problem> {
+/// The products of the hits as they are now, and until when that may be kept. One that is no longer on sale is left
+/// out.
+async fn join(state: &AppState, hits: &[SearchHit]) -> Result<(Vec<HitJson>, Instant), Problem> {
     let ids: Vec<_> = hits.iter().map(|hit| hit.product_id).collect();
     let found = state
         .products
         .get_or_load_many(&ids, |ids| async move { products::find_many(&state.mongo, &ids).await })
         .await?;
-    let by_id: BTreeMap<_, Arc<Product>> = found.into_iter().map(|product| (product.id, product)).collect();
+    let kept_until = found.iter().map(|product| product.kept_until()).min();
+    let by_id: BTreeMap<_, Arc<KeptProduct>> =
+        found.into_iter().map(|product| (product.id, product)).collect();
     let hit = |hit: &SearchHit| {
         let product = by_id.get(&hit.product_id).filter(|product| product.status == ProductStatus::Active)?;
-        Some(HitJson { product: ProductSummaryJson::from(product.as_ref()), score: hit.score })
+        Some(HitJson { product: ProductSummaryJson::from(&***product), score: hit.score })
     };
-    Ok(hits.iter().filter_map(hit).collect())
+    let kept_until = kept_until.unwrap_or_else(|| Instant::now() + LOCAL_LIFETIME);
+    Ok((hits.iter().filter_map(hit).collect(), kept_until))
 }
 
 fn facets(facets: &[SearchFacet]) -> FacetsJson {

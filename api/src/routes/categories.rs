@@ -1,0 +1,3 @@
+//! Categories.
+
+pub mod tree;

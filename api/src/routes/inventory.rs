@@ -1,0 +1,4 @@
+//! Stock, and the ledger that says why there is as much.
+
+pub mod get;
+pub mod ledger;

@@ -1,0 +1,3 @@
+//! Reviews of products.
+
+pub mod list;
