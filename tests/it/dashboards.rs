@@ -1,83 +1,16 @@
-//! Dashboards ask for metrics that the programs really have, and their panels do not lie on each other.
+//! Dashboards and alerts ask for what is there, and their panels do not lie on each other.
+
+mod containers;
+mod files;
+mod live;
+mod processes;
 
 use std::collections::HashSet;
+use std::process::Command;
 
-use serde_json::Value;
+use devstack::servers::prometheus;
+use files::{dashboards, panels};
 use support::files::checkout;
-
-const SUFFIXES: [&str; 3] = ["_bucket", "_sum", "_count"];
-
-fn dashboards() -> Vec<(String, Value)> {
-    let files = std::fs::read_dir(checkout().join("dashboards/grafana")).expect("dashboards");
-    files
-        .map(|entry| {
-            let path = entry.expect("an entry").path();
-            let text = std::fs::read_to_string(&path).expect("text");
-            (path.display().to_string(), serde_json::from_str(&text).expect("JSON"))
-        })
-        .collect()
-}
-
-/// Every text in quotes of the programs' sources: metric names are among them.
-fn quoted_words() -> HashSet<String> {
-    let mut words = HashSet::new();
-    let mut folders: Vec<_> = ["api", "cache", "ingest", "store", "search-indexer", "worker", "analytics"]
-        .iter()
-        .map(|room| checkout().join(room).join("src"))
-        .collect();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let text = std::fs::read_to_string(&path).expect("text");
-                words.extend(text.split('"').skip(1).step_by(2).map(str::to_owned));
-                words.extend(text.split('"').step_by(2).map(str::to_owned));
-            }
-        }
-    }
-    words
-}
-
-/// The metric names of an expression: words with an underscore that are no label.
-fn metric_names(expression: &str) -> Vec<String> {
-    let mut without_labels = String::new();
-    let mut depth = 0;
-    for character in expression.chars() {
-        match character {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ if depth == 0 => without_labels.push(character),
-            _ => {}
-        }
-    }
-    without_labels
-        .split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
-        .filter(|word| word.contains('_') && !["histogram_quantile", "__rate_interval"].contains(word))
-        .map(|word| {
-            let base = SUFFIXES.iter().find_map(|suffix| word.strip_suffix(suffix));
-            base.unwrap_or(word).to_owned()
-        })
-        .collect()
-}
-
-#[test]
-fn every_query_names_a_metric_of_ours() {
-    let words = quoted_words();
-    let mut count = 0;
-    for (file, dashboard) in dashboards() {
-        for panel in dashboard["panels"].as_array().expect("panels") {
-            for target in panel["targets"].as_array().expect("targets") {
-                for name in metric_names(target["expr"].as_str().expect("an expression")) {
-                    assert!(words.contains(&name), "{file}: {}: no program has {name}", panel["title"]);
-                    count += 1;
-                }
-            }
-        }
-    }
-    assert!(count > 10, "{count} metric names");
-}
 
 #[test]
 fn every_query_names_a_job_that_is_scraped() {
@@ -85,16 +18,16 @@ fn every_query_names_a_job_that_is_scraped() {
     let template = std::fs::read_to_string(template).expect("text");
     let scraped: HashSet<_> =
         template.lines().filter_map(|line| line.trim().strip_prefix("- job_name: ")).collect();
-    let text: Vec<_> = dashboards().iter().map(|(_, dashboard)| dashboard.to_string()).collect();
-    let mut count = 0;
-    for part in text.iter().flat_map(|text| text.split("job=").skip(1)) {
-        let jobs = part.trim_start_matches('~').trim_start_matches(['\\', '"']);
-        for job in jobs.split(['\\', '"']).next().expect("a value").split('|') {
+    let text: Vec<_> = files::queries().into_iter().map(|query| query.expression).collect();
+    for part in text.iter().flat_map(|text| text.split("job").skip(1)) {
+        let value = part.trim_start_matches(['=', '~', '!']).strip_prefix('"');
+        for job in
+            value.into_iter().flat_map(|value| value.split('"').next()).flat_map(|jobs| jobs.split('|'))
+        {
             assert!(scraped.contains(job), "nothing is scraped as {job}");
-            count += 1;
         }
     }
-    assert!(count >= 5, "{count} jobs");
+    assert_eq!(scraped.len(), 10, "{scraped:?}");
 }
 
 #[test]
@@ -102,7 +35,7 @@ fn panels_have_ids_and_places_of_their_own() {
     for (file, dashboard) in dashboards() {
         let mut ids = HashSet::new();
         let mut cells = HashSet::new();
-        for panel in dashboard["panels"].as_array().expect("panels") {
+        for panel in panels(&dashboard) {
             assert!(ids.insert(panel["id"].as_u64()), "{file}: id {} twice", panel["id"]);
             let place = |key: &str| panel["gridPos"][key].as_u64().expect("a place");
             assert!(place("x") + place("w") <= 24, "{file}: {} is wider than the page", panel["title"]);
@@ -112,5 +45,61 @@ fn panels_have_ids_and_places_of_their_own() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn dashboards_are_found_by_name_and_tag() {
+    let all = dashboards();
+    let mut names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["api", "caches", "events-and-index", "overview", "stores"]);
+    for (name, dashboard) in &all {
+        assert_eq!(dashboard["uid"], format!("entrepot-{name}"));
+        assert_eq!(
+            dashboard["tags"],
+            serde_json::json!(["entrepot"]),
+            "{name}: the links between them go by tag"
+        );
+    }
+}
+
+#[test]
+fn a_stat_that_can_be_red_says_what_to_do() {
+    for (file, dashboard) in dashboards() {
+        for panel in panels(&dashboard).iter().filter(|panel| panel["type"] == "stat") {
+            let steps = &panel["fieldConfig"]["defaults"]["thresholds"]["steps"];
+            let can_be_red = steps.as_array().expect("steps").iter().any(|step| step["color"] == "red");
+            let description = panel["description"].as_str().expect("a description");
+            assert!(!can_be_red || description.len() > 10, "{file}: {}", panel["title"]);
+        }
+    }
+}
+
+/// promtool of Prometheus' own package: the rules themselves, and when each alert comes and stays away.
+#[test]
+fn alert_rules_do_what_their_tests_say() {
+    let folder = checkout().join("dashboards/prometheus");
+    for arguments in [["check", "rules", "rules.yml"], ["test", "rules", "rules.test.yml"]] {
+        let run = Command::new("/usr/bin/promtool").args(arguments).current_dir(&folder).output();
+        let output = run.expect("promtool runs");
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert!(output.status.success(), "{arguments:?}: {}", said.concat());
+    }
+}
+
+#[test]
+fn every_alert_has_a_test_and_a_first_step() {
+    let tests =
+        std::fs::read_to_string(checkout().join("dashboards/prometheus/rules.test.yml")).expect("text");
+    let rules: Vec<_> = prometheus::RULES.split("- alert: ").skip(1).collect();
+    assert!(rules.len() >= 10, "{} alerts", rules.len());
+    for rule in rules {
+        let name = rule.lines().next().expect("a name");
+        assert!(
+            tests.contains(&format!("alertname: {name}\n        exp_alerts:")),
+            "{name} never comes in a test"
+        );
+        assert!(rule.contains("severity: ") && rule.contains("action: "), "{name}");
     }
 }
