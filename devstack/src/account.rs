@@ -31,10 +31,7 @@ impl Account {
     /// # Errors
     /// When the account cannot be made.
     pub fn find_or_make() -> Result<Self> {
-        if !geteuid().is_root() {
-            return Ok(Self { uid: geteuid().as_raw(), gid: getegid().as_raw(), change: false });
-        }
-        if let Some(account) = Self::existing()? {
+        if let Some(account) = Self::find()? {
             return Ok(account);
         }
         // Two first runs at once: the loser's useradd fails, and the account is there all the same.
@@ -43,7 +40,7 @@ impl Account {
             .args(["--shell", "/usr/sbin/nologin", NAME])
             .output()
             .map_err(StackError::io("run useradd"))?;
-        Self::existing()?.ok_or_else(|| {
+        Self::find()?.ok_or_else(|| {
             StackError::refused(format!(
                 "the system account {NAME} could not be made: {}",
                 String::from_utf8_lossy(&made.stderr).trim()
@@ -51,7 +48,14 @@ impl Account {
         })
     }
 
-    fn existing() -> Result<Option<Self>> {
+    /// The account to use, when it is there; nothing is made.
+    ///
+    /// # Errors
+    /// When the system's table of accounts cannot be read.
+    pub fn find() -> Result<Option<Self>> {
+        if !geteuid().is_root() {
+            return Ok(Some(Self { uid: geteuid().as_raw(), gid: getegid().as_raw(), change: false }));
+        }
         let table = fs::read_to_string("/etc/passwd").map_err(StackError::io("read /etc/passwd"))?;
         Ok(entry_of(&table, NAME).map(|(uid, gid)| Self { uid, gid, change: true }))
     }

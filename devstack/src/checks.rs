@@ -69,10 +69,24 @@ pub async fn lint(checkout: &Path) -> Result<()> {
 async fn lint_unless(checkout: &Path, interrupted: &CancellationToken) -> Result<()> {
     let environment = clippy_environment().await?;
     let compile = [&TEST[..], &["--no-run"]].concat();
-    Step { name: "format", arguments: &["fmt", "--all", "--check"], environment: &[] }
+    Step { name: "format", program: "cargo", arguments: &["fmt", "--all", "--check"], environment: &[] }
         .run(checkout, interrupted, &mut TestCount::default())
         .await?;
-    Step { name: "clippy and compile", arguments: &compile, environment: &environment }
+    Step { name: "clippy and compile", program: "cargo", arguments: &compile, environment: &environment }
+        .run(checkout, interrupted, &mut TestCount::default())
+        .await?;
+    check_dashboards(checkout, interrupted).await
+}
+
+/// Holds the dashboards against Grafana's own types. Only where npm is: the distribution's brings 300 packages.
+async fn check_dashboards(checkout: &Path, interrupted: &CancellationToken) -> Result<()> {
+    const NAME: &str = "dashboards against Grafana's types";
+    if !install::on_path("npm") {
+        println!("--- {NAME}: left out, there is no npm");
+        return Ok(());
+    }
+    let arguments = ["--prefix", "dashboards/schema-check", "run", "check"];
+    Step { name: NAME, program: "npm", arguments: &arguments, environment: &[] }
         .run(checkout, interrupted, &mut TestCount::default())
         .await
 }
@@ -84,7 +98,7 @@ async fn lint_unless(checkout: &Path, interrupted: &CancellationToken) -> Result
 pub async fn test(stack: &Arc<Stack>, arguments: &[String], keep: bool) -> Result<()> {
     let _lock = one_at_a_time(stack)?;
     let outcome = run(stack, arguments, &interrupt::listen()?).await;
-    let stopped = if keep { Ok(true) } else { start::down(stack, &mut Progress::quiet()).await };
+    let stopped = if keep { Ok(true) } else { start::down(&stack.folders, &mut Progress::quiet()).await };
     let (count, verdict) = outcome?;
     // The last line of all: what was stopped has been said before.
     println!("{count}");
@@ -120,7 +134,7 @@ async fn run(
         cargo.extend(arguments.iter().map(String::as_str));
     }
     let mut count = TestCount::default();
-    let tests = Step { name: "tests", arguments: &cargo, environment: &environment };
+    let tests = Step { name: "tests", program: "cargo", arguments: &cargo, environment: &environment };
     let verdict = match tests.run(checkout, interrupted, &mut count).await {
         // A count of some of the tests would look like the whole.
         Err(StackError::Interrupted) => return Err(StackError::Interrupted),
@@ -144,9 +158,10 @@ fn one_at_a_time(stack: &Stack) -> Result<File> {
     Ok(file)
 }
 
-/// One call of cargo.
+/// One call of cargo, or of npm.
 struct Step<'a> {
     name: &'a str,
+    program: &'static str,
     arguments: &'a [&'a str],
     environment: &'a [(&'static str, OsString)],
 }
@@ -159,23 +174,23 @@ impl Step<'_> {
         interrupted: &CancellationToken,
         count: &mut TestCount,
     ) -> Result<()> {
-        let Self { name, arguments, environment } = self;
+        let Self { name, program, arguments, environment } = self;
         header(name);
         let begun = Instant::now();
-        let mut command = Command::new("cargo");
+        let mut command = Command::new(program);
         command
             .args(*arguments)
             .envs(environment.iter().map(|(key, value)| (key, value)))
             .current_dir(checkout)
             .stdout(Stdio::piped());
-        let mut group = GroupGuard::spawn(&mut command).map_err(StackError::io("run cargo"))?;
+        let mut group = GroupGuard::spawn(&mut command).map_err(StackError::io(format!("run {program}")))?;
         let ended = unless(interrupted, async {
             tokio::time::timeout(STEP_DEADLINE, wait_counting(&mut group, count))
                 .await
                 .map_err(|_| {
                     StackError::refused(format!("{name}: no end after {} s", STEP_DEADLINE.as_secs()))
                 })?
-                .map_err(StackError::io("wait for cargo"))
+                .map_err(StackError::io(format!("wait for {program}")))
         })
         .await;
         let status = match ended {

@@ -12,10 +12,11 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    checks,
+    checks, doctor,
     error::{Result, StackError},
     folders::Folders,
     progress::Progress,
+    reset,
     servers::{ours, postgres},
     stack::{Stack, StackKind},
     start,
@@ -74,6 +75,24 @@ enum Verb {
         #[arg(long)]
         test: bool,
     },
+    /// Looks for what is wrong, and says how it is mended.
+    Doctor {
+        /// In the form that programs read.
+        #[arg(long)]
+        json: bool,
+        /// Of the stack that tests run on.
+        #[arg(long)]
+        test: bool,
+    },
+    /// Stops everything and removes its data.
+    Reset {
+        /// Does not ask.
+        #[arg(long, short)]
+        yes: bool,
+        /// The stack that tests run on.
+        #[arg(long)]
+        test: bool,
+    },
     /// Checks and tests everything on the real servers.
     Test {
         /// Leaves the servers running for the next time.
@@ -120,12 +139,20 @@ pub fn run(command_line: CommandLine) -> Result<()> {
     let checkout = command_line.checkout;
     match command_line.verb {
         Verb::Up { api_port, servers_only, test } => {
-            let stack = Stack::open(kind(test), &checkout, api_port)?;
-            runtime.block_on(up(&stack, api_port, !servers_only))
+            let outcome = Stack::open(kind(test), &checkout, api_port)
+                .and_then(|stack| runtime.block_on(up(&stack, api_port, !servers_only)));
+            match outcome {
+                Err(error) if !matches!(error, StackError::Interrupted) => {
+                    Err(runtime.block_on(explained(error, kind(test), &checkout)))
+                }
+                outcome => outcome,
+            }
         }
         Verb::Status { json, test } => runtime.block_on(show_status(&checkout, kind(test), json)),
         Verb::Logs { name, follow, test } => runtime.block_on(logs(&checkout, kind(test), &name, follow)),
         Verb::Down { test } => runtime.block_on(down(&checkout, kind(test))),
+        Verb::Doctor { json, test } => runtime.block_on(doctor(&checkout, kind(test), json)),
+        Verb::Reset { yes, test } => runtime.block_on(reset::run(&checkout, kind(test), yes)),
         Verb::Test { keep, arguments } => {
             let stack = Stack::open(StackKind::Test, &checkout, None)?;
             runtime.block_on(checks::test(&stack, &arguments, keep))
@@ -161,6 +188,27 @@ async fn up(stack: &Arc<Stack>, api_port: Option<u16>, with_processes: bool) -> 
     Ok(())
 }
 
+/// A failed start with what the doctor finds now, when nothing runs any more.
+async fn explained(error: StackError, kind: StackKind, checkout: &Path) -> StackError {
+    let troubles = doctor::examine(&doctor::Context::open(kind, checkout)).await.troubles();
+    let verb = if kind == StackKind::Test { "./dev doctor --test" } else { "./dev doctor" };
+    let found = if troubles.is_empty() { String::new() } else { format!("the doctor finds:\n{troubles}") };
+    StackError::refused(format!("{error}\n\n{found}{verb} looks at everything again"))
+}
+
+async fn doctor(checkout: &Path, kind: StackKind, json: bool) -> Result<()> {
+    let report = doctor::examine(&doctor::Context::open(kind, checkout)).await;
+    if json {
+        println!("{:#}", report.json());
+    } else {
+        println!("{report}");
+    }
+    match report.failures().as_slice() {
+        [] => Ok(()),
+        failures => Err(StackError::refused(format!("not in order: {}", failures.join(", ")))),
+    }
+}
+
 async fn show_status(checkout: &Path, kind: StackKind, json: bool) -> Result<()> {
     let nothing = || StackError::refused("nothing is running: ./dev up");
     Folders::existing(kind, checkout).ok_or_else(nothing)?;
@@ -179,13 +227,12 @@ fn running(stack: &Stack) -> Result<Option<State>> {
 }
 
 async fn down(checkout: &Path, kind: StackKind) -> Result<()> {
-    if Folders::existing(kind, checkout).is_none() {
+    let Some(folders) = Folders::existing(kind, checkout) else {
         println!("nothing was running");
         return Ok(());
-    }
-    let stack = Stack::open(kind, checkout, None)?;
+    };
     let mut progress = Progress::begin();
-    let ran = start::down(&stack, &mut progress).await?;
+    let ran = start::down(&folders, &mut progress).await?;
     progress.end();
     println!("{}", if ran { "stopped; the data stays" } else { "nothing was running" });
     Ok(())
@@ -284,6 +331,12 @@ mod tests {
         };
         assert!(keep);
         assert_eq!(arguments, ["orders", "--nocapture"]);
+    }
+
+    #[test]
+    fn a_reset_asks_unless_it_is_told() {
+        assert!(matches!(parsed("devstack reset"), Verb::Reset { yes: false, test: false }));
+        assert!(matches!(parsed("devstack reset --yes --test"), Verb::Reset { yes: true, test: true }));
     }
 
     #[test]

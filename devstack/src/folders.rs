@@ -47,11 +47,64 @@ impl Folders {
             Err(_) => make_data(kind, &checkout, &link, account)?,
         };
         let folders = Self::within(checkout, data);
+        let is_ours = folders.is_marked_or_older()?;
         for folder in [&folders.data, &folders.logs, &folders.run, &folders.home] {
             account.make_folder(folder)?;
         }
         fs::create_dir_all(&folders.binaries).map_err(StackError::path("make", &folders.binaries))?;
+        if is_ours {
+            folders.mark(account)?;
+        }
         Ok(folders)
+    }
+
+    /// Whether this is a stack's folder: marked, empty so far, or of a stack from before there were marks.
+    fn is_marked_or_older(&self) -> Result<bool> {
+        let mut entries = fs::read_dir(&self.data).map_err(StackError::path("read", &self.data))?;
+        Ok(self.marker().exists() || self.secrets().exists() || entries.next().is_none())
+    }
+
+    /// Writes down whose stack this is, once: only what is marked is ever removed.
+    fn mark(&self, account: &Account) -> Result<()> {
+        if self.marker().exists() {
+            return Ok(());
+        }
+        account.write_private(&self.marker(), &format!("{}\n", self.checkout.display()))
+    }
+
+    /// The checkout that the data folder says it belongs to; `None` when it says nothing.
+    #[must_use]
+    pub fn marked_checkout(&self) -> Option<PathBuf> {
+        let text = fs::read_to_string(self.marker()).ok()?;
+        Some(PathBuf::from(text.trim_end_matches('\n')))
+    }
+
+    /// The file that makes a folder that of a stack.
+    #[must_use]
+    pub fn marker(&self) -> PathBuf {
+        self.data.join("checkout")
+    }
+
+    /// Where the folders of a checkout's stack are or will be; nothing is made.
+    #[must_use]
+    pub fn expected(kind: StackKind, checkout: &Path) -> Self {
+        let checkout = checkout.canonicalize().unwrap_or_else(|_| checkout.to_path_buf());
+        Self::existing(kind, &checkout).unwrap_or_else(|| {
+            let data = checkout.join(Self::link_name(kind));
+            Self::within(checkout, data)
+        })
+    }
+
+    /// The link in the checkout, or the data folder itself.
+    #[must_use]
+    pub fn link(&self, kind: StackKind) -> PathBuf {
+        self.checkout.join(Self::link_name(kind))
+    }
+
+    /// The secrets file.
+    #[must_use]
+    pub fn secrets(&self) -> PathBuf {
+        self.data.join("secrets.toml")
     }
 
     /// The folders of a checkout's stack when it was started before; nothing is made.
@@ -110,6 +163,12 @@ impl Folders {
         self.data.join("stack.json")
     }
 
+    /// The pictures and other objects.
+    #[must_use]
+    pub fn objects(&self) -> PathBuf {
+        self.data.join("objects")
+    }
+
     /// The lake of Parquet files.
     #[must_use]
     pub fn lake(&self) -> PathBuf {
@@ -154,7 +213,13 @@ fn make_own(folder: &Path, account: &Account) -> Result<()> {
 
 /// Whether the account may pass through every folder down to `folder`.
 fn can_be_entered(folder: &Path, account: &Account) -> bool {
-    folder.ancestors().all(|ancestor| {
+    closed_to(folder, account).is_none()
+}
+
+/// The outermost folder on the way to `folder` that the account may not pass through.
+#[must_use]
+pub fn closed_to(folder: &Path, account: &Account) -> Option<PathBuf> {
+    let is_open = |ancestor: &Path| {
         fs::metadata(ancestor).is_ok_and(|metadata| {
             let shift = match () {
                 () if metadata.uid() == account.uid => 6,
@@ -163,7 +228,9 @@ fn can_be_entered(folder: &Path, account: &Account) -> bool {
             };
             (metadata.permissions().mode() >> shift) & 0o1 == 1
         })
-    })
+    };
+    let closed: Vec<&Path> = folder.ancestors().filter(|ancestor| !is_open(ancestor)).collect();
+    closed.last().map(|ancestor| ancestor.to_path_buf())
 }
 
 #[cfg(test)]

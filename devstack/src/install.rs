@@ -22,7 +22,8 @@ use crate::{
     error::{Result, StackError},
     process::GroupGuard,
     progress::Progress,
-    stack::Stack,
+    stack::{Stack, StackKind},
+    tools::Tools,
 };
 
 const LOCK_DEADLINE: Duration = Duration::from_secs(30 * 60);
@@ -37,13 +38,30 @@ struct Installation<'a> {
     interrupted: &'a CancellationToken,
 }
 
+/// What a stack needs and this machine has not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Packages of the distribution.
+    pub packages: Vec<&'static str>,
+    /// Programs that are kept among the tools.
+    pub programs: Vec<&'static str>,
+}
+
+/// Looks for what a stack needs; nothing is installed.
+#[must_use]
+pub fn missing(kind: StackKind, tools: &Tools) -> Missing {
+    let programs = programs::missing(kind, tools).iter().map(programs::Program::name).collect();
+    Missing { packages: packages::missing(kind, tools), programs }
+}
+
 /// Installs what is missing for a stack; does nothing, quickly, when all is there.
 ///
 /// # Errors
 /// When something cannot be installed (the words say what and show the end of its log), or when interrupted:
 /// the step at work is then asked to stop, and has stopped when this returns.
 pub async fn ensure(stack: &Stack, progress: &mut Progress, interrupted: &CancellationToken) -> Result<()> {
-    if packages::missing(stack).is_empty() && programs::missing(stack).is_empty() {
+    let missing = missing(stack.kind, &stack.tools);
+    if missing.packages.is_empty() && missing.programs.is_empty() {
         return Ok(());
     }
     fs::create_dir_all(&stack.tools.root).map_err(StackError::path("make", &stack.tools.root))?;
@@ -122,7 +140,7 @@ fn failure(program: String, outcome: String, log: &std::path::Path) -> StackErro
 }
 
 /// Whether a program can be found as a shell would.
-fn on_path(program: &str) -> bool {
+pub(crate) fn on_path(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| {
         std::env::split_paths(&path).any(|folder| {
             fs::metadata(folder.join(program))

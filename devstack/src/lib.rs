@@ -6,6 +6,7 @@
 pub mod account;
 pub mod checks;
 pub mod commands;
+pub mod doctor;
 pub mod error;
 pub mod folders;
 pub mod install;
@@ -16,6 +17,7 @@ pub mod ports;
 pub mod probe;
 pub mod process;
 pub mod progress;
+pub mod reset;
 pub mod secrets;
 pub mod server;
 pub mod servers;

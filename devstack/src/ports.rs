@@ -47,6 +47,12 @@ pub struct Ports {
     pub elasticsearch_transport: u16,
     /// Prometheus.
     pub prometheus: u16,
+    /// Exporters of the PostgreSQL nodes 1, 2, 3.
+    pub postgres_exporters: [u16; 3],
+    /// The exporter of Redis.
+    pub redis_exporter: u16,
+    /// The exporter of OpenSearch.
+    pub opensearch_exporter: u16,
     /// Metrics of api, ingest, worker, search-indexer, analytics, in this order.
     pub metrics: [u16; 5],
 }
@@ -77,6 +83,9 @@ impl Ports {
             elasticsearch: 15_483 + offset,
             elasticsearch_transport: 15_484 + offset,
             prometheus: 15_491 + offset,
+            postgres_exporters: [15_492, 15_493, 15_494].map(|port| port + offset),
+            redis_exporter: 15_495 + offset,
+            opensearch_exporter: 15_496 + offset,
             metrics: [15_501, 15_502, 15_503, 15_504, 15_505].map(|port| port + offset),
         }
     }
@@ -97,19 +106,35 @@ pub fn require_free(server: &str, port: u16) -> Result<()> {
     }
 }
 
-/// The process that listens on `port`, found through /proc.
-fn holder(port: u16) -> Option<String> {
+/// A process that holds a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its id.
+    pub pid: u32,
+    /// What its program is called.
+    pub program: String,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} (pid {})", self.program, self.pid)
+    }
+}
+
+/// The process that listens on `port`, found through /proc; `None` too when it is somebody else's.
+#[must_use]
+pub fn holder(port: u16) -> Option<Holder> {
     let tables = [fs::read_to_string("/proc/net/tcp"), fs::read_to_string("/proc/net/tcp6")];
     let inode = tables.into_iter().flatten().find_map(|table| listening_inode(&table, port))?;
     let wanted = format!("socket:[{inode}]");
     for entry in fs::read_dir("/proc").ok()?.flatten() {
         let name = entry.file_name();
-        let Some(pid) = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())) else {
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
         if holds(&entry.path(), &wanted) {
             let program = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-            return Some(format!("{} (pid {pid})", program.trim()));
+            return Some(Holder { pid, program: program.trim().to_owned() });
         }
     }
     None
@@ -157,7 +182,10 @@ mod tests {
             ports.elasticsearch,
             ports.elasticsearch_transport,
             ports.prometheus,
+            ports.redis_exporter,
+            ports.opensearch_exporter,
         ];
+        all.extend(ports.postgres_exporters);
         all.extend(ports.postgres);
         all.extend(ports.mongo);
         all.extend(ports.metrics);

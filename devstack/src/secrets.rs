@@ -50,11 +50,7 @@ impl Secrets {
     /// When the file cannot be read, written or understood.
     pub fn load_or_make(file: &Path, account: &Account) -> Result<Self> {
         if file.exists() {
-            let text = fs::read_to_string(file).map_err(StackError::path("read", file))?;
-            let (secrets, is_new) = Self::read(&text).map_err(|error| StackError::Malformed {
-                file: file.display().to_string(),
-                reason: error.to_string(),
-            })?;
+            let (secrets, is_new) = Self::load_file(file)?;
             if is_new {
                 secrets.write(file, account)?;
             }
@@ -63,6 +59,23 @@ impl Secrets {
         let secrets = Self::random();
         secrets.write(file, account)?;
         Ok(secrets)
+    }
+
+    /// Reads the secrets of a data folder; nothing is made.
+    ///
+    /// # Errors
+    /// When the file cannot be read or understood.
+    pub fn load(file: &Path) -> Result<Self> {
+        Self::load_file(file).map(|(secrets, _)| secrets)
+    }
+
+    fn load_file(file: &Path) -> Result<(Self, bool)> {
+        let text = fs::read_to_string(file).map_err(StackError::path("read", file))?;
+        Self::read(&text).map_err(|error| StackError::Malformed {
+            file: file.display().to_string(),
+            // Without the line that it was found in, which holds a secret.
+            reason: error.message().to_owned(),
+        })
     }
 
     /// The secrets in a text, and whether they differ from it: in older folders the failover script's role
@@ -85,7 +98,9 @@ impl Secrets {
         account.write_private(file, &text)
     }
 
-    fn random() -> Self {
+    /// New ones, which nobody knows until they are written.
+    #[must_use]
+    pub fn random() -> Self {
         let for_each_role = || ROLES.iter().map(|role| ((*role).to_owned(), random_hex(24))).collect();
         Self {
             postgres_superuser: random_hex(16),

@@ -1,6 +1,7 @@
 //! Every server of a stack, one file each, and the order that they are shown and stopped in.
 
 pub mod elasticsearch;
+pub mod exporters;
 pub mod memcached;
 pub mod mongo;
 pub mod opensearch;
@@ -35,6 +36,7 @@ pub fn all(stack: &Arc<Stack>) -> Result<Vec<Arc<dyn Server>>> {
     match stack.kind {
         StackKind::Test => servers.push(elasticsearch::server(stack)),
         StackKind::Development => {
+            servers.extend(exporters::servers(stack));
             servers.push(prometheus::server(stack));
             servers.extend(ours::servers(stack));
         }

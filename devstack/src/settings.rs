@@ -24,6 +24,7 @@ struct Settings {
     cache: Prefix,
     search: Search,
     lake: Lake,
+    objects: Objects,
     api: Api,
     ingest: Metrics,
     worker: Metrics,
@@ -75,11 +76,33 @@ struct Lake {
 }
 
 #[derive(Serialize)]
+struct Objects {
+    folder: String,
+}
+
+#[derive(Serialize)]
 struct Api {
     listen: String,
     metrics: String,
     cursor_key: String,
+    rate_limit: RateLimit,
 }
+
+#[derive(Serialize)]
+struct RateLimit {
+    anonymous: Allotment,
+    shopper: Allotment,
+    staff: Allotment,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Allotment {
+    requests: u32,
+    window_seconds: u32,
+}
+
+/// Everybody on the local machine comes from one address, and may measure as they like.
+const GENEROUS: Allotment = Allotment { requests: 3_000_000, window_seconds: 60 };
 
 #[derive(Serialize)]
 struct Metrics {
@@ -92,6 +115,7 @@ struct Metrics {
 /// When the file cannot be written.
 pub fn write(stack: &Stack) -> Result<()> {
     stack.account.make_folder(&stack.folders.lake())?;
+    stack.account.make_folder(&stack.folders.objects())?;
     stack.account.write_private(&stack.folders.settings(), &text(stack)?)
 }
 
@@ -116,10 +140,12 @@ fn text(stack: &Stack) -> Result<String> {
         cache: Prefix { prefix: DATABASE },
         search: Search { url: opensearch::url(stack), index_prefix: DATABASE },
         lake: Lake { path: stack.folders.lake().display().to_string() },
+        objects: Objects { folder: stack.folders.objects().display().to_string() },
         api: Api {
             listen: loopback(stack.ports.api),
             metrics: api.metrics,
             cursor_key: stack.secrets.cursor_key.clone(),
+            rate_limit: RateLimit { anonymous: GENEROUS, shopper: GENEROUS, staff: GENEROUS },
         },
         ingest,
         worker,

@@ -62,7 +62,7 @@ impl Stack {
     pub fn open(kind: StackKind, checkout: &Path, api_port: Option<u16>) -> Result<Arc<Self>> {
         let account = Account::find_or_make()?;
         let folders = Folders::open(kind, checkout, &account)?;
-        let secrets = Secrets::load_or_make(&folders.data.join("secrets.toml"), &account)?;
+        let secrets = Secrets::load_or_make(&folders.secrets(), &account)?;
         let tools = Tools::locate()?;
         let mut ports = Ports::of(kind);
         let running = State::load(&folders.state()).unwrap_or(None).filter(State::is_supervised);

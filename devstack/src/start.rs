@@ -12,12 +12,14 @@ use tokio::{process::Command, time::sleep};
 
 use crate::{
     error::{Result, StackError},
+    folders::Folders,
     install,
     interrupt::{self, unless},
     process::{self, Mark},
     progress::{Progress, elapsed},
     stack::{Stack, StackKind},
     state::{Failure, Phase, State},
+    supervisor::MIGRATIONS,
 };
 
 /// The whole start, with a node of PostgreSQL that has to be copied; beyond it the supervisor is told to stop
@@ -43,7 +45,7 @@ pub async fn up(stack: &Arc<Stack>, with_processes: bool, progress: &mut Progres
     let outcome = unless(&interrupted, follow(stack, &supervisor, progress)).await;
     if outcome.is_err() && by_us {
         progress.waiting("stopping what was started");
-        stop(stack, &supervisor, progress).await?;
+        stop(&stack.folders, &supervisor, progress).await?;
     }
     outcome
 }
@@ -113,14 +115,14 @@ pub async fn follow(stack: &Stack, supervisor: &Mark, progress: &mut Progress) -
 ///
 /// # Errors
 /// When the state file cannot be read.
-pub async fn down(stack: &Stack, progress: &mut Progress) -> Result<bool> {
-    let Some(state) = State::load(&stack.folders.state())? else {
+pub async fn down(folders: &Folders, progress: &mut Progress) -> Result<bool> {
+    let Some(state) = State::load(&folders.state())? else {
         return Ok(false);
     };
     if !state.is_supervised() {
         return Ok(!state.sweep().is_empty());
     }
-    stop(stack, &state.supervisor, progress).await?;
+    stop(folders, &state.supervisor, progress).await?;
     Ok(true)
 }
 
@@ -128,11 +130,11 @@ pub async fn down(stack: &Stack, progress: &mut Progress) -> Result<bool> {
 ///
 /// # Errors
 /// When the state file cannot be read.
-pub async fn stop(stack: &Stack, supervisor: &Mark, progress: &mut Progress) -> Result<()> {
+pub async fn stop(folders: &Folders, supervisor: &Mark, progress: &mut Progress) -> Result<()> {
     supervisor.signal(Signal::TERM);
     let end = Instant::now() + STOP_DEADLINE;
     while supervisor.is_alive() {
-        if let Some(state) = State::load(&stack.folders.state())? {
+        if let Some(state) = State::load(&folders.state())? {
             progress.waiting(&format!("stopping {}", state.running().join(", ")));
         }
         if Instant::now() >= end {
@@ -141,7 +143,7 @@ pub async fn stop(stack: &Stack, supervisor: &Mark, progress: &mut Progress) -> 
         }
         sleep(LOOKS).await;
     }
-    if let Some(last) = State::load(&stack.folders.state())? {
+    if let Some(last) = State::load(&folders.state())? {
         let swept = last.sweep();
         if !swept.is_empty() {
             progress.done(&format!("killed {}", swept.join(", ")));
@@ -201,6 +203,12 @@ fn show_news(state: &State, seen: &mut Vec<String>, progress: &mut Progress) {
 
 fn in_words(failure: &Failure) -> StackError {
     let mut words = format!("{} did not start: {}", failure.server, failure.reason);
+    if failure.server == MIGRATIONS {
+        words.push_str(
+            "\nwhen a file was edited, put it back as it was applied; when the data is of another branch, begin anew \
+             without it: ./dev reset",
+        );
+    }
     if !failure.log.is_empty() {
         words.push_str("\nits last lines:\n  ");
         words.push_str(&failure.log.join("\n  "));

@@ -22,6 +22,8 @@ pub const OLDEST_JAVA: u32 = 21;
 pub struct Tools {
     /// One folder per tool and version, shared by all stacks of this machine.
     pub root: PathBuf,
+    /// Where the distribution keeps its Javas.
+    pub javas: PathBuf,
 }
 
 impl Tools {
@@ -31,10 +33,14 @@ impl Tools {
     /// When a person without HOME asks.
     pub fn locate() -> Result<Self> {
         if geteuid().is_root() {
-            return Ok(Self { root: PathBuf::from("/var/cache/entrepot/tools") });
+            return Ok(Self::in_folder("/var/cache/entrepot/tools".into()));
         }
         let home = std::env::var_os("HOME").ok_or_else(|| StackError::refused("HOME is not set"))?;
-        Ok(Self { root: Path::new(&home).join(".cache/entrepot/tools") })
+        Ok(Self::in_folder(Path::new(&home).join(".cache/entrepot/tools")))
+    }
+
+    fn in_folder(root: PathBuf) -> Self {
+        Self { root, javas: PathBuf::from("/usr/lib/jvm") }
     }
 
     /// The folder of one tool.
@@ -52,27 +58,26 @@ impl Tools {
     /// The Java to run the search engines with: an installed one, else our own.
     #[must_use]
     pub fn java_home(&self) -> Option<PathBuf> {
-        installed_java().or_else(|| {
+        let newest = self.installed_javas().into_iter().max().filter(|(version, _)| *version >= OLDEST_JAVA);
+        newest.map(|(_, home)| home).or_else(|| {
             let own = self.folder(JAVA);
             own.join("bin/java").is_file().then_some(own)
         })
     }
-}
 
-/// The newest Java under /usr/lib/jvm that is new enough, by its `release` file.
-fn installed_java() -> Option<PathBuf> {
-    std::fs::read_dir("/usr/lib/jvm")
-        .ok()?
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|home| home.join("bin/java").is_file())
-        .filter_map(|home| {
-            let release = std::fs::read_to_string(home.join("release")).ok()?;
-            Some((java_version(&release)?, home))
-        })
-        .filter(|(version, _)| *version >= OLDEST_JAVA)
-        .max()
-        .map(|(_, home)| home)
+    /// The major version and the folder of each Java that the distribution has installed, by its `release` file.
+    #[must_use]
+    pub fn installed_javas(&self) -> Vec<(u32, PathBuf)> {
+        let homes = std::fs::read_dir(&self.javas).into_iter().flatten().flatten();
+        homes
+            .map(|entry| entry.path())
+            .filter(|home| home.join("bin/java").is_file())
+            .filter_map(|home| {
+                let release = std::fs::read_to_string(home.join("release")).ok()?;
+                Some((java_version(&release)?, home))
+            })
+            .collect()
+    }
 }
 
 /// The major version in the text of a `release` file.

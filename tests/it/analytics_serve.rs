@@ -50,6 +50,9 @@ async fn import(scope: &Scope) {
         channel: CHANNEL.to_owned(),
         currency: Currency::GBP,
         refused: folder.join("refused.csv"),
+        report: folder.join("report.ndjson"),
+        map: None,
+        is_dry: false,
         file,
     };
     ingest::orders::import(&scope.postgres, &options, |_| {}).await.expect("imports");

@@ -1,17 +1,30 @@
 //! Tests of the whole house on real servers: one binary, a file per concept.
 
 mod analytics_serve;
+mod audit;
 mod catalogue_import;
+mod catalogue_import_api;
+mod categories;
 mod dashboards;
 mod flow;
+mod import_formats;
+mod import_lost_commit;
+mod import_resume;
 mod index_wire;
+mod inventory;
+mod media;
 mod migrations;
 mod online_retail;
 mod orders;
 mod outbox;
+mod pages;
 mod products;
+mod rate_limits;
 mod readiness;
 mod rebuild;
 mod requests;
+mod reviews;
+mod seed;
+mod shop_sales;
 mod tidy;
 mod transactions;

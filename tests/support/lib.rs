@@ -9,6 +9,7 @@ pub mod files;
 pub mod running;
 pub mod scope;
 pub mod shop;
+pub mod shop_orders;
 pub mod wait;
 
 use std::sync::LazyLock;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use store::mongo::connection::Mongo;
 use store::pg::pool::PgPools;
-use store::settings::{AmqpSettings, MongoSettings, PostgresSettings};
+use store::settings::{AmqpSettings, MongoSettings, ObjectSettings, PostgresSettings};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -25,6 +25,8 @@ pub struct Scope {
     pub prefix: String,
     /// Folder of the Parquet lake.
     pub lake: PathBuf,
+    /// Folder of the objects.
+    pub objects: ObjectSettings,
 }
 
 impl Scope {
@@ -35,7 +37,8 @@ impl Scope {
         let postgres = postgres_settings(&database.name);
         let mongo = mongo_settings(&prefix).await;
         let amqp = virtual_host(&prefix).await;
-        Self { database, postgres, mongo, amqp, lake: files::folder("lake"), prefix }
+        let objects = ObjectSettings { folder: files::folder("objects") };
+        Self { database, postgres, mongo, amqp, lake: files::folder("lake"), objects, prefix }
     }
 
     /// A connection to the primary itself, as the application.
@@ -72,6 +75,7 @@ impl Drop for Scope {
     fn drop(&mut self) {
         // The system's temporary folder is swept anyway.
         let _ = std::fs::remove_dir_all(&self.lake);
+        let _ = std::fs::remove_dir_all(&self.objects.folder);
     }
 }
 

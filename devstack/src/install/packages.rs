@@ -8,18 +8,22 @@ use tokio::process::Command;
 use super::{Installation, on_path, programs};
 use crate::{
     error::{Result, StackError},
-    stack::Stack,
+    stack::StackKind,
+    tools::Tools,
 };
 
 const DEADLINE: Duration = Duration::from_secs(20 * 60);
 
 /// A file that shows that a package is there, and the package.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("/usr/sbin/pgpool", "pgpool2"),
     ("/usr/bin/redis-server", "redis-server"),
     ("/usr/bin/memcached", "memcached"),
     ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server"),
     ("/usr/bin/prometheus", "prometheus"),
+    ("/usr/bin/prometheus-postgres-exporter", "prometheus-postgres-exporter"),
+    ("/usr/bin/prometheus-redis-exporter", "prometheus-redis-exporter"),
+    ("/usr/bin/prometheus-elasticsearch-exporter", "prometheus-elasticsearch-exporter"),
     ("/usr/bin/unzip", "unzip"),
     ("/usr/bin/setpriv", "util-linux"),
 ];
@@ -51,14 +55,14 @@ apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends "$@"
 "#;
 
 /// The packages that are not there.
-pub(super) fn missing(stack: &Stack) -> Vec<&'static str> {
+pub(super) fn missing(kind: StackKind, tools: &Tools) -> Vec<&'static str> {
     let mut missing: Vec<&str> =
         PACKAGES.iter().filter(|(file, _)| !Path::new(file).exists()).map(|(_, package)| *package).collect();
     if !postgres_is_installed() {
         missing.push("postgresql");
     }
     missing.extend(missing_libraries(&known_libraries()));
-    let programs = programs::missing(stack);
+    let programs = programs::missing(kind, tools);
     if programs.iter().any(programs::Program::comes_by_maven) && !on_path("mvn") {
         missing.push("maven");
     }
@@ -89,7 +93,7 @@ fn missing_libraries(known: &str) -> Vec<&'static str> {
 
 /// Installs the packages that are not there.
 pub(super) async fn install(installation: &mut Installation<'_>) -> Result<()> {
-    let missing = missing(installation.stack);
+    let missing = missing(installation.stack.kind, &installation.stack.tools);
     if missing.is_empty() {
         return Ok(());
     }

@@ -12,8 +12,8 @@ use tokio::process::Command;
 use super::{Installation, on_path};
 use crate::{
     error::{Result, StackError},
-    stack::{Stack, StackKind},
-    tools,
+    stack::StackKind,
+    tools::{self, Tools},
 };
 
 const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(15 * 60);
@@ -73,6 +73,11 @@ const JAVA: Program = Program {
 };
 
 impl Program {
+    /// The tool, with its version.
+    pub(super) fn name(&self) -> &'static str {
+        self.tool
+    }
+
     pub(super) fn comes_by_maven(&self) -> bool {
         matches!(self.source, Source::Maven(_))
     }
@@ -83,13 +88,13 @@ impl Program {
 }
 
 /// The programs that are not there.
-pub(super) fn missing(stack: &Stack) -> Vec<Program> {
+pub(super) fn missing(kind: StackKind, tools: &Tools) -> Vec<Program> {
     let mut wanted = vec![MONGOD, OPENSEARCH];
-    if stack.kind == StackKind::Test {
+    if kind == StackKind::Test {
         wanted.push(ELASTICSEARCH);
     }
-    wanted.retain(|program| !stack.tools.folder(program.tool).exists());
-    if stack.tools.java_home().is_none() {
+    wanted.retain(|program| !tools.folder(program.tool).exists());
+    if tools.java_home().is_none() {
         wanted.push(JAVA);
     }
     wanted
@@ -102,7 +107,7 @@ pub(super) fn pip() -> Option<&'static str> {
 
 /// Installs the programs that are not there.
 pub(super) async fn install(installation: &mut Installation<'_>) -> Result<()> {
-    for program in missing(installation.stack) {
+    for program in missing(installation.stack.kind, &installation.stack.tools) {
         install_one(installation, &program).await?;
         installation.progress.done(&format!("installed {}", program.tool));
     }

@@ -148,7 +148,7 @@ impl Server for Member {
             let folder = self.stack.server_folder(&self.name)?;
             self.stack.account.make_folder(&folder.join("data"))?;
             let configuration = format!(
-                "storage:\n  dbPath: {data}\n  wiredTiger:\n    engineConfig:\n      cacheSizeGB: 0.25\n\
+                "storage:\n  dbPath: {data}\n  wiredTiger:\n    engineConfig:\n      cacheSizeGB: 0.5\n\
                  net:\n  bindIp: 127.0.0.1\n  port: {port}\n  unixDomainSocket:\n    enabled: false\n\
                  replication:\n  replSetName: {REPLICA_SET}\n  oplogSizeMB: 512\n\
                  security:\n  javascriptEnabled: false\n\

@@ -16,7 +16,7 @@ use crate::{
 pub const NAMES: [&str; 5] = ["api", "ingest", "worker", "search_indexer", "analytics"];
 
 /// What each program is called and the verb that makes it stay, in the same order.
-const PROGRAMS: [(&str, Option<&str>); 5] = [
+pub(crate) const PROGRAMS: [(&str, Option<&str>); 5] = [
     ("api", None),
     ("ingest", Some("relay")),
     ("worker", None),

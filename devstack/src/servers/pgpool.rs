@@ -24,7 +24,7 @@ use crate::{
 
 const NAME: &str = "pgpool";
 const PROGRAM: &str = "/usr/sbin/pgpool";
-const CONTROL_USER: &str = "entrepot";
+pub(crate) const CONTROL_USER: &str = "entrepot";
 /// Where the process that leads all others writes its number.
 const PID_FILE: &str = "pgpool.pid";
 
@@ -50,7 +50,7 @@ pub fn server(stack: &Arc<Stack>) -> Arc<dyn Server> {
 }
 
 /// How many clients can be connected at once: one child process each, and one more is refused.
-pub(super) fn children(kind: StackKind) -> u16 {
+pub(crate) fn children(kind: StackKind) -> u16 {
     match kind {
         StackKind::Development => 64,
         StackKind::Test => 144,
@@ -110,6 +110,27 @@ fn command_line_part(folder: &Path) -> String {
 
 /// One question through it, as our processes ask.
 async fn ask(stack: &Stack) -> Result<bool> {
+    let client = connect(stack).await?;
+    let row = client.query_one("SELECT NOT pg_is_in_recovery()", &[]).await?;
+    Ok(row.get(0))
+}
+
+/// What Pgpool-II holds a node for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NodeState {
+    Up,
+    Down,
+}
+
+/// The nodes that Pgpool-II holds for down.
+pub(crate) async fn nodes_down(stack: &Stack) -> Result<Vec<usize>> {
+    let known = control(stack, "pcp_node_info", "-a", "").await?;
+    let states = known.lines().map(state_of).enumerate();
+    Ok(states.filter(|(_, state)| *state == Some(NodeState::Down)).map(|(index, _)| index).collect())
+}
+
+/// A session of the application through it.
+pub(crate) async fn connect(stack: &Stack) -> Result<tokio_postgres::Client> {
     let (client, connection) = tokio_postgres::Config::new()
         .host("127.0.0.1")
         .port(stack.ports.pgpool)
@@ -121,15 +142,7 @@ async fn ask(stack: &Stack) -> Result<bool> {
         .await?;
     // A broken connection is seen by the question that waits for it.
     tokio::spawn(async move { connection.await.ok() });
-    let row = client.query_one("SELECT NOT pg_is_in_recovery()", &[]).await?;
-    Ok(row.get(0))
-}
-
-/// What Pgpool-II holds a node for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum NodeState {
-    Up,
-    Down,
+    Ok(client)
 }
 
 /// Reads the answer of `pcp_node_info`: host, port, status as a number, weight and more. 1 and 2 are up, 3 is

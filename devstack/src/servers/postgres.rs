@@ -31,8 +31,11 @@ use crate::{
     stack::{Stack, StackKind},
 };
 
+/// The password file of the superuser, beside the data folder.
+pub(crate) const SUPERUSER_PASSWORD: &str = "superuser.pgpass";
+
 /// How many nodes there are.
-pub(super) const NODES: usize = 3;
+pub(crate) const NODES: usize = 3;
 
 const CONFIGURATION: &str = include_str!("../../../deploy/postgres/postgresql.conf.template");
 const ACCESS: &str = include_str!("../../../deploy/postgres/pg_hba.conf");
@@ -111,6 +114,19 @@ pub fn servers(stack: &Arc<Stack>) -> Result<Vec<Arc<dyn Server>>> {
     Ok((0..NODES).map(node).collect())
 }
 
+/// A session of the superuser on one node. It ends when the client is dropped.
+pub(crate) async fn connect(stack: &Stack, index: usize) -> Result<tokio_postgres::Client> {
+    live::connect(stack, index).await
+}
+
+/// How a node reaches a primary, from its data folder.
+pub(crate) fn conninfo(index: usize, primary_port: u16) -> String {
+    format!("host=127.0.0.1 port={primary_port} application_name={} {REPLICATION}", node_name(index))
+}
+
+/// Marks a data folder that is not whole, beside it.
+pub(crate) const SPOILT: &str = rejoin::SPOILT;
+
 /// What people know the nodes by, by their stable names: `postgres_primary`, `postgres_standby_1`,
 /// `postgres_standby_2`, as their roles are now. A node keeps its stable name while there is no primary.
 pub async fn names_by_role(stack: &Stack) -> BTreeMap<String, String> {
@@ -133,7 +149,7 @@ pub async fn names_by_role(stack: &Stack) -> BTreeMap<String, String> {
 }
 
 /// The primary and the standbys that WAL arrives at; nobody without a primary.
-pub(super) async fn in_order(stack: &Stack) -> Vec<usize> {
+pub(crate) async fn in_order(stack: &Stack) -> Vec<usize> {
     nodes_in_order(&live::roles(stack).await)
 }
 
@@ -146,17 +162,17 @@ fn nodes_in_order(roles: &[Option<live::Role>]) -> Vec<usize> {
 }
 
 /// The stable name of a node among all servers.
-pub(super) fn server_name(index: usize) -> String {
+pub(crate) fn server_name(index: usize) -> String {
     format!("postgres_{}", index + 1)
 }
 
 /// The name that a node gives itself when it streams, and that commits wait for.
-pub(super) fn node_name(index: usize) -> String {
+pub(crate) fn node_name(index: usize) -> String {
     format!("node{}", index + 1)
 }
 
 /// The data folder of a node.
-pub(super) fn data_folder(stack: &Stack, index: usize) -> PathBuf {
+pub(crate) fn data_folder(stack: &Stack, index: usize) -> PathBuf {
     stack.folders.server(&server_name(index)).join("data")
 }
 
@@ -165,7 +181,7 @@ pub(super) fn data_folder(stack: &Stack, index: usize) -> PathBuf {
 pub(super) const REPLICATION: &str = "user=replicator passfile=../replicator.pgpass connect_timeout=3";
 
 /// The newest installed programs.
-pub(super) fn programs() -> Result<PathBuf> {
+pub(crate) fn programs() -> Result<PathBuf> {
     fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -214,11 +230,7 @@ impl Cluster {
 
     /// How a running node reaches its primary.
     fn conninfo(&self, index: usize, primary: usize) -> String {
-        format!(
-            "host=127.0.0.1 port={} application_name={} {REPLICATION}",
-            self.stack.ports.postgres[primary],
-            node_name(index)
-        )
+        conninfo(index, self.stack.ports.postgres[primary])
     }
 
     /// The same for a program that runs in the folder above the data.
@@ -263,7 +275,10 @@ impl Cluster {
         stack.account.write_private(&self.configuration(index), &text)?;
         stack.account.write_private(&access, ACCESS)?;
         let password = format!("*:*:*:replicator:{}\n", stack.secrets.postgres_replicator);
-        stack.account.write_private(&folder.join("replicator.pgpass"), &password)
+        stack.account.write_private(&folder.join("replicator.pgpass"), &password)?;
+        // For people: no command that they copy has to hold it.
+        let password = format!("*:*:*:postgres:{}\n", stack.secrets.postgres_superuser);
+        stack.account.write_private(&folder.join(SUPERUSER_PASSWORD), &password)
     }
 }
 

@@ -154,7 +154,7 @@ pub(super) async fn arrange_slots(stack: &Stack, index: usize, others: &[String]
 }
 
 /// A session of the superuser on one node. It ends when the client is dropped.
-async fn connect(stack: &Stack, index: usize) -> Result<Client> {
+pub(super) async fn connect(stack: &Stack, index: usize) -> Result<Client> {
     let (client, connection) = tokio_postgres::Config::new()
         .host("127.0.0.1")
         .port(stack.ports.postgres[index])

@@ -1,0 +1,141 @@
+//! What the shop's programs leave behind: the shape of the stores, events that are not sent, metrics that are not
+//! there.
+
+use std::time::Duration;
+
+use bson::{DateTime, Document, doc};
+use jiff::SignedDuration;
+use mongodb::{Client, Database, options::ClientOptions};
+use serde_json::Value;
+use tokio_postgres::{NoTls, config::TargetSessionAttrs};
+
+use super::{Context, Finding, Mend};
+use crate::{
+    error::{Result, StackError},
+    servers::mongo,
+};
+
+const DEADLINE: Duration = Duration::from_secs(4);
+/// A relay sends within a second.
+const OLD: SignedDuration = SignedDuration::from_secs(60);
+const SHOWN: usize = 3;
+
+/// A session of the superuser in the shop's database on the primary.
+async fn database(context: &Context) -> Result<tokio_postgres::Client> {
+    let stack = context.stack()?;
+    let mut config = tokio_postgres::Config::new();
+    config
+        .dbname(&context.names()?.postgres)
+        .user("postgres")
+        .password(&stack.secrets.postgres_superuser)
+        .application_name("devstack")
+        .connect_timeout(Duration::from_secs(2))
+        .target_session_attrs(TargetSessionAttrs::ReadWrite);
+    for port in context.ports.postgres {
+        config.host("127.0.0.1").port(port);
+    }
+    let (client, connection) = config.connect(NoTls).await?;
+    // A broken connection is seen by the question that waits for it.
+    tokio::spawn(async move { connection.await.ok() });
+    Ok(client)
+}
+
+async fn documents(context: &Context) -> Result<Database> {
+    let mut options = ClientOptions::parse(mongo::url(context.stack()?)).await?;
+    options.server_selection_timeout = Some(DEADLINE);
+    Ok(Client::with_options(options)?.database(&context.names()?.mongo))
+}
+
+pub(super) async fn migrations(context: &Context) -> Result<Finding> {
+    let ours = migrations::pg::checksums().map_err(|error| StackError::refused(error.to_string()))?;
+    const APPLIED: &str = "SELECT version, name, checksum FROM refinery_schema_history ORDER BY version";
+    let rows = database(context).await?.query(APPLIED, &[]).await?;
+    let applied: Vec<(i32, String, String)> =
+        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    for (version, name, checksum) in &applied {
+        let file = format!("{version:04}_{name}");
+        match ours.iter().find(|(file_version, _)| file_version == version) {
+            None => return Ok(newer(context, &file)),
+            Some((_, own)) if own.to_string() != *checksum => {
+                return Ok(Finding::failure(
+                    format!("{file}.sql is not what was applied"),
+                    "a migration was edited after it had run; a change is a new file",
+                    Mend::command(format!("git checkout -- migrations/pg/{file}.sql")),
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    let collection = documents(context).await?.collection::<Document>("schema_migrations");
+    let known: Vec<&str> = migrations::mongo::FILES.iter().map(|(name, _)| *name).collect();
+    if let Some(other) = collection.find_one(doc! { "_id": { "$nin": &known } }).await? {
+        return Ok(newer(context, other.get_str("_id").unwrap_or("one")));
+    }
+    let in_mongo = usize::try_from(collection.count_documents(doc! {}).await?).unwrap_or(usize::MAX);
+    let behind = ours.len() - applied.len() + known.len().saturating_sub(in_mongo);
+    if behind > 0 {
+        return Ok(Finding::failure(
+            format!("{behind} migrations were not applied"),
+            "the programs are newer than the stores; a start applies what is missing",
+            Mend::command(context.start_anew()),
+        ));
+    }
+    Ok(Finding::well(format!("{} in PostgreSQL, {in_mongo} in MongoDB", applied.len())))
+}
+
+fn newer(context: &Context, file: &str) -> Finding {
+    Finding::failure(
+        format!("{file} was applied, and this checkout does not have it"),
+        "the data is of a newer commit, or of another branch",
+        Mend::action(format!(
+            "check that commit out, or begin anew without the data: {}",
+            context.dev("reset")
+        )),
+    )
+}
+
+pub(super) async fn outboxes(context: &Context) -> Result<Finding> {
+    const UNSENT: &str = "SELECT count(*), max(EXTRACT(EPOCH FROM clock_timestamp() - created_at))::bigint, \
+         count(*) FILTER (WHERE attempts > 0) FROM outbox \
+         WHERE sent_at IS NULL AND created_at < clock_timestamp() - $1::bigint * interval '1 second'";
+    let row = database(context).await?.query_one(UNSENT, &[&OLD.as_secs()]).await?;
+    let (rows, age_s, tried): (i64, Option<i64>, i64) = (row.get(0), row.get(1), row.get(2));
+    let outbox = documents(context).await?.collection::<Document>("outbox");
+    let before = DateTime::from_millis(DateTime::now().timestamp_millis() - OLD.as_secs() * 1_000);
+    let old = doc! { "sent_at": null, "created_at": { "$lt": before } };
+    let in_mongo = outbox.count_documents(old).await?;
+    if rows == 0 && in_mongo == 0 {
+        return Ok(Finding::well("every event is sent within a minute"));
+    }
+    let age =
+        age_s.map_or_else(String::new, |age_s| format!(", the oldest for {age_s} s, {tried} tried already"));
+    Ok(Finding::failure(
+        format!("{rows} events in PostgreSQL and {in_mongo} in MongoDB wait for more than a minute{age}"),
+        "the relay does not run, cannot reach the broker, or is refused: search and reports grow old",
+        Mend::command(context.dev("logs ingest")),
+    ))
+}
+
+pub(super) async fn targets(context: &Context) -> Result<Finding> {
+    context.require("prometheus")?;
+    let url = format!("http://127.0.0.1:{}/api/v1/targets?state=active", context.ports.prometheus);
+    let answer: Value =
+        context.http.get(url).timeout(DEADLINE).send().await?.error_for_status()?.json().await?;
+    let targets: Vec<&Value> = answer["data"]["activeTargets"].as_array().into_iter().flatten().collect();
+    // One that was not asked yet is "unknown".
+    let down: Vec<&&Value> = targets.iter().filter(|target| target["health"] == "down").collect();
+    let Some(first) = down.first() else {
+        return Ok(Finding::well(format!("{} targets", targets.len())));
+    };
+    let word = |target: &Value| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        format!("{} ({})", text(&target["labels"]["job"]), text(&target["lastError"]))
+    };
+    let shown: Vec<String> = down.iter().take(SHOWN).map(|target| word(target)).collect();
+    let job = first["labels"]["job"].as_str().unwrap_or_default().replace('-', "_");
+    Ok(Finding::failure(
+        format!("{} of {} are down: {}", down.len(), targets.len(), shown.join(", ")),
+        "the program does not run or does not answer; its metrics and alerts are missing",
+        Mend::command(context.dev(&format!("logs {job}"))),
+    ))
+}
