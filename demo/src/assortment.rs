@@ -168,7 +168,7 @@ impl<'a> Assortment<'a> {
     pub fn variant_for(&self, item: u32, taste: &Taste, stream: &mut impl Rng) -> usize {
         let options = &self.items[item as usize].options;
         let most = |of: fn(&(u8, u8)) -> u8| f64::from(options.iter().map(of).max().unwrap_or(0)) + 1.0;
-        // Sizes differ from maker to maker; the first colour is the main one and half of what is left goes to each next.
+        // Sizes differ from maker to maker; the first colour is the main one, each next gets half of what is left.
         let unsure = f64::from(taste.fit) + 0.1 * (stream.random::<f64>() - 0.5);
         let size = (unsure.clamp(0.0, 0.999) * most(|option| option.0)) as u8;
         let colour = (-(1.0 - stream.random::<f64>()).log2()) as u8 % most(|option| option.1) as u8;

@@ -94,7 +94,7 @@ async fn partitions_are_ahead_and_made_once() {
     let client = scope.primary().await;
     let now = "2031-12-15T12:00:00Z".parse().expect("a time");
     let made = store::pg::partitions::ensure_ahead(&client, now).await.expect("made");
-    assert_eq!(made, 16, "4 tables, December to March");
+    assert_eq!(made, 32, "8 tables, December to March");
     assert_eq!(store::pg::partitions::ensure_ahead(&client, now).await.expect("again"), 0);
     const BOUND: &str =
         "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'orders_2032_01'";

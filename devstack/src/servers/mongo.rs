@@ -152,7 +152,8 @@ impl Server for Member {
                  net:\n  bindIp: 127.0.0.1\n  port: {port}\n  unixDomainSocket:\n    enabled: false\n\
                  replication:\n  replSetName: {REPLICA_SET}\n  oplogSizeMB: 512\n\
                  security:\n  javascriptEnabled: false\n\
-                 setParameter:\n  shutdownTimeoutMillisForSignaledShutdown: 1000\n",
+                 setParameter:\n  shutdownTimeoutMillisForSignaledShutdown: 1000\n  \
+                 transactionLifetimeLimitSeconds: 15\n",
                 data = folder.join("data").display(),
                 port = self.port(),
             );

@@ -42,8 +42,9 @@ const COLUMNS: [&str; 12] = [
 ];
 const DEFINITION: &str = "Per calendar day of the channel's time zone and currency. \
     orders: sale documents with a sale line. cancelled_orders: credit documents, which are the refunds of the shop. \
-    customers: distinct known customers of sale lines. units, gross_revenue: sums over sale lines, net of tax and after \
-    discounts in the shop, as written in an imported history. refunds: sum over credit lines, negative. net_revenue = gross_revenue + refunds. \
+    customers: distinct known customers of sale lines. units, gross_revenue: sums over sale lines, net of tax \
+    and after discounts in the shop, as written in an imported history. refunds: sum over credit lines, negative. \
+    net_revenue = gross_revenue + refunds. \
     raw_sum: sum over every line, adjustments included. aov = gross_revenue / orders. \
     cancellation_rate = cancelled_orders / (orders + cancelled_orders).";
 
