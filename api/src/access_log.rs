@@ -20,9 +20,11 @@ use crate::problem::Problem;
 use crate::rate_limit::{self, Verdict};
 use crate::request_id::RequestId;
 use crate::route_figures::{self, RouteFigures};
+use crate::routes::catalogue::create_import;
 use crate::{query_string, request_id};
 
-/// Longest time for one answer; what it calls has shorter deadlines of its own.
+/// Longest time for one answer, apart from a large body and a wait that was asked for; what it calls has shorter
+/// deadlines of its own.
 const DEADLINE: Duration = Duration::from_secs(12);
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -103,9 +105,17 @@ async fn answer(
         let detail = format!("at most {} characters", query_string::LENGTH_MAX);
         return Ok(request.error_response(Problem::new(ErrorCode::QueryTooLong, detail)));
     }
-    match tokio::time::timeout(DEADLINE, next.call(request)).await {
+    match tokio::time::timeout(deadline(&request), next.call(request)).await {
         Ok(answered) => Ok(answered?.map_into_boxed_body()),
         Err(elapsed) => Err(Problem::unavailable("it took too long").with_cause(elapsed).into()),
+    }
+}
+
+fn deadline(request: &ServiceRequest) -> Duration {
+    if request.method() == Method::POST && request.path() == create_import::PATH {
+        DEADLINE + create_import::ARRIVAL_AND_WAIT
+    } else {
+        DEADLINE
     }
 }
 
@@ -207,6 +217,17 @@ mod tests {
         assert_eq!(failed.headers().get(request_id::HEADER).expect("a header"), "abc");
         let body: serde_json::Value = test::read_body_json(failed).await;
         assert_eq!(body["request_id"], "abc");
+    }
+
+    #[actix_web::test]
+    async fn a_catalogue_has_time_to_arrive() {
+        let of = |method: Method, uri: &str| {
+            deadline(&test::TestRequest::default().method(method).uri(uri).to_srv_request())
+        };
+        let import = of(Method::POST, "/api/v1/catalogue/imports?dry_run=true");
+        assert_eq!(import, DEADLINE + create_import::ARRIVAL_AND_WAIT);
+        assert_eq!(of(Method::GET, "/api/v1/catalogue/imports/x"), DEADLINE);
+        assert_eq!(of(Method::POST, "/api/v1/products"), DEADLINE);
     }
 
     #[actix_web::test]

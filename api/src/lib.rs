@@ -5,6 +5,7 @@
 //! reply. The only crate that knows actix.
 
 pub mod access_log;
+pub mod address_range;
 pub mod app_state;
 pub mod authorized;
 pub mod cache_control;

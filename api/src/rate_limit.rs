@@ -5,7 +5,7 @@
 //! Answers carry `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers).
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
+use crate::address_range::AddressRange;
 use crate::app_state::AppState;
 use crate::caller::Caller;
 use crate::error_code::ErrorCode;
@@ -58,7 +59,7 @@ pub struct RateLimits<C: Clock = DefaultClock> {
     anonymous: Class<C>,
     shopper: Class<C>,
     staff: Class<C>,
-    trusted_proxies: Vec<IpAddr>,
+    trusted_proxies: Vec<AddressRange>,
 }
 
 #[derive(Debug)]
@@ -140,21 +141,34 @@ impl<C: Clock + Clone> RateLimits<C> {
     /// Where a request comes from. What a client says of itself counts only when a proxy that is trusted passes it
     /// on: the last address that is none of a trusted proxy.
     fn address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        if self.trusted_proxies.is_empty() || !self.trusted_proxies.contains(&peer.to_canonical()) {
+        if !self.trusts(peer) {
             return network(peer);
         }
         let texts = headers.get_all(header::X_FORWARDED_FOR).filter_map(|value| value.to_str().ok());
         let addresses: Vec<_> = texts.flat_map(|text| text.split(',')).map(str::trim).collect();
         let mut nearest = peer;
         for text in addresses.into_iter().rev().take(FORWARDED_COUNT_MAX) {
-            let Ok(address) = text.parse::<IpAddr>() else { break };
+            let Some(address) = forwarded_address(text) else { break };
             nearest = address;
-            if !self.trusted_proxies.contains(&address.to_canonical()) {
+            if !self.trusts(address) {
                 break;
             }
         }
         network(nearest)
     }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|proxies| proxies.contains(address))
+    }
+}
+
+/// Some proxies write `address:port`, and IPv6 in brackets.
+fn forwarded_address(text: &str) -> Option<IpAddr> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Some(address.ip());
+    }
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok()
 }
 
 /// Who has an IPv6 address has all of its network.

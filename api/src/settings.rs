@@ -1,12 +1,14 @@
 //! The sections of the settings file that the API reads.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use cache::settings::{CacheSettings, MemcachedSettings, RedisSettings};
 use search_indexer::settings::SearchSettings;
 use secrecy::SecretString;
 use serde::Deserialize;
 use store::settings::{AmqpSettings, MongoSettings, ObjectSettings, PostgresSettings};
+
+use crate::address_range::AddressRange;
 
 /// What the API reads of the settings file.
 #[derive(Debug, Clone, Deserialize)]
@@ -59,8 +61,8 @@ pub struct RateLimitSettings {
     pub shopper: Allotment,
     /// Everybody else who has signed in, by account or role.
     pub staff: Allotment,
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Proxies whose `X-Forwarded-For` is believed: addresses, and networks such as `10.0.0.0/8`.
+    pub trusted_proxies: Vec<AddressRange>,
 }
 
 /// Requests in a window.

@@ -9,12 +9,11 @@ use std::collections::BTreeMap;
 use domain::ids::{OrderId, ReviewId, UserId};
 use domain::order::OrderStatus;
 use domain::product::Rating;
-use domain::review::{Review, ReviewStatus};
+use domain::review::{RatingCounts, Review, ReviewStatus};
 use domain::shop_order::{ShopOrder, ShopOrderLine};
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::SmallRng;
 use rand::{Rng, RngExt};
-use rust_decimal::Decimal;
 
 use crate::random;
 use crate::shop::{Catalogue, DemoProduct, Size};
@@ -200,22 +199,17 @@ fn votes(age_days: f64, stream: &mut impl Rng) -> u32 {
 
 /// Sets the rating of every product: the mean of its approved reviews, half up to two digits, and their number.
 pub fn rate(catalogue: &mut Catalogue, reviews: &[Review]) {
-    let mut sums = vec![(0_i64, 0_u32); catalogue.products.len()];
+    let mut counts = vec![RatingCounts::default(); catalogue.products.len()];
     for review in reviews.iter().filter(|review| review.status == ReviewStatus::Approved) {
         let id = review.product_id;
         if let Ok(place) = catalogue.products.binary_search_by_key(&id, |made| made.product.id) {
-            sums[place].0 += i64::from(review.rating);
-            sums[place].1 += 1;
+            counts[place].add(review.rating, 1).expect("stars are 1 to 5");
         }
     }
-    for (DemoProduct { product, .. }, (sum, count)) in catalogue.products.iter_mut().zip(sums) {
-        product.rating = Rating { average: mean(sum, count), count };
+    for (DemoProduct { product, .. }, counts) in catalogue.products.iter_mut().zip(counts) {
+        let count = u32::try_from(counts.total()).unwrap_or(u32::MAX);
+        product.rating = Rating { average: counts.mean(), count };
     }
-}
-
-fn mean(sum: i64, count: u32) -> Option<Decimal> {
-    let count = i64::from(count);
-    (count > 0).then(|| Decimal::new((200 * sum + count) / (2 * count), 2))
 }
 
 #[cfg(test)]

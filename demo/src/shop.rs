@@ -27,6 +27,8 @@ pub struct Size {
 
 /// Days of history.
 pub const HISTORY_DAYS: u32 = 730;
+/// Most reviews: all of them are kept in memory until the last day.
+const REVIEWS_MAX: u32 = 1_000_000;
 
 impl Size {
     /// The size that `orders` ask for: all else in the proportions of the full shop, in which 100,000 orders have
@@ -42,7 +44,7 @@ impl Size {
             customers: share(20_000, 50),
             orders,
             events: share(3_000_000, 0),
-            reviews: share(40_000, 0),
+            reviews: share(40_000, 0).min(REVIEWS_MAX),
             queries: 200,
             end,
         }

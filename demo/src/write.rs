@@ -14,7 +14,7 @@ use lake::behaviour::LakeError;
 use serde::Deserialize;
 use store::error::StoreError;
 use store::mongo::connection::Mongo;
-use store::mongo::products;
+use store::mongo::{categories, products};
 use store::objects::Objects;
 use store::pg::advisory_lock::{self, Right};
 use store::pg::bulk::seed::{self, Beginning, Ending, SeedRecord};
@@ -39,6 +39,8 @@ pub use report::{Progress, Report, Written};
 
 /// Most orders of a shop.
 pub const ORDERS_MAX: u32 = 20_000_000;
+/// The version of the makers: one more whenever the same arguments would make another shop.
+const GENERATOR: i32 = 1;
 /// Who makes the shop, in events and import runs.
 const ACTOR: &str = "system:demo";
 
@@ -83,7 +85,7 @@ pub struct Wanted {
 #[derive(Debug)]
 pub enum Seeded {
     /// The shop was made now, or the rest of it.
-    Now(Report),
+    Now(SeedRecord, Report),
     /// It was there, whole.
     Before(SeedRecord),
     /// Another shop is there, and only an empty one was to be filled.
@@ -109,6 +111,18 @@ pub enum SeedError {
         "the shop has orders that are not of a demonstration: `./dev reset` removes them, and everything else"
     )]
     OtherOrders,
+    /// Somebody else's catalogue.
+    #[error(
+        "the shop has products or categories that are not of a demonstration: `./dev reset` removes them, and \
+         everything else"
+    )]
+    OtherProducts,
+    /// The makers have changed since it was begun.
+    #[error(
+        "an unfinished demonstration shop is here that another version began, and this one would make another: \
+         `./dev reset` removes it, and everything else"
+    )]
+    OtherGenerator,
     /// The makers.
     #[error(transparent)]
     NoTrade(#[from] NoTrade),
@@ -151,18 +165,30 @@ async fn with_stores(
         Some(record) if record.finished_at.is_some() && (wanted.if_empty || is_same(&record, wanted)) => {
             return Ok(Seeded::Before(record));
         }
-        Some(record) if wanted.if_empty || is_same(&record, wanted) => record,
+        Some(record) if wanted.if_empty || is_same(&record, wanted) => {
+            if record.generator != GENERATOR {
+                return Err(SeedError::OtherGenerator);
+            }
+            progress.go_on(record.orders.unsigned_abs());
+            record
+        }
         Some(record) => return Err(SeedError::OtherShop(record)),
         None if seed::has_orders(client).await? => {
             return if wanted.if_empty { Ok(Seeded::NotEmpty) } else { Err(SeedError::OtherOrders) };
         }
-        None if wanted.if_empty && !products::scan(mongo, None, 1).await?.is_empty() => {
-            return Ok(Seeded::NotEmpty);
+        None if has_catalogue(mongo).await? => {
+            return if wanted.if_empty { Ok(Seeded::NotEmpty) } else { Err(SeedError::OtherProducts) };
         }
         None => new_record(wanted, Timestamp::now()),
     };
     let shop = Shop { settings, mongo, record, size: size(&record), progress };
-    shop.make(client, known.is_some()).await.map(Seeded::Now)
+    let report = shop.make(client, known.is_some()).await?;
+    Ok(Seeded::Now(record, report))
+}
+
+async fn has_catalogue(mongo: &Mongo) -> Result<bool, StoreError> {
+    let has_products = !products::scan(mongo, None, 1).await?.is_empty();
+    Ok(has_products || !categories::list(mongo, None, 1).await?.is_empty())
 }
 
 /// Whether it is the shop that is asked for; without an end any end is.
@@ -181,7 +207,7 @@ fn new_record(wanted: Wanted, now: Timestamp) -> SeedRecord {
     let seed = wanted.seed;
     let run = ImportRunId(id(end, &mut stream(seed.into(), "run", wanted.orders.into())));
     let (orders, events) = (wanted.orders.into(), events(wanted, end).into());
-    SeedRecord { seed: seed.into(), orders, events, end, run, finished_at: None }
+    SeedRecord { seed: seed.into(), orders, events, end, run, generator: GENERATOR, finished_at: None }
 }
 
 fn events(wanted: Wanted, end: Timestamp) -> u32 {

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::input::InputError;
 use crate::orders::reading::FIRST_MAX;
 use crate::products::difference::Change;
-use crate::row_report::{Entry, Outcome, ReportFileError};
+use crate::row_report::{Entry, Outcome, ReportFileError, check_places};
 
 mod command;
 mod online_retail;
@@ -217,6 +217,7 @@ pub async fn import(
 ) -> Result<ImportReport, ImportError> {
     let started = Instant::now();
     check_channel(&options.channel)?;
+    check_places(&options.file, &options.report, &options.refused)?;
     let mut client = direct::primary(settings).await?;
     if !options.is_dry && !advisory_lock::take(&client, Right::ImportOrders(&options.channel)).await? {
         return Err(ImportError::Busy(options.channel.clone()));

@@ -36,7 +36,7 @@ use crate::products::column_map::{ColumnMap, ColumnMapError};
 use crate::products::import::{Catalogue, Plan};
 use crate::products::ledger::{Checkpoint, Ledger, Pages};
 use crate::refused_rows::RefusedRows;
-use crate::row_report::{Entry, ReportFile, ReportFileError, default_path};
+use crate::row_report::{Entry, ReportFile, ReportFileError, check_places, default_path};
 
 pub(crate) use command::print_entry;
 pub use command::{ImportProducts, run};
@@ -146,6 +146,9 @@ pub enum ImportError {
     /// Too many products.
     #[error("more than {PRODUCT_COUNT_MAX} products in one file")]
     TooMany,
+    /// An upload that takes as long as this holds up all the others.
+    #[error("it took longer than a day")]
+    TooSlow,
     /// Another worker has taken over.
     #[error("another worker has this import")]
     LostLease,
@@ -162,6 +165,7 @@ pub async fn import(
     progress: impl Fn(Progress),
 ) -> Result<ImportReport, ImportError> {
     let started = Instant::now();
+    check_places(&options.file, &options.report, &options.refused)?;
     let map = ColumnMap::read(&options.map)?;
     let mut client = direct::primary(postgres).await?;
     if !advisory_lock::take(&client, Right::ImportProducts(&map.source)).await? {

@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use crate::products::difference::Change;
 
+/// Longest id and longest reason of an entry, in characters.
+const TEXT_LENGTH_MAX: usize = 500;
+
 /// What became of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -52,24 +55,39 @@ pub struct Entry {
 impl Entry {
     /// An entry without reasons and changes.
     pub fn new(line: u64, id: Option<String>, outcome: Outcome) -> Self {
+        let id = id.map(|id| cut(&id, TEXT_LENGTH_MAX));
         let (code, detail, changes) = (None, None, Vec::new());
         Self { line, id, outcome, code, detail, changes, lines_added: None, lines_known: None }
     }
 
     /// An entry of a refused row.
     pub fn refused(line: u64, id: Option<String>, code: &'static str, detail: &str) -> Self {
-        let detail = Some(detail.to_owned());
+        let detail = Some(cut(detail, TEXT_LENGTH_MAX));
         Self { code: Some(code), detail, ..Self::new(line, id, Outcome::Refused) }
     }
 }
 
-/// Why a file beside the import cannot be written: the disk is full, or the folder is not ours.
+/// The beginning of a text from a file, as a report holds it: PostgreSQL keeps no NUL.
+pub(crate) fn cut(text: &str, length_max: usize) -> String {
+    let shown = |character: char| if character == '\0' { char::REPLACEMENT_CHARACTER } else { character };
+    text.chars().take(length_max).map(shown).collect()
+}
+
+/// Why a file beside the import cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{path} cannot be written; what is in the stores stays, and the same command goes on")]
-pub struct ReportFileError {
-    path: PathBuf,
-    #[source]
-    source: std::io::Error,
+pub enum ReportFileError {
+    /// The disk is full, or the folder is not ours.
+    #[error("{path} cannot be written; what is in the stores stays, and the same command goes on")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Two of them are one, or one is what is read.
+    #[error("{0} would be overwritten: the input, the report and the refused rows need a file each")]
+    Shared(PathBuf),
 }
 
 /// A file that grows line by line and can be cut back to an earlier length.
@@ -80,19 +98,37 @@ pub struct ReportFile {
     length: u64,
 }
 
-/// Where a file goes when nobody says: the name of what is read with `ending`, in the current folder.
+/// Where a file goes when nobody says: beside what is read, its name with `ending`; in the current folder when that is
+/// standard input or a pipe.
 pub fn default_path(file: &Path, ending: &str) -> PathBuf {
     let name = if crate::input::is_standard_input(file) { None } else { file.file_name() };
     let mut name = name.unwrap_or("standard-input".as_ref()).to_owned();
     name.push(ending);
-    PathBuf::from(name)
+    if file.is_file() { file.with_file_name(name) } else { PathBuf::from(name) }
+}
+
+/// Refuses to write over what is read, and to write two things into one file. Devices and pipes take anything.
+pub fn check_places(input: &Path, report: &Path, refused: &Path) -> Result<(), ReportFileError> {
+    for (one, other) in [(report, input), (refused, input), (refused, report)] {
+        let is_plain = one.is_file() || !one.exists();
+        if is_plain && place(one) == place(other) {
+            return Err(ReportFileError::Shared(one.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The same for every way to write the path of one file.
+fn place(path: &Path) -> PathBuf {
+    let place = path.canonicalize().or_else(|_| std::path::absolute(path));
+    place.unwrap_or_else(|_| path.to_owned())
 }
 
 impl ReportFile {
     /// Opens a file of an earlier run at that length, or an empty one with 0. `None`: it is shorter than that, so it
     /// is not the earlier run's.
     pub fn open(path: &Path, length: u64) -> Result<Option<Self>, ReportFileError> {
-        let failed = |source| ReportFileError { path: path.to_owned(), source };
+        let failed = |source| ReportFileError::Write { path: path.to_owned(), source };
         let mut file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
         if file.metadata().map_err(failed)?.len() < length {
             return Ok(None);
@@ -130,7 +166,7 @@ impl ReportFile {
     }
 
     fn failed(&self, source: std::io::Error) -> ReportFileError {
-        ReportFileError { path: self.path.clone(), source }
+        ReportFileError::Write { path: self.path.clone(), source }
     }
 }
 
@@ -156,6 +192,30 @@ mod tests {
         );
         assert!(ReportFile::open(&path, 10_000).expect("opens").is_none());
         std::fs::remove_file(&path).expect("removed");
+    }
+
+    #[test]
+    fn what_is_read_is_never_written_over() {
+        let folder = std::env::temp_dir().join(format!("{}-places", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("made");
+        let file = folder.join("a.csv");
+        std::fs::write(&file, "a\n").expect("written");
+        let report = default_path(&file, ".report.ndjson");
+        assert_eq!(report, folder.join("a.csv.report.ndjson"));
+        check_places(&file, &report, Path::new("/dev/null")).expect("apart");
+        check_places(&file, Path::new("/dev/null"), Path::new("/dev/null")).expect("a device");
+        let roundabout = folder.join(".").join("a.csv");
+        for (report, refused) in [(&roundabout, &report), (&report, &file), (&report, &report)] {
+            assert!(matches!(check_places(&file, report, refused), Err(ReportFileError::Shared(_))));
+        }
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
+
+    #[test]
+    fn a_text_of_a_report_is_bounded_and_holds_no_nul() {
+        let entry = Entry::refused(1, Some("a\0".into()), "invalid", &"x".repeat(1_000));
+        assert_eq!(entry.id.as_deref(), Some("a\u{fffd}"));
+        assert_eq!(entry.detail.map(|detail| detail.len()), Some(TEXT_LENGTH_MAX));
     }
 
     #[test]

@@ -110,7 +110,8 @@ impl Writer {
             .map_err(|source| LakeError::Parquet { path: unfinished.clone(), source })?;
         file.sync_all().map_err(at(&unfinished))?;
         fs::rename(&unfinished, &finished).map_err(at(&finished))?;
-        File::open(&folder).and_then(|folder| folder.sync_all()).map_err(at(&folder))
+        sync(&folder).map_err(at(&folder))?;
+        sync(&self.folder).map_err(at(&self.folder))
     }
 
     fn write(&self, file: File, events: &[BehaviourEvent]) -> Result<File, ParquetError> {
@@ -123,6 +124,11 @@ impl Writer {
         }
         writer.into_inner()
     }
+}
+
+/// What was made in a folder is there after a power cut only when the folder is on disk too.
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// The UTC day that an event belongs to.

@@ -4,7 +4,7 @@ use refinery::{Migration, Runner, Target};
 use tokio_postgres::Client;
 
 /// Name and text of every migration, oldest first.
-pub const FILES: [(&str, &str); 10] = [
+pub const FILES: [(&str, &str); 11] = [
     ("0001_create_partition_functions", include_str!("../pg/0001_create_partition_functions.sql")),
     ("0002_create_users", include_str!("../pg/0002_create_users.sql")),
     ("0003_create_orders", include_str!("../pg/0003_create_orders.sql")),
@@ -15,6 +15,7 @@ pub const FILES: [(&str, &str); 10] = [
     ("0008_create_shop_facts", include_str!("../pg/0008_create_shop_facts.sql")),
     ("0009_create_catalogue_imports", include_str!("../pg/0009_create_catalogue_imports.sql")),
     ("0010_create_demo_seed", include_str!("../pg/0010_create_demo_seed.sql")),
+    ("0011_add_seed_generator", include_str!("../pg/0011_add_seed_generator.sql")),
 ];
 
 /// Why a database could not be migrated.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -13,12 +13,14 @@ use tracing_subscriber::fmt::MakeWriter;
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long lines gather. So much of a log is lost when a process is killed.
 const GATHERING: Duration = Duration::from_millis(5);
+/// How long the end of a program waits for its last lines: whoever reads them may stand still for ever.
+const LAST_LINES_WAIT: Duration = Duration::from_secs(2);
 
 /// Takes lines; cloning shares it.
 #[derive(Debug, Clone)]
 pub struct LogWriter(Arc<Shared>);
 
-/// Writes the last lines when it is dropped.
+/// Writes the last lines when it is dropped, unless nobody reads them.
 #[derive(Debug)]
 pub struct Flush {
     shared: Arc<Shared>,
@@ -71,8 +73,15 @@ impl Drop for Flush {
         self.shared.came.notify_all();
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // It has nothing to say: a thread that panicked has told so.
-            let _ = thread.join();
+            let deadline = Instant::now() + LAST_LINES_WAIT;
+            while !thread.is_finished() && Instant::now() < deadline {
+                std::thread::park_timeout(GATHERING);
+            }
+            // One that is stuck is left to the end of the process.
+            if thread.is_finished() {
+                // It has nothing to say: a thread that panicked has told so.
+                let _ = thread.join();
+            }
         }
     }
 }
@@ -192,5 +201,14 @@ mod tests {
         assert!(writer.0.lock().len() <= WAITING_BYTES_MAX);
         drop(let_go);
         drop(flush);
+    }
+
+    #[test]
+    fn a_reader_that_stands_still_does_not_hold_up_the_end() {
+        let (let_go, stuck) = mpsc::channel();
+        let (mut writer, flush) = LogWriter::start(Stuck(stuck)).expect("a thread");
+        writer.write_all(b"last\n").expect("taken");
+        drop(flush);
+        let_go.send(()).expect("it is stuck still");
     }
 }

@@ -1,7 +1,7 @@
 //! The data folder: marks, modes, owners, secrets, halves.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use devstack::account::Account;
 use devstack::doctor::{Context, Mend};
@@ -29,10 +29,26 @@ async fn faults_of_the_folder_are_named_and_mended() {
 
 async fn of_other(trial: &mut Trial) {
     gone(|| trial.context(), "folder-of-other").await;
-    fs::write(trial.stack.folders.marker(), "/another/checkout\n").expect("a mark");
+    let folders = &trial.stack.folders;
+    let own = fs::read_to_string(folders.marker()).expect("a mark");
+    fs::write(folders.marker(), "/another/checkout\n").expect("a mark");
     let trouble = found(|| trial.context(), "folder-of-other").await;
     assert!(trouble.seen.contains("/another/checkout"), "{trouble:?}");
+    assert!(
+        matches!(&trouble.mend, Mend::Action(words) if words.contains("/another/checkout")),
+        "{trouble:?}"
+    );
+    // The same as a link to the other's folder.
+    let (link, other) = (folders.link(trial.stack.kind), trial.checkout.join("other"));
+    fs::rename(&link, &other).expect("moved");
+    symlink(&other, &link).expect("a link");
+    let trouble = found(|| trial.context(), "folder-of-other").await;
     follow(&trouble, &trial.checkout);
+    assert!(!link.exists(), "the link is removed");
+    let mark = fs::read_to_string(other.join("checkout")).expect("a mark");
+    assert_eq!(mark, "/another/checkout\n", "the other's mark stays");
+    fs::rename(&other, &link).expect("moved back");
+    fs::write(folders.marker(), own).expect("as before");
     gone(|| trial.context(), "folder-of-other").await;
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use devstack::doctor;
+use devstack::servers::ours;
+use devstack::state::ServerState;
 use futures_util::FutureExt;
 use serde_json::Value;
 use support::wait;
@@ -49,6 +51,19 @@ async fn serve(port: u16) -> JoinHandle<()> {
     })
 }
 
+/// A program of the shop, as a supervisor would write that it started it.
+fn started(name: &str) -> ServerState {
+    ServerState {
+        name: name.to_owned(),
+        address: String::new(),
+        process: None,
+        ready: true,
+        restarts: 0,
+        started_at: None,
+        doing: "ready".to_owned(),
+    }
+}
+
 async fn target_down(trial: &mut Trial) {
     let deadline = std::time::Duration::from_secs(20);
     let targets = wait::until("Prometheus knows its targets", deadline, async || {
@@ -56,6 +71,7 @@ async fn target_down(trial: &mut Trial) {
         (targets.len() >= trial.stack.ports.metrics.len()).then_some(targets)
     })
     .await;
+    trial.state.servers.extend(ours::NAMES.map(started));
     found(|| trial.context(), "target-down").await;
     let mut servers = BTreeMap::new();
     for (port, job) in &targets {
@@ -66,6 +82,10 @@ async fn target_down(trial: &mut Trial) {
     let trouble = found(|| trial.context(), "target-down").await;
     assert!(trouble.seen.contains("worker ("), "{trouble:?}");
     assert_eq!(trouble.mend, doctor::Mend::command("./dev logs worker"));
+    trial.state.servers.retain(|server| server.name != "worker");
+    gone(|| trial.context(), "target-down").await;
+    trial.state.servers.push(started("worker"));
+    found(|| trial.context(), "target-down").await;
     let port = trial.stack.ports.metrics[2];
     let _back = serve(port).await;
     gone(|| trial.context(), "target-down").await;

@@ -104,6 +104,21 @@ async fn a_catalogue_is_imported_and_told_row_by_row() {
 }
 
 #[tokio::test]
+async fn a_client_may_wait_longer_than_other_answers_take() {
+    let scope = Scope::new().await;
+    let running = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&running);
+    let waited = csv(&client, "", "waits", "wait=15", CSV).await.expect(202);
+    assert_eq!(
+        (waited.body["status"].as_str(), waited.header("preference-applied")),
+        (Some("queued"), "wait=15")
+    );
+    let path = waited.header("location").strip_prefix("/api/v1").expect("ours").to_owned();
+    assert_eq!(client.get(ADMIN, &path).await.expect(200).body, waited.body);
+    running.stop().await.expect("stops");
+}
+
+#[tokio::test]
 async fn what_cannot_be_an_import_is_a_problem() {
     let scope = Scope::new().await;
     let running = api::start(api::api_settings(&scope)).await;

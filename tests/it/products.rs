@@ -157,6 +157,37 @@ async fn a_change_needs_the_present_version() {
 }
 
 #[tokio::test]
+async fn every_price_is_in_the_history() {
+    let scope = Scope::new().await;
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    let mut body = draft("Blue shirt");
+    let made = create(&client, &body).await;
+    let path = format!("/products/{}", made.body["id"].as_str().expect("an id"));
+    let mut tag = made.header("etag").to_owned();
+    // The second time nothing is new.
+    for price in [2_499, 2_499, 1_999] {
+        body["variants"][0]["price"]["amount_minor"] = price.into();
+        let change = json!({"variants": body["variants"]});
+        let changed = client.patch(VENDOR, &path, &tag, &change).await.expect(200);
+        changed.header("etag").clone_into(&mut tag);
+    }
+    let mongo = mongodb::Client::with_uri_str(scope.mongo.url.expose_secret()).await.expect("a client");
+    let history = mongo.database(&scope.mongo.database).collection::<bson::Document>("price_history");
+    let found = history.find(doc! {}).sort(doc! {"changed_at": 1}).await.expect("a cursor");
+    let found: Vec<_> = found.try_collect().await.expect("documents");
+    let prices: Vec<_> =
+        found.iter().map(|price| price.get_i64("amount_minor").expect("an amount")).collect();
+    assert_eq!(prices, [1_999, 2_499, 1_999]);
+    scope.standbys_caught_up().await;
+    let findings = worker::audit::audit(&scope.postgres, &scope.mongo, HEARD_DEADLINE, |_| {}).await;
+    let findings = findings.expect("the checks run");
+    let price = findings.iter().find(|found| found.name == "price_is_the_newest").expect("a check");
+    assert_eq!((price.rows, price.violations), (1, 0));
+    api.stop().await.expect("stops");
+}
+
+#[tokio::test]
 async fn every_door_asks_who_is_there() {
     let scope = Scope::new().await;
     let api = api::start(api::api_settings(&scope)).await;

@@ -47,7 +47,7 @@ async fn what_a_client_says_of_its_address_does_not_count() {
     assert_eq!([ask(&client, "192.0.2.1").await, ask(&client, "192.0.2.2").await], [200, 429]);
     api.stop().await.expect("stops");
 
-    settings.api.rate_limit.trusted_proxies = vec!["127.0.0.1".parse().expect("an address")];
+    settings.api.rate_limit.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
     let api = api::start(settings).await;
     let client = Client::new(&api);
     let answers = [ask(&client, "192.0.2.1").await, ask(&client, "192.0.2.2").await];

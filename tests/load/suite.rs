@@ -201,7 +201,7 @@ pub fn line(outcome: &ScenarioOutcome) -> String {
     });
     format!(
         "{:8} {shop:.0}/s of {bare:.0}/s bare: {median:.2} ({min:.2} to {max:.2}), goal {:.1}; \
-         CPU {:.0} us of {:.0} us{steady}",
+         CPU {:.0} us bare, {:.0} us shop{steady}",
         outcome.name,
         outcome.goal,
         mean(&|round| round.bare.cpu_us("bare")),

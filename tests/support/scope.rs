@@ -61,7 +61,7 @@ impl Scope {
         let server = database::connect_as_superuser("postgres").await;
         let end: String =
             server.query_one("SELECT pg_current_wal_lsn()::text", &[]).await.expect("a place").get(0);
-        wait::until("both standbys catch up", Duration::from_secs(20), async || {
+        wait::until("both standbys catch up", Duration::from_secs(60), async || {
             const BEHIND: &str =
                 "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= $1::text::pg_lsn";
             let count: i64 = server.query_one(BEHIND, &[&end]).await.expect("a count").get(0);

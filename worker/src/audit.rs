@@ -1,4 +1,6 @@
 //! Every invariant that no constraint can hold, as one named check with a figure. Reads only.
+//!
+//! A check that cannot end is a finding of its own, with the reason, and hides none of the others.
 
 use std::time::{Duration, Instant};
 
@@ -29,28 +31,28 @@ pub async fn audit(
     prepare(&client, unsent_after).await?;
     let mut findings = Vec::new();
     for check in &CHECKS {
-        let found = run(&client, check).await?;
+        let tally = Tally::new(check.name, check.compares);
+        let found = run(&client, check).await.unwrap_or_else(|error| tally.give_up(error));
         seen(&found);
         findings.push(found);
     }
     let mongo = Mongo::connect(mongo).await?;
-    let others = across_stores(&client, &mongo, unsent_after).await;
-    mongo.close().await;
-    for found in others? {
+    for found in across_stores(&client, &mongo, unsent_after).await {
         seen(&found);
         findings.push(found);
     }
+    mongo.close().await;
     Ok(findings)
 }
 
-async fn across_stores(
-    client: &DirectClient,
-    mongo: &Mongo,
-    unsent_after: Duration,
-) -> Result<Vec<Finding>, StoreError> {
-    let mut findings = catalogue::check(mongo, unsent_after).await?;
-    findings.extend(references::check(client, mongo).await?);
-    Ok(findings)
+async fn across_stores(client: &DirectClient, mongo: &Mongo, unsent_after: Duration) -> Vec<Finding> {
+    let tally = Tally::new("catalogue_is_checked", "products with what belongs to them");
+    let checked = catalogue::check(mongo, unsent_after).await;
+    let mut findings = checked.unwrap_or_else(|error| vec![tally.give_up(error)]);
+    let tally = Tally::new("references_are_checked", "what orders, stock, judgments and reviews refer to");
+    let checked = references::check(client, mongo).await;
+    findings.extend(checked.unwrap_or_else(|error| vec![tally.give_up(error)]));
+    findings
 }
 
 /// A check that is being counted.
@@ -75,6 +77,12 @@ impl Tally {
                 self.finding.samples.push(key());
             }
         }
+    }
+
+    /// It could not be counted to the end: as bad as a violation, because nobody knows.
+    fn give_up(mut self, error: StoreError) -> Finding {
+        self.count(false, || format!("not finished: {:#}", anyhow::Error::from(error)));
+        self.end()
     }
 
     fn end(self) -> Finding {

@@ -1,6 +1,8 @@
 //! What stores say about themselves, as metrics, where no exporter of the distribution does it: Pgpool-II, MongoDB,
 //! Memcached.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use cache::memcached_statistics;
@@ -25,7 +27,7 @@ pub async fn pgpool(pools: &PgPools) -> Result<usize, StoreError> {
         };
         gauge("pgpool_node_up", node.is_up);
         gauge("pgpool_node_primary", node.is_primary);
-        metrics::counter!("pgpool_node_selects_total", "node" => node.address).absolute(node.select_count);
+        count("pgpool_node_selects_total", "node", node.address, node.select_count);
     }
     Ok(0)
 }
@@ -33,8 +35,8 @@ pub async fn pgpool(pools: &PgPools) -> Result<usize, StoreError> {
 /// The replica set.
 pub async fn mongo(mongo: &Mongo) -> Result<usize, StoreError> {
     let seen = answer("mongodb", statistics::statistics(mongo)).await?;
-    for (operation, count) in seen.operations {
-        metrics::counter!("mongodb_operations_total", "operation" => operation).absolute(count);
+    for (operation, value) in seen.operations {
+        count("mongodb_operations_total", "operation", operation, value);
     }
     set("mongodb_connections", seen.connections);
     set("mongodb_cache_bytes", seen.cache_bytes);
@@ -54,12 +56,12 @@ pub async fn mongo(mongo: &Mongo) -> Result<usize, StoreError> {
 pub async fn memcached(settings: &MemcachedSettings) -> Result<usize, StoreError> {
     let asked = async { memcached_statistics::statistics(settings).await.map_err(StoreError::unavailable) };
     let seen = answer("memcached", asked).await?;
-    for (name, count) in [
+    for (name, value) in [
         ("memcached_hits_total", seen.hits),
         ("memcached_misses_total", seen.misses),
         ("memcached_evictions_total", seen.evictions),
     ] {
-        metrics::counter!(name).absolute(count);
+        metrics::counter!(name).increment(growth(name, "", value));
     }
     set("memcached_entries", seen.entries);
     set("memcached_bytes", seen.bytes);
@@ -79,7 +81,32 @@ async fn answer<T>(
     result
 }
 
+/// What a counter of a store grew by since it was last seen. One that fell begins anew: the store was restarted.
+fn growth(name: &'static str, of: &str, value: u64) -> u64 {
+    static LAST: Mutex<Option<HashMap<(&'static str, String), u64>>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = last.get_or_insert_default().insert((name, of.to_owned()), value).unwrap_or(0);
+    value.checked_sub(before).unwrap_or(value)
+}
+
+fn count(name: &'static str, label: &'static str, of: String, value: u64) {
+    let growth = growth(name, &of, value);
+    metrics::counter!(name, label => of).increment(growth);
+}
+
 fn set(name: &'static str, value: u64) {
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
     metrics::gauge!(name).set(value as f64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_of_a_restarted_store_goes_on() {
+        let grown = [5, 8, 8, 3, 4].map(|value| growth("test_total", "a", value));
+        assert_eq!(grown, [5, 3, 0, 3, 1]);
+        assert_eq!(growth("test_total", "b", 2), 2);
+    }
 }

@@ -14,7 +14,7 @@ fn limits(anonymous: u32) -> (RateLimits<FakeRelativeClock>, FakeRelativeClock) 
         anonymous: allotment(anonymous),
         shopper: allotment(20),
         staff: allotment(30),
-        trusted_proxies: vec!["10.0.0.1".parse().expect("an address")],
+        trusted_proxies: ["10.0.0.1", "172.16.0.0/12"].map(|text| text.parse().expect("a range")).to_vec(),
     };
     (RateLimits::with_clock(&settings, &clock).expect("a policy"), clock)
 }
@@ -85,6 +85,11 @@ fn only_a_trusted_proxy_is_believed() {
     assert_eq!(address("10.0.0.1", "198.51.100.7"), "198.51.100.7");
     assert_eq!(address("10.0.0.1", "203.0.113.9, 198.51.100.7, 10.0.0.1"), "198.51.100.7");
     assert_eq!(address("10.0.0.1", "203.0.113.9, nonsense"), "10.0.0.1");
+    assert_eq!(address("172.20.0.3", "203.0.113.9, 198.51.100.7, 172.31.0.1"), "198.51.100.7");
+    assert_eq!(address("172.32.0.3", "198.51.100.7"), "172.32.0.3");
+    assert_eq!(address("10.0.0.1", "203.0.113.9, 198.51.100.7:4711, 10.0.0.1:80"), "198.51.100.7");
+    assert_eq!(address("10.0.0.1", "[2001:db8::1]:4711"), "2001:db8::");
+    assert_eq!(address("10.0.0.1", "[2001:db8::1]"), "2001:db8::");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use domain::ids::ProductId;
 use domain::money::Currency;
 use jiff::ToSpan;
 use proptest::prelude::*;
+use rust_decimal::Decimal;
 
 use super::*;
 use crate::catalogue;

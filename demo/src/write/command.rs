@@ -5,6 +5,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ORDERS_MAX, Progress, Seeded, Settings, Wanted};
 
+/// What a shell says of a program that Ctrl-C ended.
+const STOPPED: i32 = 130;
+
 /// Arguments of `seed`.
 #[derive(Debug, clap::Args)]
 pub struct Seed {
@@ -44,13 +47,15 @@ pub async fn run(arguments: Seed, settings: &Settings, stop: &CancellationToken)
         seeded = super::seed(settings, wanted, &progress) => seeded,
         () = stop.cancelled() => {
             progress.clear();
-            anyhow::bail!("stopped: the same command goes on");
+            eprintln!("stopped: the same command goes on");
+            // The makers' threads do not hear of it; what they have not committed is made again.
+            std::process::exit(STOPPED);
         }
     };
     progress.clear();
     match seeded? {
-        Seeded::Now(report) => {
-            println!("{orders} orders with seed {seed}");
+        Seeded::Now(record, report) => {
+            println!("{} orders with seed {}", record.orders, record.seed);
             println!("{report}");
             println!("Search and reports follow by the events, within minutes.");
         }

@@ -219,9 +219,10 @@ fn watch(
     let behaviour = Behaviour::new(size, &assortment, customers, judgments);
     let writing = events.progress.begin("behaviour events in the lake");
     let (mut count, mut busy) = (0, Duration::ZERO);
-    let mut month = None;
+    let (mut month, mut last) = (None, None);
     while let Some(day) = waiting.blocking_recv() {
         let begins = month_of(day.date);
+        last = Some(day.date);
         if events.until.is_some_and(|until| midnight(day.date) < until) {
             continue;
         }
@@ -233,6 +234,10 @@ fn watch(
         count += of_day.len();
         events.lake.write_day(day.date, &of_day)?;
         busy += started.elapsed();
+    }
+    // The channel also ends when the maker of the days fails: then days are missing.
+    if last != days(size).last() {
+        return Err(SeedError::Stopped);
     }
     done.blocking_send(size.end).map_err(|_| SeedError::Stopped)?;
     writing.end_busy(count, busy);

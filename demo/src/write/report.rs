@@ -65,6 +65,12 @@ impl Progress {
         Self { bar, started: Instant::now(), written: Arc::default() }
     }
 
+    /// A shop of so many orders was begun before.
+    pub(super) fn go_on(&self, orders: u64) {
+        self.bar.set_length(orders);
+        self.bar.suspend(|| eprintln!("going on with the demonstration of {orders} orders"));
+    }
+
     /// A part begins.
     pub(super) fn begin(&self, what: &'static str) -> Phase<'_> {
         self.bar.set_message(what);

@@ -38,11 +38,7 @@ pub(super) async fn belongs(context: &Context) -> Result<Finding> {
         Some(marked) => Ok(Finding::failure(
             format!("{} says that it belongs to {}", folders.data.display(), marked.display()),
             "two checkouts would write into one folder, or it was copied or moved here",
-            Mend::command(format!(
-                "printf '%s\\n' {} > {}",
-                shell(&folders.checkout),
-                shell(&folders.marker())
-            )),
+            of_other(context, &marked),
         )),
         None if folders.secrets().exists() => {
             Ok(Finding::well(format!("{} is marked at the next start", folders.data.display())))
@@ -57,6 +53,21 @@ pub(super) async fn belongs(context: &Context) -> Result<Finding> {
             )),
         )),
     }
+}
+
+/// Never marks the folder anew: the other checkout's servers may be at work in it.
+fn of_other(context: &Context, marked: &Path) -> Mend {
+    let folders = &context.folders;
+    let link = folders.link(context.kind);
+    if link.is_symlink() {
+        return Mend::command(format!("rm {} && {}", shell(&link), context.dev("up")));
+    }
+    Mend::action(format!(
+        "if it was copied from {}, put it aside and start anew; if the checkout was moved here, write {} into {}",
+        marked.display(),
+        folders.checkout.display(),
+        folders.marker().display()
+    ))
 }
 
 pub(super) async fn reachable(context: &Context) -> Result<Finding> {

@@ -67,6 +67,15 @@ pub(super) async fn shards(context: &Context) -> Result<Finding> {
         let cause = "a rule forbids the shard on every node that there is";
         return Ok(Finding::failure(seen, cause, put_settings(context, first, &Value::Object(reset))));
     }
+    let names = context.names.as_ref();
+    let is_ours = names.is_some_and(|names| first.starts_with(&format!("{}-products-", names.index_prefix)));
+    if !is_ours {
+        return Ok(Finding::failure(
+            seen,
+            "its files are damaged or gone, and it is not an index of the shop",
+            Mend::action(format!("bring {first} back from where it came, or remove it when nobody needs it")),
+        ));
+    }
     Ok(Finding::failure(
         seen,
         "its files are damaged or gone; the index is only a projection and can be built again",

@@ -12,7 +12,7 @@ use tokio_postgres::{NoTls, config::TargetSessionAttrs};
 use super::{Context, Finding, Mend};
 use crate::{
     error::{Result, StackError},
-    servers::mongo,
+    servers::{mongo, ours},
 };
 
 const DEADLINE: Duration = Duration::from_secs(4);
@@ -121,7 +121,8 @@ pub(super) async fn targets(context: &Context) -> Result<Finding> {
     let url = format!("http://127.0.0.1:{}/api/v1/targets?state=active", context.ports.prometheus);
     let answer: Value =
         context.http.get(url).timeout(DEADLINE).send().await?.error_for_status()?.json().await?;
-    let targets: Vec<&Value> = answer["data"]["activeTargets"].as_array().into_iter().flatten().collect();
+    let targets = answer["data"]["activeTargets"].as_array().into_iter().flatten();
+    let targets: Vec<&Value> = targets.filter(|target| is_part(context, target)).collect();
     // One that was not asked yet is "unknown".
     let down: Vec<&&Value> = targets.iter().filter(|target| target["health"] == "down").collect();
     let Some(first) = down.first() else {
@@ -132,10 +133,21 @@ pub(super) async fn targets(context: &Context) -> Result<Finding> {
         format!("{} ({})", text(&target["labels"]["job"]), text(&target["lastError"]))
     };
     let shown: Vec<String> = down.iter().take(SHOWN).map(|target| word(target)).collect();
-    let job = first["labels"]["job"].as_str().unwrap_or_default().replace('-', "_");
     Ok(Finding::failure(
         format!("{} of {} are down: {}", down.len(), targets.len(), shown.join(", ")),
         "the program does not run or does not answer; its metrics and alerts are missing",
-        Mend::command(context.dev(&format!("logs {job}"))),
+        Mend::command(context.dev(&format!("logs {}", server_of(first)))),
     ))
+}
+
+/// The server that a target of Prometheus is.
+fn server_of(target: &Value) -> String {
+    target["labels"]["job"].as_str().unwrap_or_default().replace('-', "_")
+}
+
+/// With servers only, the shop's programs are started by somebody else, or not at all.
+fn is_part(context: &Context, target: &Value) -> bool {
+    let name = server_of(target);
+    let mut started = context.state.iter().flat_map(|state| &state.servers);
+    !ours::NAMES.contains(&name.as_str()) || started.any(|server| server.name == name)
 }

@@ -69,7 +69,7 @@ impl Lines {
     fn stop(&mut self, error: std::io::Error) -> Result<RowFault, InputError> {
         self.ended = true;
         match (self.input.compression, error.kind()) {
-            (_, ErrorKind::ConnectionAborted) => Err(self.input.failed(error)),
+            (_, ErrorKind::ConnectionAborted | ErrorKind::NotFound) => Err(self.input.failed(error)),
             _ if error.raw_os_error().is_some() => Err(self.input.failed(error)),
             (Some(compression), ErrorKind::UnexpectedEof) => Ok(RowFault::Cut(compression)),
             (compression, _) => Ok(RowFault::Damaged(compression.unwrap_or("plain"), error.to_string())),

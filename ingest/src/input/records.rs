@@ -11,7 +11,11 @@ use super::lines::{Line, Lines, content};
 use super::{Column, Input, InputError, Layout, ReadBytes};
 
 /// Most lines that one quoted field may span; real descriptions have been seen to span 800.
-pub const SPAN_LINES_MAX: usize = 10_000;
+pub const SPAN_LINES_MAX: usize = 1_000;
+/// Most bytes that such a row may have: with each line that may close it, it is split anew.
+const SPAN_BYTES_MAX: usize = 128 * 1024;
+/// Spans that may fail among the lines of one that failed; after them a quote that stays open costs its line.
+const FAILED_SPANS_MAX: u32 = 16;
 
 /// Why a row cannot be split into fields.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,6 +106,9 @@ pub struct Records {
     columns: Option<Vec<Column>>,
     fields: Vec<String>,
     row: Line,
+    /// Last line of the span that failed.
+    failed_until: u64,
+    failed_spans: u32,
 }
 
 impl Records {
@@ -141,7 +148,8 @@ impl Records {
 
     fn of(input: Input, columns: Option<Vec<Column>>) -> Self {
         let header = columns.iter().flatten().map(|column| column.name.clone()).collect();
-        Self { lines: Lines::new(input), header, columns, fields: Vec::new(), row: Line::default() }
+        let (lines, fields, row) = (Lines::new(input), Vec::new(), Line::default());
+        Self { lines, header, columns, fields, row, failed_until: 0, failed_spans: 0 }
     }
 
     /// The names of the columns.
@@ -202,7 +210,7 @@ impl Records {
                     break Some(if is_one_line { fault } else { RowFault::Quoting });
                 }
                 Split::Broken => break Some(RowFault::Quoting),
-                Split::Open if ahead.len() >= SPAN_LINES_MAX || self.row.raw.len() >= LINE_BYTES_MAX => {
+                Split::Open if self.is_span_full(ahead.len()) => {
                     break Some(RowFault::Quoting);
                 }
                 Split::Open => {}
@@ -213,9 +221,24 @@ impl Records {
         };
         if fault.is_some() {
             self.row.raw.truncate(first_length);
+            self.note_failed_span(&ahead);
             self.lines.give_back(ahead);
         }
         Ok(fault)
+    }
+
+    fn is_span_full(&self, lines: usize) -> bool {
+        let is_spent = self.row.number <= self.failed_until && self.failed_spans > FAILED_SPANS_MAX;
+        is_spent || lines >= SPAN_LINES_MAX || self.row.raw.len() >= SPAN_BYTES_MAX
+    }
+
+    /// The lines are read again: each of them may open a span that fails as this one did.
+    fn note_failed_span(&mut self, ahead: &[Line]) {
+        let Some(last) = ahead.last() else { return };
+        if self.row.number > self.failed_until {
+            (self.failed_until, self.failed_spans) = (last.number, 0);
+        }
+        self.failed_spans += 1;
     }
 
     /// Appends lines up to the next one with a quote: no other closes the field. `false` when there is none.
@@ -230,7 +253,7 @@ impl Records {
             if can_close || !is_whole {
                 return Ok(is_whole);
             }
-            if ahead.len() >= SPAN_LINES_MAX || self.row.raw.len() >= LINE_BYTES_MAX {
+            if self.is_span_full(ahead.len()) {
                 return Ok(false);
             }
         }

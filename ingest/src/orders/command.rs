@@ -31,10 +31,10 @@ pub struct ImportOrders {
     /// Write nothing, tell what would be added
     #[arg(long)]
     pub dry_run: bool,
-    /// Where refused rows go [default: the file's name with .refused.csv, in the current folder]
+    /// Where refused rows go [default: the file's name with .refused.csv, beside it]
     #[arg(long)]
     pub refused: Option<PathBuf>,
-    /// Where the report goes [default: the file's name with .report.ndjson, in the current folder]
+    /// Where the report goes [default: the file's name with .report.ndjson, beside it]
     #[arg(long)]
     pub report: Option<PathBuf>,
     /// The file, plain, gzip or zstd; `-` for standard input

@@ -141,6 +141,22 @@ impl Context {
         Ok(())
     }
 
+    /// What changing would do: a variant that is new to its product may have the SKU of another one.
+    async fn foresee_changes(
+        &self,
+        changed: &[(Place, &Candidate, Product, &Product)],
+        told: &mut [Told],
+    ) -> Result<(), StoreError> {
+        let skus: Vec<_> =
+            changed.iter().flat_map(|(_, _, merged, before)| new_skus(merged, before)).collect();
+        let taken: HashMap<_, _> = products::find_skus(&self.mongo, &skus).await?.into_iter().collect();
+        for (place, candidate, merged, before) in changed {
+            let is_taken = new_skus(merged, before).any(|sku| taken.contains_key(sku));
+            told[*place] = if is_taken { candidate.taken("sku") } else { candidate.changed(before, merged) };
+        }
+        Ok(())
+    }
+
     async fn change(
         &self,
         changed: Vec<(Place, &Candidate, Product, &Product)>,
@@ -149,9 +165,12 @@ impl Context {
         if changed.is_empty() {
             return Ok(());
         }
+        if self.is_dry {
+            return self.foresee_changes(&changed, told).await;
+        }
         let written: Vec<_> =
             changed.iter().map(|(_, _, merged, _)| self.with_event(merged.clone())).collect();
-        let is_done = self.is_dry || products::replace_many(&self.mongo, &written).await?;
+        let is_done = products::replace_many(&self.mongo, &written).await?;
         for (place, candidate, merged, before) in &changed {
             let outcome = if is_done {
                 Ok(candidate.changed(before, merged))
@@ -189,6 +208,11 @@ impl Context {
         let event = Event::product_changed(id, now, product.id, product.version, self.cause.clone());
         (product, event)
     }
+}
+
+fn new_skus<'a>(merged: &'a Product, before: &'a Product) -> impl Iterator<Item = &'a str> {
+    let skus = merged.variants.iter().map(|variant| variant.sku.as_str());
+    skus.filter(move |sku| !before.variants.iter().any(|known| known.sku == **sku))
 }
 
 /// A row that a unique key refused is told of; any other error is the run's.

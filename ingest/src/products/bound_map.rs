@@ -39,6 +39,9 @@ impl BoundMap {
             text(row, Some(self.external_id)).filter(|id| id.len() <= EXTERNAL_ID_LENGTH_MAX).ok_or_else(
                 || FieldError::new("/external_id", "required", "the id is empty or longer than 200"),
             )?;
+        if external_id.contains('\0') {
+            return Err(FieldError::new("/external_id", "invalid", "the id holds a NUL"));
+        }
         let title: Vec<_> = self.title.iter().filter_map(|&column| text(row, Some(column))).collect();
         let mut attributes = match text(row, self.attributes_from) {
             Some(object) => texts(object, "/attributes")?,
@@ -82,10 +85,15 @@ impl BoundMap {
         let sku = text(row, self.sku);
         let price = self.price.as_ref().map(|price| price.read(row, "/variants/0/price")).transpose()?;
         Ok(vec![VariantDraft {
-            sku: sku.map_or_else(|| format!("{}-{external_id}", self.source), str::to_owned),
+            sku: sku.map_or_else(|| self.made_up_sku(external_id), str::to_owned),
             options: Default::default(),
             price: price.flatten(),
         }])
+    }
+
+    /// Of a row that names none.
+    fn made_up_sku(&self, external_id: &str) -> String {
+        format!("{}-{external_id}", self.source)
     }
 
     /// The stored product with what the file says: fields that the map does not name stay as they are, and so do
@@ -125,7 +133,10 @@ impl BoundMap {
         let has_price =
             self.price.is_some() || self.variants.as_ref().is_some_and(|variants| variants.price.is_some());
         let has_options = self.variants.as_ref().is_some_and(BoundVariants::has_options);
+        let made_up = file.external_id.as_deref().map(|id| self.made_up_sku(id));
         for variant in &file.variants {
+            // The row names no variant, and the product has some.
+            let is_of_no_variant = made_up.as_ref() == Some(&variant.sku) && !merged.variants.is_empty();
             match merged.variants.iter_mut().find(|known| known.sku == variant.sku) {
                 Some(known) => {
                     if has_price {
@@ -135,8 +146,14 @@ impl BoundMap {
                         known.options.clone_from(&variant.options);
                     }
                 }
+                None if is_of_no_variant => {}
                 None => {
-                    let id = VariantId(Uuid::new_v5(&merged.id.0, variant.sku.as_bytes()));
+                    let name = format!("sku\n{}", variant.sku);
+                    let id = VariantId(Uuid::new_v5(&merged.id.0, name.as_bytes()));
+                    if merged.variants.iter().any(|known| known.id == id) {
+                        let detail = "the variant that had this SKU has another one now";
+                        return Err(FieldError::new("/variants", "taken", detail));
+                    }
                     merged.variants.push(Variant { id, ..variant.clone() });
                 }
             }

@@ -25,10 +25,10 @@ pub struct ImportProducts {
     /// Begin with the first row, although an earlier run of this file was cut short
     #[arg(long)]
     pub restart: bool,
-    /// Where refused rows go [default: FILE's name with .refused.csv, in the current folder]
+    /// Where refused rows go [default: FILE's name with .refused.csv, beside it]
     #[arg(long)]
     pub refused: Option<PathBuf>,
-    /// Where the row-level report goes [default: FILE's name with .report.ndjson, in the current folder]
+    /// Where the row-level report goes [default: FILE's name with .report.ndjson, beside it]
     #[arg(long)]
     pub report: Option<PathBuf>,
     /// The file, plain, gzip or zstd; `-` for standard input, which cannot be resumed

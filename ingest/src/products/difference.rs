@@ -6,8 +6,12 @@ use domain::money::Money;
 use domain::product::{Product, Variant};
 use serde::Serialize;
 
+use crate::row_report::cut;
+
 /// Longest text of a value, in characters.
 const VALUE_LENGTH_MAX: usize = 200;
+/// Longest name of a field, in characters.
+const FIELD_LENGTH_MAX: usize = 500;
 
 /// A field with its old and its new value; `null` where there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,8 +59,9 @@ struct Changes(Vec<Change>);
 impl Changes {
     fn note(&mut self, field: &str, old: Option<&String>, new: Option<&String>) {
         if old != new {
-            let cut = |text: &String| text.chars().take(VALUE_LENGTH_MAX).collect();
-            self.0.push(Change { field: field.to_owned(), old: old.map(cut), new: new.map(cut) });
+            let value = |text: &String| cut(text, VALUE_LENGTH_MAX);
+            let field = cut(field, FIELD_LENGTH_MAX);
+            self.0.push(Change { field, old: old.map(value), new: new.map(value) });
         }
     }
 

@@ -11,7 +11,7 @@ use crate::input::{InputError, is_standard_input};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// `None` for standard input: it comes once.
+/// `None` for standard input and for pipes: they come once.
 pub(super) async fn of(options: &ImportOptions, map: &ColumnMap) -> Result<Option<Vec<u8>>, ImportError> {
     if is_standard_input(&options.file) {
         return Ok(None);
@@ -20,6 +20,10 @@ pub(super) async fn of(options: &ImportOptions, map: &ColumnMap) -> Result<Optio
     let digest = move || {
         let mut digest = Sha256::new().chain_update(read_with);
         let failed = |source| InputError::File { path: file.clone(), source };
+        // To read a pipe here would leave nothing of it to import.
+        if !std::fs::metadata(&file).map_err(failed)?.is_file() {
+            return Ok(None);
+        }
         let mut bytes = File::open(&file).map_err(failed)?;
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {

@@ -87,7 +87,7 @@ impl Catalogue {
             damage = batch.damage.or(damage);
             let (rows, read_bytes) = (batch.rows_read, batch.read_bytes);
             progress(Progress { rows, read_bytes, size_bytes });
-            if rows - saved_rows >= CHECKPOINT_ROWS {
+            if rows - saved_rows >= CHECKPOINT_ROWS || ledger.is_full() {
                 ledger.save(client).await?;
                 saved_rows = rows;
             }

@@ -22,6 +22,8 @@ use crate::row_report::{Entry, Outcome, ReportFile};
 
 /// Entries that are shown at once.
 const FIRST_MAX: usize = 20;
+/// Bytes of entries that wait to be saved, beyond which they are.
+const PENDING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Rows by what became of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +105,7 @@ pub(super) enum Pages {
 pub(super) struct ReportRows {
     leased: LeasedImport,
     pending: Vec<serde_json::Value>,
+    pending_bytes: usize,
     /// All of them.
     entries: u64,
     /// Those that are saved.
@@ -130,6 +133,11 @@ impl Ledger {
                 self.pages.write(entry)
             }
         }
+    }
+
+    /// Whether more should not be noted before it is saved.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(&self.pages, Pages::Rows(rows) if rows.pending_bytes >= PENDING_BYTES_MAX)
     }
 
     /// Makes what was noted outlast the process.
@@ -205,6 +213,7 @@ impl Pages {
         if let Self::Rows(rows) = self {
             rows.kept += rows.pending.len() as u64;
             rows.pending.clear();
+            rows.pending_bytes = 0;
         }
     }
 }
@@ -212,13 +221,16 @@ impl Pages {
 impl ReportRows {
     /// A report that goes on after some entries.
     pub(super) fn new(leased: LeasedImport, entries: u64) -> Self {
-        Self { leased, pending: Vec::new(), entries, kept: entries.min(ENTRY_COUNT_MAX) }
+        let (pending, pending_bytes) = (Vec::new(), 0);
+        Self { leased, pending, pending_bytes, entries, kept: entries.min(ENTRY_COUNT_MAX) }
     }
 
     fn write(&mut self, entry: &Entry) {
         self.entries += 1;
         if self.entries <= ENTRY_COUNT_MAX {
-            self.pending.push(serde_json::to_value(entry).expect("plain data becomes JSON"));
+            let entry = serde_json::to_value(entry).expect("plain data becomes JSON");
+            self.pending_bytes += entry.to_string().len();
+            self.pending.push(entry);
         }
     }
 

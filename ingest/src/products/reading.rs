@@ -19,6 +19,8 @@ use crate::input::records::{Record, Records};
 /// Rows of a batch. Ids are spread over the whole of each index, so a transaction holds as many changed pages as it has
 /// rows, times the indexes: a small MongoDB cache that is full of them stands still.
 const BATCH_ROWS: usize = 100;
+/// Bytes of the file after which a batch is full, however few its rows.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Namespace of the ids of imported products (RFC 9562, version 5).
 const NAMESPACE: Uuid = Uuid::from_u128(0x4f2d_94a5_6b7e_5c0a_9d53_1c5e_8a70_32b1);
 
@@ -41,6 +43,15 @@ pub(super) struct Refusal {
 pub(super) enum Item {
     Candidate(Box<Candidate>),
     Refused(Refusal),
+}
+
+impl Item {
+    fn raw_length(&self) -> usize {
+        match self {
+            Self::Candidate(candidate) => candidate.raw.len(),
+            Self::Refused(refusal) => refusal.raw.len(),
+        }
+    }
 }
 
 /// Rows in the order of the file.
@@ -80,7 +91,7 @@ impl Reader {
     /// Reads to the end, or until nobody receives any more.
     pub(super) fn read_all(mut self, sender: &mpsc::Sender<Batch>) -> Result<(), ImportError> {
         let read_bytes = self.records.read_bytes();
-        let mut batch = Batch::default();
+        let (mut batch, mut bytes) = (Batch::default(), 0);
         while let Some((item, damage)) = self.read_row()? {
             self.rows += 1;
             if self.seen.len() > PRODUCT_COUNT_MAX {
@@ -89,9 +100,11 @@ impl Reader {
             if self.rows <= self.done_rows {
                 continue;
             }
+            bytes += item.raw_length();
             batch.items.push(item);
             batch.damage = damage;
-            if batch.items.len() == BATCH_ROWS {
+            if batch.items.len() == BATCH_ROWS || bytes >= BATCH_BYTES {
+                bytes = 0;
                 let full = Batch {
                     rows_read: self.rows,
                     read_bytes: read_bytes.get(),

@@ -24,6 +24,7 @@ use super::import::{Catalogue, Plan};
 use super::ledger::{Checkpoint, Ledger, Pages, ReportRows};
 use super::{ImportError, cause, present};
 use crate::input::{InputError, Layout, Source};
+use crate::row_report::cut;
 
 /// Pause when nothing waits.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -31,10 +32,12 @@ const PAUSE: Duration = Duration::from_millis(300);
 const RETRY_MS: i64 = 5_000;
 const LEASE_MS: i64 = 30_000;
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// How long an import is tried.
+/// How long an import runs and is tried.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 /// Age of chunks that no import waits for: their client went away.
 const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(1);
+/// Longest reason of a failure, in characters.
+const FAILURE_LENGTH_MAX: usize = 500;
 /// How long an import and its report can be read.
 const REPORT_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 const SWEEP_PERIOD: Duration = Duration::from_secs(600);
@@ -42,6 +45,8 @@ const SWEEP_PERIOD: Duration = Duration::from_secs(600);
 const UNPACKED_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// Chunks that wait for the reader.
 const WAITING_CHUNKS: usize = 2;
+/// What is there is not what was sent; another try would find the same.
+const PART_MISSING: &str = "the chunks of the upload are not as long as it was";
 
 /// Runs imports until the program stops.
 pub async fn run(pools: &PgPools, postgres: &PostgresSettings, mongo: &Mongo, stop: &CancellationToken) {
@@ -93,6 +98,7 @@ async fn work(
     let done = tokio::select! {
         done = import_upload(pools, postgres, mongo, leased) => done,
         () = hold(pools, leased) => Err(ImportError::LostLease),
+        () = tokio::time::sleep(time_left(leased)) => Err(ImportError::TooSlow),
         () = stop.cancelled() => {
             give_back(pools, leased, 0).await;
             return;
@@ -101,9 +107,7 @@ async fn work(
     match done {
         Ok(()) => tracing::info!(%import, "an import is done"),
         Err(ImportError::LostLease) => tracing::warn!(%import, "another worker has the import"),
-        Err(error)
-            if is_passing(&error) && Timestamp::now().duration_since(leased.import.created_at) < LIFETIME =>
-        {
+        Err(error) if is_passing(&error) && !time_left(leased).is_zero() => {
             tracing::warn!(%import, error = error_chain::text(&error), "an import cannot be done yet");
             give_back(pools, leased, RETRY_MS).await;
         }
@@ -111,7 +115,9 @@ async fn work(
             tracing::warn!(%import, error = error_chain::text(&error), "an import failed");
             // What hangs on a store says nothing to the one who sent the file.
             let failure = match &error {
-                ImportError::Input(_) | ImportError::Map(_) | ImportError::TooMany => error.to_string(),
+                ImportError::Input(_) | ImportError::Map(_) | ImportError::TooMany | ImportError::TooSlow => {
+                    cut(&error.to_string(), FAILURE_LENGTH_MAX)
+                }
                 _ => "it could not be done; the reason is in our log".to_owned(),
             };
             if let Err(error) = fail(postgres, leased, &failure).await {
@@ -120,6 +126,13 @@ async fn work(
             }
         }
     }
+}
+
+/// How long the import may go on; the time in the queue does not count.
+fn time_left(leased: &LeasedImport) -> Duration {
+    let begun_at = leased.import.started_at.unwrap_or(leased.import.created_at);
+    let left = LIFETIME - Timestamp::now().duration_since(begun_at);
+    Duration::try_from(left).unwrap_or_default()
 }
 
 /// Keeps the lease; ends when it is lost.
@@ -153,7 +166,8 @@ async fn fail(postgres: &PostgresSettings, leased: &LeasedImport, failure: &str)
 /// Whether it is worth another try.
 fn is_passing(error: &ImportError) -> bool {
     match error {
-        ImportError::Store(_) | ImportError::Busy(_) => true,
+        ImportError::Store(error) => error.is_unavailable() || error.is_retryable(),
+        ImportError::Busy(_) => true,
         ImportError::Input(InputError::File { source, .. }) => source.kind() == ErrorKind::ConnectionAborted,
         _ => false,
     }
@@ -242,21 +256,28 @@ fn chunks(pools: PgPools, leased: &LeasedImport) -> Chunks {
             }
         }
     });
-    Chunks { receiver, chunk: Vec::new(), place: 0 }
+    Chunks { receiver, chunk: Vec::new(), place: 0, left: leased.import.size_bytes.unsigned_abs() }
 }
 
 struct Chunks {
     receiver: mpsc::Receiver<Result<Vec<u8>, StoreError>>,
     chunk: Vec<u8>,
     place: usize,
+    /// Bytes of the upload that have not come yet.
+    left: u64,
 }
 
 impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.place == self.chunk.len() {
             match self.receiver.blocking_recv() {
-                None => return Ok(0),
-                Some(Ok(chunk)) => (self.chunk, self.place) = (chunk, 0),
+                None if self.left == 0 => return Ok(0),
+                None => return Err(Error::new(ErrorKind::NotFound, PART_MISSING)),
+                Some(Ok(chunk)) => {
+                    let left = self.left.checked_sub(chunk.len() as u64);
+                    self.left = left.ok_or_else(|| Error::new(ErrorKind::NotFound, PART_MISSING))?;
+                    (self.chunk, self.place) = (chunk, 0);
+                }
                 Some(Err(error)) => return Err(Error::new(ErrorKind::ConnectionAborted, error)),
             }
         }

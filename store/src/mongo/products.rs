@@ -1,4 +1,5 @@
-//! Products. A write inserts its event into the outbox in the same transaction.
+//! Products. A write inserts its event into the outbox, and the prices that are new into their history, in the same
+//! transaction.
 
 use bson::{Document, doc};
 use domain::event::Event;
@@ -10,6 +11,7 @@ use mongodb::Collection;
 use crate::error::StoreError;
 use crate::mongo::connection::Mongo;
 use crate::mongo::outbox;
+use crate::mongo::price_history;
 use crate::mongo::product_document::ProductDocument;
 use crate::mongo::transaction;
 
@@ -86,6 +88,7 @@ pub async fn insert(mongo: &Mongo, product: &Product, event: &Event) -> Result<I
     let document = ProductDocument::from(product);
     let written = transaction::run(mongo, "insert_product", async |session| {
         collection(mongo).insert_one(&document).session(&mut *session).await?;
+        price_history::append(mongo, session, &[product]).await?;
         outbox::append(mongo, session, std::slice::from_ref(event)).await
     })
     .await;
@@ -108,6 +111,7 @@ pub async fn replace(mongo: &Mongo, product: &Product, event: &Event) -> Result<
         if result.matched_count == 0 {
             return Ok(false);
         }
+        price_history::append(mongo, session, &[product]).await?;
         outbox::append(mongo, session, std::slice::from_ref(event)).await?;
         Ok(true)
     })
@@ -121,9 +125,11 @@ pub async fn insert_many(mongo: &Mongo, products: &[(Product, Event)]) -> Result
         return Ok(());
     }
     let documents: Vec<_> = products.iter().map(|(product, _)| ProductDocument::from(product)).collect();
+    let written: Vec<_> = products.iter().map(|(product, _)| product).collect();
     let events: Vec<_> = products.iter().map(|(_, event)| event.clone()).collect();
     transaction::run(mongo, "insert_products", async |session| {
         collection(mongo).insert_many(&documents).session(&mut *session).await?;
+        price_history::append(mongo, session, &written).await?;
         outbox::append(mongo, session, &events).await
     })
     .await
@@ -134,6 +140,7 @@ pub async fn insert_many(mongo: &Mongo, products: &[(Product, Event)]) -> Result
 pub async fn replace_many(mongo: &Mongo, products: &[(Product, Event)]) -> Result<bool, StoreError> {
     debug_assert!(products.len() <= BATCH_MAX, "{} products", products.len());
     let commands = replace_commands(products)?;
+    let written: Vec<_> = products.iter().map(|(product, _)| product).collect();
     let events: Vec<_> = products.iter().map(|(_, event)| event.clone()).collect();
     let replaced = transaction::run(mongo, "replace_products", async |session| {
         for (command, expected) in &commands {
@@ -142,6 +149,7 @@ pub async fn replace_many(mongo: &Mongo, products: &[(Product, Event)]) -> Resul
                 return Err(StoreError::Conflict { constraint: NOT_ALL.to_owned() });
             }
         }
+        price_history::append(mongo, session, &written).await?;
         outbox::append(mongo, session, &events).await
     })
     .await;

@@ -263,9 +263,11 @@ pub async fn end(
     const SQL: &str = "UPDATE catalogue_imports SET finished_at = clock_timestamp(), failure = $3, \
                        status = CASE WHEN $3::text IS NULL THEN 'finished' ELSE 'failed' END \
                        WHERE id = $1 AND fence = $2 AND status = 'running'";
-    let ended = transaction.execute(SQL, &[&leased.import.id, &leased.fence, &failure]).await?;
-    delete_chunks(transaction, leased.upload_id).await?;
-    Ok(ended == 1)
+    let has_ended = transaction.execute(SQL, &[&leased.import.id, &leased.fence, &failure]).await? == 1;
+    if has_ended {
+        delete_chunks(transaction, leased.upload_id).await?;
+    }
+    Ok(has_ended)
 }
 
 /// Entries of a report after a number, with their numbers.

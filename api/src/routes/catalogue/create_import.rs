@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use sha2::{Digest, Sha256};
-use store::error::StoreError;
+use store::error::{MayBeStoreError, StoreError};
 use store::pg::catalogue_imports::{self, CatalogueImport, MAP_NAMES, NewImport};
 use store::pg::idempotency::{self, KeyScope, StoredAnswer};
 use store::pg::transaction;
@@ -24,6 +24,11 @@ use crate::query_string::{FromQuery, Parameters, ReadQuery};
 use crate::routes::catalogue::import_json::ImportJson;
 use crate::routes::catalogue::upload::{self, Upload};
 
+/// Where imports are.
+pub const PATH: &str = "/api/v1/catalogue/imports";
+/// How long a body may take and a client may wait.
+pub const ARRIVAL_AND_WAIT: Duration =
+    Duration::from_secs(upload::ARRIVAL_TIMEOUT.as_secs() + WAIT_MAX_SECONDS);
 const ROUTE: &str = "POST /catalogue/imports";
 /// Body types and their formats.
 const FORMATS: [(&str, &str); 2] = [("text/csv", "csv"), ("application/x-ndjson", "ndjson")];
@@ -105,7 +110,7 @@ pub async fn create_import(
         size_bytes: upload.size_bytes.cast_signed(),
     };
     let queued = enqueue(&state, scope, &upload, &import).await;
-    if !matches!(queued, Ok(true)) {
+    if was_surely_not_queued(&queued) {
         upload::drop_upload(&state.pools, upload_id).await;
     }
     queued?;
@@ -155,6 +160,15 @@ async fn enqueue(
     .await
 }
 
+/// After an error of the store the commit may have happened, and the import needs its upload then. An upload without an
+/// import is swept later.
+fn was_surely_not_queued(queued: &Result<bool, Problem>) -> bool {
+    match queued {
+        Ok(is_queued) => !is_queued,
+        Err(problem) => problem.store_error().is_none(),
+    }
+}
+
 fn format(request: &HttpRequest) -> Result<&'static str, Problem> {
     let found = FORMATS.iter().find(|(media_type, _)| request.content_type() == *media_type);
     found.map(|(_, format)| *format).ok_or_else(|| {
@@ -199,7 +213,7 @@ fn answer(import: CatalogueImport, wait: Option<u64>) -> HttpResponse {
 }
 
 fn location(id: Uuid) -> String {
-    format!("/api/v1/catalogue/imports/{id}")
+    format!("{PATH}/{id}")
 }
 
 #[cfg(test)]
@@ -207,6 +221,14 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+
+    #[test]
+    fn an_upload_is_kept_while_its_import_may_be_queued() {
+        assert!(was_surely_not_queued(&Ok(false)) && was_surely_not_queued(&Err(reused())));
+        assert!(!was_surely_not_queued(&Ok(true)));
+        let unknown = StoreError::unavailable("no standby has confirmed the commit yet");
+        assert!(!was_surely_not_queued(&Err(unknown.into())));
+    }
 
     #[test]
     fn a_preference_is_read_or_ignored() {

@@ -17,9 +17,10 @@ use crate::problem::Problem;
 
 /// Largest body, as it comes.
 pub const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// How long a body may pause, and how long it may take.
+/// How long a body may pause.
 const PAUSE_MAX: Duration = Duration::from_secs(15);
-const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a body may take.
+pub const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(600);
 const ENCODINGS: [&str; 3] = ["identity", "gzip", "zstd"];
 
 /// A body that was kept.

@@ -12,7 +12,7 @@ FULL JOIN (
         SELECT channel, currency, refund.occurred_at, -refund.net_minor
         FROM refund_lines refund
         JOIN orders ON orders.created_at = refund.created_at AND orders.id = refund.order_id
-        WHERE channel = 'shop'
+        WHERE channel = 'shop' AND status IN ('paid', 'completed')
     ) AS line
     JOIN channels ON channels.code = line.channel
     GROUP BY currency, date
