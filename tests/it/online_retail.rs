@@ -67,6 +67,7 @@ async fn import(scope: &Scope, options: &ImportOptions) -> Result<ImportReport, 
 }
 
 async fn count(scope: &Scope, reach: Reach) -> RunReport {
+    scope.older_transactions_ended().await;
     let lake = Lake::new(&scope.lake);
     run::daily_sales(&scope.postgres, &lake, CHANNEL, reach).await.expect("computes")
 }

@@ -56,6 +56,7 @@ async fn in_zone(scope: &Scope, time_zone: &str) {
 }
 
 async fn count(scope: &Scope) -> RunReport {
+    scope.older_transactions_ended().await;
     let lake = Lake::new(&scope.lake);
     run::daily_sales(&scope.postgres, &lake, SHOP_CHANNEL, Reach::Changed).await.expect("computes")
 }

@@ -71,6 +71,23 @@ impl Scope {
     }
 }
 
+impl Scope {
+    /// Waits until every transaction that runs now has ended, also those of other databases, and both standbys know
+    /// it: what an extract sees from here on is below its watermark, so the next one need not read it again.
+    pub async fn older_transactions_ended(&self) {
+        let server = database::connect_as_superuser("postgres").await;
+        let newest: String =
+            server.query_one("SELECT pg_current_xact_id()::text", &[]).await.expect("an id").get(0);
+        wait::until("older transactions end", Duration::from_secs(120), async || {
+            const ENDED: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot()) > $1::text::xid8";
+            let ended: bool = server.query_one(ENDED, &[&newest]).await.expect("asked").get(0);
+            ended.then_some(())
+        })
+        .await;
+        self.standbys_caught_up().await;
+    }
+}
+
 impl Drop for Scope {
     fn drop(&mut self) {
         // The system's temporary folder is swept anyway.
