@@ -69,9 +69,7 @@ impl Scope {
         })
         .await;
     }
-}
 
-impl Scope {
     /// Waits until every transaction that runs now has ended, also those of other databases, and both standbys know
     /// it: what an extract sees from here on is below its watermark, so the next one need not read it again.
     pub async fn older_transactions_ended(&self) {
