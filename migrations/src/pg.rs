@@ -4,7 +4,7 @@ use refinery::{Migration, Runner, Target};
 use tokio_postgres::Client;
 
 /// Name and text of every migration, oldest first.
-pub const FILES: [(&str, &str); 11] = [
+pub const FILES: [(&str, &str); 13] = [
     ("0001_create_partition_functions", include_str!("../pg/0001_create_partition_functions.sql")),
     ("0002_create_users", include_str!("../pg/0002_create_users.sql")),
     ("0003_create_orders", include_str!("../pg/0003_create_orders.sql")),
@@ -16,6 +16,8 @@ pub const FILES: [(&str, &str); 11] = [
     ("0009_create_catalogue_imports", include_str!("../pg/0009_create_catalogue_imports.sql")),
     ("0010_create_demo_seed", include_str!("../pg/0010_create_demo_seed.sql")),
     ("0011_add_seed_generator", include_str!("../pg/0011_add_seed_generator.sql")),
+    ("0012_free_order_numbers", include_str!("../pg/0012_free_order_numbers.sql")),
+    ("0013_faster_uuid_v7_time", include_str!("../pg/0013_faster_uuid_v7_time.sql")),
 ];
 
 /// Why a database could not be migrated.
