@@ -50,12 +50,6 @@ pub struct Item<'a> {
     pub tier: u8,
     /// First and last moment of its sale.
     pub sold: Range<Timestamp>,
-    /// How much it is wanted, against the others.
-    popularity: f64,
-    /// Place in `SEASONS`.
-    season: u8,
-    /// The day of its launch, counted from 1970.
-    launch_day: i64,
     /// Size and colour of each variant, as places among those of the product.
     options: Vec<(u8, u8)>,
     companions: [u32; 2],
@@ -69,9 +63,26 @@ pub struct Assortment<'a> {
     departments: [Range<usize>; 3],
     /// Products of each garment.
     garments: Vec<Range<usize>>,
-    variants: u32,
-    /// Demand by days since the launch: every day asks for that of every product.
+    /// The product of each variant, as a place in `items`.
+    item_of_variant: Vec<u32>,
+    /// What the demand for each product follows from, side by side: every day asks for that of all.
+    wishes: Vec<Wish>,
+    /// When each product is sold at less than its first price, one product after the other.
+    reductions: Vec<Range<i64>>,
+    /// Demand by days since the launch.
     ages: Vec<f64>,
+}
+
+/// What the demand for a product follows from. Times in milliseconds.
+#[derive(Debug)]
+struct Wish {
+    sold: Range<i64>,
+    popularity: f64,
+    launch_day: i64,
+    /// Places in `Assortment::reductions`.
+    reductions: Range<u32>,
+    /// Place in `SEASONS`.
+    season: u8,
 }
 
 /// How much each product is wanted on a day, as sums over the products before it.
@@ -108,7 +119,12 @@ impl<'a> Assortment<'a> {
             let department = usize::from(items[range.start].department);
             departments[department] = range;
         }
-        let mut assortment = Self { items, departments, garments, variants: first_variant, ages: ages() };
+        let item_of_variant =
+            (0..).zip(&items).flat_map(|(place, item)| vec![place; item.options.len()]).collect();
+        let mut reductions = Vec::new();
+        let wishes = items.iter().map(|item| wish(item, &mut reductions)).collect();
+        let ages = ages();
+        let mut assortment = Self { items, departments, garments, item_of_variant, wishes, reductions, ages };
         assortment.set_companions(size.seed);
         assortment
     }
@@ -120,19 +136,23 @@ impl<'a> Assortment<'a> {
 
     /// Number of variants of all products.
     pub fn variants(&self) -> u32 {
-        self.variants
+        self.item_of_variant.len() as u32
+    }
+
+    /// The place of a variant's product, by the variant's place among all variants.
+    pub fn item_of_variant(&self, variant: u32) -> u32 {
+        self.item_of_variant[variant as usize]
     }
 
     /// The demand of a day, at its beginning or at the start of the history.
     pub fn demand(&self, date: Date, start: Timestamp) -> Demand {
-        let at = midnight(date).max(start);
-        let day = at.as_millisecond() / DAY_MS;
+        let at = midnight(date).max(start).as_millisecond();
         let seasons = SEASONS.map(|season| in_season(season, date));
         let mut sum = 0.0;
         let mut sums = Vec::with_capacity(self.items.len() + 1);
         sums.push(0.0);
-        for item in &self.items {
-            sum += self.wanted(item, &seasons, day, at);
+        for wish in &self.wishes {
+            sum += self.wanted(wish, &seasons, at);
             sums.push(sum);
         }
         Demand { sums }
@@ -183,14 +203,15 @@ impl<'a> Assortment<'a> {
         (0..options.len()).find(|place| options[*place].1 == colour && options[*place].0.abs_diff(size) == 1)
     }
 
-    fn wanted(&self, item: &Item<'_>, seasons: &[f64; 5], day: i64, at: Timestamp) -> f64 {
-        if !item.sold.contains(&at) {
+    fn wanted(&self, wish: &Wish, seasons: &[f64; 5], at: i64) -> f64 {
+        if !wish.sold.contains(&at) {
             return 0.0;
         }
-        let age = usize::try_from(day - item.launch_day).unwrap_or(0).min(self.ages.len() - 1);
-        let is_reduced = item.price_at(at) < item.product.prices[0].price_minor;
+        let age = usize::try_from(at / DAY_MS - wish.launch_day).unwrap_or(0).min(self.ages.len() - 1);
+        let reductions = &self.reductions[wish.reductions.start as usize..wish.reductions.end as usize];
+        let is_reduced = reductions.iter().any(|reduction| reduction.contains(&at));
         let price = if is_reduced { REDUCED } else { 1.0 };
-        item.popularity * seasons[usize::from(item.season)] * self.ages[age] * price
+        wish.popularity * seasons[usize::from(wish.season)] * self.ages[age] * price
     }
 
     fn range(&self, demand: &Demand, taste: &Taste, stream: &mut impl Rng) -> Range<usize> {
@@ -310,12 +331,25 @@ fn item(product: &DemoProduct, department: u8, first_variant: u32, end: Timestam
         first_variant,
         department,
         tier: 1,
-        popularity: product.popularity,
-        season: SEASONS.iter().position(|season| *season == product.traits.season).unwrap_or(4) as u8,
-        launch_day: launch.as_millisecond() / DAY_MS,
         sold: launch..last.min(end),
         options,
         companions: [0, 0],
+    }
+}
+
+fn wish(item: &Item<'_>, reductions: &mut Vec<Range<i64>>) -> Wish {
+    let steps = &item.product.prices;
+    let first = reductions.len() as u32;
+    let ends = steps[1..].iter().map(|step| step.at.as_millisecond()).chain([i64::MAX]);
+    let reduced = steps.iter().zip(ends).filter(|(step, _)| step.price_minor < steps[0].price_minor);
+    reductions.extend(reduced.map(|(step, end)| step.at.as_millisecond()..end));
+    let season = SEASONS.iter().position(|season| *season == item.product.traits.season).unwrap_or(4);
+    Wish {
+        sold: item.sold.start.as_millisecond()..item.sold.end.as_millisecond(),
+        popularity: item.product.popularity,
+        launch_day: item.sold.start.as_millisecond() / DAY_MS,
+        reductions: first..reductions.len() as u32,
+        season: season as u8,
     }
 }
 

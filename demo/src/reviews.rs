@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::ids::{OrderId, ReviewId, UserId};
+use domain::ids::{OrderId, ProductId, ReviewId, UserId};
 use domain::order::OrderStatus;
 use domain::product::Rating;
 use domain::review::{RatingCounts, Review, ReviewStatus};
@@ -66,13 +66,16 @@ type Pair = (u64, u32, UserId);
 pub struct Reviews<'a> {
     size: &'a Size,
     catalogue: &'a Catalogue,
+    /// The ids of the products, side by side: every line of every order asks for a place.
+    ids: Vec<ProductId>,
     kept: BTreeMap<Pair, Purchase>,
 }
 
 impl<'a> Reviews<'a> {
     /// A maker of at most `size.reviews` reviews.
     pub fn new(size: &'a Size, catalogue: &'a Catalogue) -> Self {
-        Self { size, catalogue, kept: BTreeMap::new() }
+        let ids = catalogue.products.iter().map(|made| made.product.id).collect();
+        Self { size, catalogue, ids, kept: BTreeMap::new() }
     }
 
     /// Takes notice of an order. What was not paid is not reviewed.
@@ -86,10 +89,7 @@ impl<'a> Reviews<'a> {
     }
 
     fn observe_line(&mut self, order: &ShopOrder, line_number: usize, line: &ShopOrderLine) {
-        let products = &self.catalogue.products;
-        let Ok(place) = products.binary_search_by_key(&line.product_id, |made| made.product.id) else {
-            return;
-        };
+        let Ok(place) = self.ids.binary_search(&line.product_id) else { return };
         let place = u32::try_from(place).expect("a catalogue is smaller");
         let lot = self.stream(place, order.user_id).next_u64();
         let pair = (lot, place, order.user_id);
@@ -100,7 +100,7 @@ impl<'a> Reviews<'a> {
         if self.written_at(order.created_at(), lot) >= self.size.end {
             return;
         }
-        let variants = &products[place as usize].product.variants;
+        let variants = &self.catalogue.products[place as usize].product.variants;
         let variant = variants.iter().position(|variant| variant.id == line.variant_id).unwrap_or(0);
         let returned = complaint(order, line_number);
         let variant = u16::try_from(variant).expect("a few hundred variants");

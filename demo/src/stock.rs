@@ -255,12 +255,11 @@ impl<'a> Stock<'a> {
     /// Orders more when too little is there or on its way, unless the product runs out.
     fn replenish(&mut self, at: i64, slot: u32) {
         let (variant, warehouse) = (slot / WAREHOUSES.len() as u32, slot % WAREHOUSES.len() as u32);
-        let items = self.assortment.items();
-        let item = items.partition_point(|item| item.first_variant <= variant) - 1;
-        let Some(levels) = self.plan.levels(item as u32, warehouse) else { return };
+        let item = self.assortment.item_of_variant(variant);
+        let Some(levels) = self.plan.levels(item, warehouse) else { return };
         let there = self.slots[slot as usize];
         let position = there.available() + there.inbound;
-        if position > levels.reorder || self.plan.runs_out(item as u32, at) {
+        if position > levels.reorder || self.plan.runs_out(item, at) {
             return;
         }
         let quantity = levels.target - position;
@@ -303,8 +302,7 @@ impl<'a> Stock<'a> {
         there.version += 1;
         let on_hand_after = there.on_hand;
         let (variant, warehouse) = (slot / WAREHOUSES.len() as u32, slot as usize % WAREHOUSES.len());
-        let items = self.assortment.items();
-        let item = &items[items.partition_point(|item| item.first_variant <= variant) - 1];
+        let item = &self.assortment.items()[self.assortment.item_of_variant(variant) as usize];
         let (actor, reason) = ledger::who_and_why(cause);
         let movement = StockMovement {
             id: MovementId(self.ledger.next_id(at)),
