@@ -111,7 +111,7 @@ async fn a_second_import_keeps_what_people_have_changed() {
     edited.attributes.insert("season".to_owned(), "summer".to_owned());
     edited.version += 1;
     edited.updated_at = Timestamp::now();
-    assert!(products::replace(&mongo, &edited, &shop::changed(&edited)).await.expect("replaced"));
+    assert!(products::replace(&mongo, &before, &edited, &shop::changed(&edited)).await.expect("replaced"));
     let report = files.import(&scope, &mongo, rows).await;
     assert_eq!((report.tally.changed, report.tally.unchanged), (0, 1));
     files.import(&scope, &mongo, "1,Better shirt,Acme,19.99,blue\n").await;

@@ -47,6 +47,47 @@ async fn a_fresh_postgresql_equals_one_upgraded_step_by_step() {
 }
 
 #[tokio::test]
+async fn prices_of_one_moment_become_one_change() {
+    const BEFORE: usize = 3;
+    let client = mongodb::Client::with_uri_str(&stack().mongo_url).await.expect("a connection string");
+    let database = client.database(&format!("it-prices-{}", uuid::Uuid::new_v4().simple()));
+    migrations::mongo::run_to(&database, BEFORE).await.expect("migrated");
+    let [product, first, second] = [(); 3].map(|()| uuid::Uuid::new_v4().to_string());
+    let price = |variant: &str, amount_minor: i64, at: i64| {
+        doc! {
+            "_id": format!("{variant}/{at}"), "product_id": &product, "variant_id": variant,
+            "amount_minor": amount_minor, "currency": "GBP", "changed_at": bson::DateTime::from_millis(at),
+        }
+    };
+    let old = [price(&first, 100, 1_000), price(&second, 200, 1_000), price(&second, 150, 2_000)];
+    database.collection::<Document>("price_history").insert_many(old).await.expect("inserted");
+    migrations::mongo::run(&database).await.expect("migrated");
+    let stored = database.collection::<Document>("price_changes");
+    let changes = stored.find(doc! {}).sort(doc! {"_id": 1}).await.expect("a cursor");
+    let mut changes: Vec<_> = changes.try_collect().await.expect("read");
+    for change in &mut changes {
+        let prices = change.get_array_mut("prices").expect("prices");
+        prices.sort_by_key(|price| price.as_document().and_then(|price| price.get_i64("amount_minor").ok()));
+    }
+    let priced = |variant: &str, amount_minor: i64| {
+        doc! {"variant_id": variant, "amount_minor": amount_minor, "currency": "GBP"}
+    };
+    let change = |at: i64, prices: Vec<Document>| {
+        doc! {
+            "_id": format!("{product}/{at}"), "product_id": &product,
+            "changed_at": bson::DateTime::from_millis(at), "prices": prices,
+        }
+    };
+    let expected = [
+        change(1_000, vec![priced(&first, 100), priced(&second, 200)]),
+        change(2_000, vec![priced(&second, 150)]),
+    ];
+    assert_eq!(changes, expected);
+    assert!(!database.list_collection_names().await.expect("names").contains(&"price_history".to_owned()));
+    database.drop().await.expect("dropped");
+}
+
+#[tokio::test]
 async fn a_fresh_mongodb_equals_one_upgraded_step_by_step() {
     let client = mongodb::Client::with_uri_str(&stack().mongo_url).await.expect("a connection string");
     let name = |kind: &str| format!("it-{kind}-{}", uuid::Uuid::new_v4().simple());

@@ -103,8 +103,11 @@ async fn versions_of_a_product_arrive_in_order() {
     products::insert(&mongo, &product, &shop::changed(&product)).await.expect("inserted");
     // Half of them wait for the relay's first scan, half come by its change stream.
     let change = async |product: &mut Product| {
+        let before = product.clone();
         product.version += 1;
-        assert!(products::replace(&mongo, product, &shop::changed(product)).await.expect("replaced"));
+        assert!(
+            products::replace(&mongo, &before, product, &shop::changed(product)).await.expect("replaced")
+        );
     };
     for _ in 0..10 {
         change(&mut product).await;
@@ -183,7 +186,7 @@ async fn a_refused_event_holds_back_its_aggregate_and_nothing_else() {
     let (stuck, free) = (shop::product("Stuck"), shop::product("Free"));
     products::insert(&mongo, &stuck, &shop::changed(&stuck)).await.expect("inserted");
     let second = Product { version: 2, ..stuck.clone() };
-    assert!(products::replace(&mongo, &second, &shop::changed(&second)).await.expect("replaced"));
+    assert!(products::replace(&mongo, &stuck, &second, &shop::changed(&second)).await.expect("replaced"));
     products::insert(&mongo, &free, &shop::changed(&free)).await.expect("inserted");
     let outbox = raw_outbox(&scope).await;
     let first = doc! {"aggregate_id": stuck.id.to_string(), "aggregate_version": 1_i64};

@@ -173,11 +173,14 @@ async fn every_price_is_in_the_history() {
         changed.header("etag").clone_into(&mut tag);
     }
     let mongo = mongodb::Client::with_uri_str(scope.mongo.url.expose_secret()).await.expect("a client");
-    let history = mongo.database(&scope.mongo.database).collection::<bson::Document>("price_history");
+    let history = mongo.database(&scope.mongo.database).collection::<bson::Document>("price_changes");
     let found = history.find(doc! {}).sort(doc! {"changed_at": 1}).await.expect("a cursor");
     let found: Vec<_> = found.try_collect().await.expect("documents");
-    let prices: Vec<_> =
-        found.iter().map(|price| price.get_i64("amount_minor").expect("an amount")).collect();
+    let prices = found.iter().flat_map(|change| change.get_array("prices").expect("prices"));
+    let amount = |price: &bson::Bson| {
+        price.as_document().expect("a price").get_i64("amount_minor").expect("an amount")
+    };
+    let prices: Vec<_> = prices.map(amount).collect();
     assert_eq!(prices, [1_999, 2_499, 1_999]);
     scope.standbys_caught_up().await;
     let findings = worker::audit::audit(&scope.postgres, &scope.mongo, HEARD_DEADLINE, |_| {}).await;
@@ -364,9 +367,10 @@ async fn hidden_change(scope: &Scope, client: &Client) -> (Product, String) {
     products::insert(&mongo, &product, &shop::changed(&product)).await.expect("inserted");
     let path = format!("/products/{}", product.id);
     client.get(Who::Nobody, &path).await.expect(200);
+    let before = product.clone();
     product.version = 2;
     product.title = "New name".to_owned();
-    assert!(products::replace(&mongo, &product, &shop::changed(&product)).await.expect("replaced"));
+    assert!(products::replace(&mongo, &before, &product, &shop::changed(&product)).await.expect("replaced"));
     assert_eq!(client.get(Who::Nobody, &path).await.expect(200).body["title"], "Old name", "it is cached");
     (product, path)
 }

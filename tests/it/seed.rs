@@ -29,7 +29,7 @@ const TABLES: [(&str, &str); 12] = [
     ("refund_lines", "refund_id, line_number"),
     ("judgments", "query, product_id"),
 ];
-const COLLECTIONS: [&str; 4] = ["categories", "products", "reviews", "price_history"];
+const COLLECTIONS: [&str; 4] = ["categories", "products", "reviews", "price_changes"];
 
 pub fn settings(scope: &Scope) -> Settings {
     Settings {

@@ -1,4 +1,5 @@
-//! Categories, products with their pictures and prices, and reviews: into MongoDB and beside the other objects.
+//! Categories, products with their pictures and the history of their prices, and reviews: into MongoDB and beside the
+//! other objects.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -6,18 +7,19 @@ use bytes::Bytes;
 use domain::event::{Cause, Event};
 use domain::ids::EventId;
 use domain::money::{Currency, Money};
-use domain::price_change::PriceChange;
+use domain::price_change::{PriceChange, VariantPrice};
 use domain::product::Product;
 use domain::review::Review;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use store::error::StoreError;
-use store::mongo::{categories, price_history, products, reviews};
+use store::mongo::products::{self, NewProduct};
+use store::mongo::{categories, reviews};
 use store::objects::Objects;
 use uuid::Uuid;
 
 use super::{SeedError, Shop};
-use crate::shop::{Catalogue, DemoProduct};
+use crate::shop::{Catalogue, DemoProduct, PriceStep};
 
 /// Documents of one call, and products of one transaction with their events.
 const DOCUMENTS: usize = 1_000;
@@ -36,14 +38,7 @@ pub(super) async fn write_before(
     let writing = shop.progress.begin("categories");
     categories::insert_missing(shop.mongo, &catalogue.categories).await?;
     writing.end(catalogue.categories.len());
-    write_pictures(shop, catalogue, objects).await?;
-    let writing = shop.progress.begin("price history");
-    let changes: Vec<_> = catalogue.products.iter().flat_map(price_changes).collect();
-    let batches = stream::iter(changes.chunks(DOCUMENTS).map(Ok::<_, StoreError>));
-    let insert = async |batch| price_history::insert_missing(shop.mongo, batch).await.map(drop);
-    batches.try_for_each_concurrent(CALLS, insert).await?;
-    writing.end(changes.len());
-    Ok(())
+    write_pictures(shop, catalogue, objects).await
 }
 
 async fn write_pictures(shop: &Shop<'_>, catalogue: &Catalogue, objects: &Objects) -> Result<(), SeedError> {
@@ -59,18 +54,15 @@ async fn write_pictures(shop: &Shop<'_>, catalogue: &Catalogue, objects: &Object
     Ok(())
 }
 
-/// Each price of each variant.
+/// Its prices, oldest first: those of all variants change at once.
 fn price_changes(product: &DemoProduct) -> Vec<PriceChange> {
-    let product_id = product.product.id;
-    let of_variant = |variant_id| {
-        product.prices.iter().map(move |step| PriceChange {
-            product_id,
-            variant_id,
-            price: Money { amount_minor: step.price_minor, currency: Currency::GBP },
-            changed_at: step.at,
-        })
+    let change = |step: &PriceStep| {
+        let price = Money { amount_minor: step.price_minor, currency: Currency::GBP };
+        let variants = product.product.variants.iter();
+        let prices = variants.map(|variant| VariantPrice { variant_id: variant.id, price }).collect();
+        PriceChange { product_id: product.product.id, changed_at: step.at, prices }
     };
-    product.product.variants.iter().flat_map(|variant| of_variant(variant.id)).collect()
+    product.prices.iter().map(change).collect()
 }
 
 /// Products as their reviews leave them, with the event that each of them is there; then the reviews.
@@ -79,7 +71,7 @@ pub(super) async fn write_after(
     catalogue: &Catalogue,
     written: &[Review],
 ) -> Result<(), SeedError> {
-    let writing = shop.progress.begin("products with their events");
+    let writing = shop.progress.begin("products, prices and events");
     let batches = stream::iter(catalogue.products.chunks(PRODUCTS).map(Ok::<_, StoreError>));
     batches.try_for_each_concurrent(CALLS, async |batch| write_products(shop, batch).await).await?;
     writing.end(catalogue.products.len());
@@ -96,8 +88,11 @@ async fn write_products(shop: &Shop<'_>, batch: &[DemoProduct]) -> Result<(), St
     let ids: Vec<_> = batch.iter().map(|product| product.product.id).collect();
     let known: HashSet<_> =
         products::find_many(shop.mongo, &ids).await?.iter().map(|product| product.id).collect();
-    let missing = batch.iter().map(|product| &product.product).filter(|product| !known.contains(&product.id));
-    let new: Vec<_> = missing.map(|product| (product.clone(), event(product, shop.cause()))).collect();
+    let missing = batch.iter().filter(|product| !known.contains(&product.product.id)).map(|missing| {
+        let product = missing.product.clone();
+        NewProduct { event: event(&product, shop.cause()), product, prices: price_changes(missing) }
+    });
+    let new: Vec<_> = missing.collect();
     products::insert_many(shop.mongo, &new).await
 }
 

@@ -10,7 +10,7 @@ use domain::product::Product;
 use jiff::Timestamp;
 use store::error::StoreError;
 use store::mongo::connection::Mongo;
-use store::mongo::products;
+use store::mongo::products::{self, NewProduct, Replacement};
 
 use super::bound_map::BoundMap;
 use super::difference;
@@ -107,8 +107,11 @@ impl Context {
         if self.is_dry {
             return self.foresee(new, told).await;
         }
-        let written: Vec<_> =
-            new.iter().map(|(_, candidate)| self.with_event(candidate.product.clone())).collect();
+        let written = new.iter().map(|(_, candidate)| {
+            let event = self.event(&candidate.product);
+            NewProduct::new(candidate.product.clone(), event)
+        });
+        let written: Vec<_> = written.collect();
         match products::insert_many(&self.mongo, &written).await {
             Ok(()) => {
                 for (place, candidate) in &new {
@@ -118,8 +121,8 @@ impl Context {
             }
             // One of them collides: find out which, one by one.
             Err(StoreError::Conflict { .. }) => {
-                for ((place, candidate), (product, event)) in new.iter().zip(&written) {
-                    let inserted = products::insert(&self.mongo, product, event).await;
+                for ((place, candidate), one) in new.iter().zip(&written) {
+                    let inserted = products::insert(&self.mongo, &one.product, &one.event).await;
                     let outcome = inserted.map(|_| candidate.noted(Outcome::Added));
                     told[*place] = settled(outcome, candidate)?;
                 }
@@ -168,8 +171,11 @@ impl Context {
         if self.is_dry {
             return self.foresee_changes(&changed, told).await;
         }
-        let written: Vec<_> =
-            changed.iter().map(|(_, _, merged, _)| self.with_event(merged.clone())).collect();
+        let written = changed.iter().map(|(_, _, merged, before)| {
+            let event = self.event(merged);
+            Replacement { before, product: merged.clone(), event }
+        });
+        let written: Vec<_> = written.collect();
         let is_done = products::replace_many(&self.mongo, &written).await?;
         for (place, candidate, merged, before) in &changed {
             let outcome = if is_done {
@@ -191,8 +197,8 @@ impl Context {
                 Ok(Some(merged)) => merged,
                 Err(error) => return Ok(candidate.refused(error.code, &error.detail)),
             };
-            let (merged, event) = self.with_event(merged);
-            if products::replace(&self.mongo, &merged, &event).await? {
+            let event = self.event(&merged);
+            if products::replace(&self.mongo, &before, &merged, &event).await? {
                 return Ok(candidate.changed(&before, &merged));
             }
             before = products::find(&self.mongo, before.id)
@@ -202,11 +208,10 @@ impl Context {
         Err(StoreError::unavailable("the product changes all the time"))
     }
 
-    fn with_event(&self, product: Product) -> (Product, Event) {
+    fn event(&self, product: &Product) -> Event {
         let now = Timestamp::now();
         let id = EventId::new(now, rand::random());
-        let event = Event::product_changed(id, now, product.id, product.version, self.cause.clone());
-        (product, event)
+        Event::product_changed(id, now, product.id, product.version, self.cause.clone())
     }
 }
 

@@ -53,12 +53,12 @@ pub struct UnsentEvent {
 }
 
 /// Writes events in the transaction of their facts.
-pub(super) async fn append(
+pub(super) async fn append<'a>(
     mongo: &Mongo,
     session: &mut ClientSession,
-    events: &[Event],
+    events: impl Iterator<Item = &'a Event>,
 ) -> Result<(), StoreError> {
-    let documents = events.iter().map(|event| {
+    let documents = events.map(|event| {
         let envelope =
             serde_json::to_string(&event.to_cloud_event()).map_err(|error| StoreError::Driver(error.into()));
         Ok(OutboxDocument {

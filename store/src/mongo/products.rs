@@ -4,6 +4,7 @@
 use bson::{Document, doc};
 use domain::event::Event;
 use domain::ids::ProductId;
+use domain::price_change::PriceChange;
 use domain::product::{Product, ProductStatus};
 use futures_util::TryStreamExt;
 use mongodb::Collection;
@@ -28,6 +29,36 @@ pub struct ProductFilter {
     pub status: Option<ProductStatus>,
     /// Only this category and those below it.
     pub category: Option<String>,
+}
+
+/// A product that is to be added.
+#[derive(Debug, Clone)]
+pub struct NewProduct {
+    /// The product.
+    pub product: Product,
+    /// That it is there.
+    pub event: Event,
+    /// What it has cost until now; the newest prices are those of its variants.
+    pub prices: Vec<PriceChange>,
+}
+
+impl NewProduct {
+    /// A product whose prices begin now.
+    pub fn new(product: Product, event: Event) -> Self {
+        let prices = PriceChange::between(None, &product).into_iter().collect();
+        Self { product, event, prices }
+    }
+}
+
+/// Version n + 1 of a product, to be put in the place of its version n.
+#[derive(Debug, Clone)]
+pub struct Replacement<'a> {
+    /// Version n, as it was read.
+    pub before: &'a Product,
+    /// Version n + 1.
+    pub product: Product,
+    /// That it changed.
+    pub event: Event,
 }
 
 /// What an insert found.
@@ -85,14 +116,8 @@ pub async fn scan(mongo: &Mongo, after: Option<ProductId>, limit: i64) -> Result
 
 /// Adds a product with its event. The id makes a repeat harmless.
 pub async fn insert(mongo: &Mongo, product: &Product, event: &Event) -> Result<Inserted, StoreError> {
-    let document = ProductDocument::from(product);
-    let written = transaction::run(mongo, "insert_product", async |session| {
-        collection(mongo).insert_one(&document).session(&mut *session).await?;
-        price_history::append(mongo, session, &[product]).await?;
-        outbox::append(mongo, session, std::slice::from_ref(event)).await
-    })
-    .await;
-    match written {
+    let new = NewProduct::new(product.clone(), event.clone());
+    match insert_many(mongo, std::slice::from_ref(&new)).await {
         Ok(()) => Ok(Inserted::New),
         Err(StoreError::Conflict { constraint }) if constraint == "_id_" => find(mongo, product.id)
             .await?
@@ -102,8 +127,28 @@ pub async fn insert(mongo: &Mongo, product: &Product, event: &Event) -> Result<I
     }
 }
 
-/// Puts a product, version n + 1, in the place of its version n. `false`: the stored version is another one.
-pub async fn replace(mongo: &Mongo, product: &Product, event: &Event) -> Result<bool, StoreError> {
+/// Adds many products with their events, all or none. At most [`BATCH_MAX`].
+pub async fn insert_many(mongo: &Mongo, new: &[NewProduct]) -> Result<(), StoreError> {
+    debug_assert!(new.len() <= BATCH_MAX, "{} products", new.len());
+    if new.is_empty() {
+        return Ok(());
+    }
+    let documents: Vec<_> = new.iter().map(|new| ProductDocument::from(&new.product)).collect();
+    transaction::run(mongo, "insert_products", async |session| {
+        collection(mongo).insert_many(&documents).session(&mut *session).await?;
+        price_history::insert(mongo, session, new.iter().flat_map(|new| &new.prices)).await?;
+        outbox::append(mongo, session, new.iter().map(|new| &new.event)).await
+    })
+    .await
+}
+
+/// Puts a product in the place of its version before. `false`: the stored version is another one.
+pub async fn replace(
+    mongo: &Mongo,
+    before: &Product,
+    product: &Product,
+    event: &Event,
+) -> Result<bool, StoreError> {
     let document = ProductDocument::from(product);
     let filter = doc! {"_id": product.id.to_string(), "version": product.version - 1};
     transaction::run(mongo, "replace_product", async |session| {
@@ -111,37 +156,21 @@ pub async fn replace(mongo: &Mongo, product: &Product, event: &Event) -> Result<
         if result.matched_count == 0 {
             return Ok(false);
         }
-        price_history::append(mongo, session, &[product]).await?;
-        outbox::append(mongo, session, std::slice::from_ref(event)).await?;
+        let prices = PriceChange::between(Some(before), product);
+        price_history::append(mongo, session, prices.into_iter().collect()).await?;
+        outbox::append(mongo, session, std::iter::once(event)).await?;
         Ok(true)
     })
     .await
 }
 
-/// Adds many products with their events, all or none. At most [`BATCH_MAX`].
-pub async fn insert_many(mongo: &Mongo, products: &[(Product, Event)]) -> Result<(), StoreError> {
-    debug_assert!(products.len() <= BATCH_MAX, "{} products", products.len());
-    if products.is_empty() {
-        return Ok(());
-    }
-    let documents: Vec<_> = products.iter().map(|(product, _)| ProductDocument::from(product)).collect();
-    let written: Vec<_> = products.iter().map(|(product, _)| product).collect();
-    let events: Vec<_> = products.iter().map(|(_, event)| event.clone()).collect();
-    transaction::run(mongo, "insert_products", async |session| {
-        collection(mongo).insert_many(&documents).session(&mut *session).await?;
-        price_history::append(mongo, session, &written).await?;
-        outbox::append(mongo, session, &events).await
-    })
-    .await
-}
-
-/// Puts many products, each version n + 1, in the places of their versions n, all or none: `false` when one of them
-/// cannot be, because its stored version is another one or a unique key refuses it. At most [`BATCH_MAX`].
-pub async fn replace_many(mongo: &Mongo, products: &[(Product, Event)]) -> Result<bool, StoreError> {
-    debug_assert!(products.len() <= BATCH_MAX, "{} products", products.len());
-    let commands = replace_commands(products)?;
-    let written: Vec<_> = products.iter().map(|(product, _)| product).collect();
-    let events: Vec<_> = products.iter().map(|(_, event)| event.clone()).collect();
+/// Puts many products in the places of their versions before, all or none: `false` when one of them cannot be, because
+/// its stored version is another one or a unique key refuses it. At most [`BATCH_MAX`].
+pub async fn replace_many(mongo: &Mongo, replacements: &[Replacement<'_>]) -> Result<bool, StoreError> {
+    debug_assert!(replacements.len() <= BATCH_MAX, "{} products", replacements.len());
+    let commands = replace_commands(replacements)?;
+    let prices =
+        || replacements.iter().filter_map(|new| PriceChange::between(Some(new.before), &new.product));
     let replaced = transaction::run(mongo, "replace_products", async |session| {
         for (command, expected) in &commands {
             let answer = mongo.database.run_command(command.clone()).session(&mut *session).await?;
@@ -149,8 +178,8 @@ pub async fn replace_many(mongo: &Mongo, products: &[(Product, Event)]) -> Resul
                 return Err(StoreError::Conflict { constraint: NOT_ALL.to_owned() });
             }
         }
-        price_history::append(mongo, session, &written).await?;
-        outbox::append(mongo, session, &events).await
+        price_history::append(mongo, session, prices().collect()).await?;
+        outbox::append(mongo, session, replacements.iter().map(|new| &new.event)).await
     })
     .await;
     match replaced {
@@ -161,7 +190,7 @@ pub async fn replace_many(mongo: &Mongo, products: &[(Product, Event)]) -> Resul
 }
 
 /// `update` commands below the size that the server takes, each with the number of products in it.
-fn replace_commands(products: &[(Product, Event)]) -> Result<Vec<(Document, i32)>, StoreError> {
+fn replace_commands(replacements: &[Replacement<'_>]) -> Result<Vec<(Document, i32)>, StoreError> {
     const BYTES_MAX: usize = 8 * 1024 * 1024;
     let mut commands = Vec::new();
     let (mut updates, mut bytes) = (Vec::new(), 0);
@@ -169,7 +198,7 @@ fn replace_commands(products: &[(Product, Event)]) -> Result<Vec<(Document, i32)
         let count = i32::try_from(updates.len()).expect("a batch is small");
         commands.push((doc! {"update": COLLECTION, "updates": std::mem::take(updates)}, count));
     };
-    for (product, _) in products {
+    for Replacement { product, .. } in replacements {
         let document = bson::serialize_to_document(&ProductDocument::from(product))
             .map_err(|error| StoreError::Driver(error.into()))?;
         let filter = doc! {"_id": product.id.to_string(), "version": product.version - 1};

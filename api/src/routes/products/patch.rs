@@ -61,7 +61,7 @@ pub async fn patch_product(
             let cause = cause(&caller);
             let id = EventId::new(now, rand::random());
             let event = Event::product_changed(id, now, changed.id, changed.version, cause);
-            write(&state, &changed, &event).await?;
+            write(&state, &product, &changed, &event).await?;
             changed
         }
     };
@@ -73,8 +73,8 @@ pub async fn patch_product(
 }
 
 /// The product and its event, then this process' own caches, so that the caller reads what they wrote.
-async fn write(state: &AppState, changed: &Product, event: &Event) -> Result<(), Problem> {
-    if !products::replace(&state.mongo, changed, event).await.map_err(taken)? {
+async fn write(state: &AppState, before: &Product, changed: &Product, event: &Event) -> Result<(), Problem> {
+    if !products::replace(&state.mongo, before, changed, event).await.map_err(taken)? {
         return Err(IfMatch::failed());
     }
     state.products.invalidate(changed.id, changed.version, event.time).await;
