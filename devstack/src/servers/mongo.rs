@@ -20,6 +20,12 @@ use crate::{
 /// The replica set, by the name that the connection string asks for.
 pub const REPLICA_SET: &str = "entrepot";
 
+/// A small cache takes a burst of writes and lets the checkpoint write it. By default threads look for pages to evict as
+/// soon as a fortieth of it is changed, and find none while the other members have not confirmed: a sixth of the
+/// processor under an import.
+const EVICTION: &str = "\"eviction_dirty_target=40,eviction_dirty_trigger=60,eviction_updates_target=30,\
+                        eviction_updates_trigger=50\"";
+
 /// How long the first election may take.
 const ELECTION_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -148,7 +154,8 @@ impl Server for Member {
             let folder = self.stack.server_folder(&self.name)?;
             self.stack.account.make_folder(&folder.join("data"))?;
             let configuration = format!(
-                "storage:\n  dbPath: {data}\n  wiredTiger:\n    engineConfig:\n      cacheSizeGB: 0.5\n\
+                "storage:\n  dbPath: {data}\n  wiredTiger:\n    engineConfig:\n      cacheSizeGB: 0.5\n      \
+                 configString: {EVICTION}\n\
                  net:\n  bindIp: 127.0.0.1\n  port: {port}\n  unixDomainSocket:\n    enabled: false\n\
                  replication:\n  replSetName: {REPLICA_SET}\n  oplogSizeMB: 512\n\
                  security:\n  javascriptEnabled: false\n\

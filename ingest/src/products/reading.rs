@@ -18,7 +18,7 @@ use crate::input::records::{Record, Records};
 
 /// Rows of a batch. Ids are spread over the whole of each index, so a transaction holds as many changed pages as it has
 /// rows, times the indexes: a small MongoDB cache that is full of them stands still.
-const BATCH_ROWS: usize = 100;
+const BATCH_ROWS: usize = 250;
 /// Bytes of the file after which a batch is full, however few its rows.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Namespace of the ids of imported products (RFC 9562, version 5).
