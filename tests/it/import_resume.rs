@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::mongo::connection::Mongo;
 use store::mongo::products;
-use support::{Scope, files};
+use support::{Scope, files, program};
 
 const SEED: u64 = 20_261_121;
 const KILLS: usize = 6;
@@ -29,38 +29,10 @@ fn catalogue() -> String {
     text
 }
 
-/// The settings of a program that works in a scope.
-fn settings(scope: &Scope, folder: &Path) -> PathBuf {
-    use secrecy::ExposeSecret;
-    let (postgres, mongo) = (&scope.postgres, &scope.mongo);
-    let text = format!(
-        "[postgres]\npgpools = {:?}\nnodes = {:?}\ndatabase = {:?}\nuser = {:?}\npassword = {:?}\npool_max = 4\n\
-         [mongo]\nurl = {:?}\ndatabase = {:?}\n[amqp]\nurl = {:?}\n[ingest]\nmetrics = \"127.0.0.1:0\"\n",
-        postgres.pgpools,
-        postgres.nodes,
-        postgres.database,
-        postgres.user,
-        postgres.password.expose_secret(),
-        mongo.url.expose_secret(),
-        mongo.database,
-        scope.amqp.url.expose_secret(),
-    );
-    let path = folder.join("settings.toml");
-    std::fs::write(&path, text).expect("written");
-    path
-}
-
-fn program() -> PathBuf {
-    let test = std::env::current_exe().expect("a path");
-    let folder = test.parent().and_then(Path::parent).expect("target/debug");
-    folder.join("ingest")
-}
-
 /// `ingest import …`, in a folder of its own.
 fn import(scope: &Scope, folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program());
-    command.arg("--settings").arg(settings(scope, folder)).arg("import").args(arguments);
-    command.current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = program::command(scope, "ingest", folder);
+    command.arg("import").args(arguments).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 

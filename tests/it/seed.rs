@@ -1,7 +1,6 @@
 //! The demonstration shop on the real servers: whole, made once, and the same after a kill.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use bson::{Document, doc};
@@ -12,7 +11,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use store::objects::Objects;
-use support::{Scope, files, shop, wait};
+use support::{Scope, files, program, shop, wait};
 
 /// Tables of the shop, and what puts their rows into an order.
 const TABLES: [(&str, &str); 12] = [
@@ -207,36 +206,10 @@ async fn a_killed_seed_goes_on_to_the_same_shop() {
 
 /// The program itself, beside the tests' own.
 fn start(scope: &Scope, orders: u32) -> Child {
-    let tests = std::env::current_exe().expect("a program");
-    let program: PathBuf = tests.ancestors().nth(2).expect("target/debug").join("demo");
-    let file = files::folder("seed").join("settings.toml");
-    std::fs::write(&file, settings_text(scope)).expect("written");
-    Command::new(program)
-        .arg("--settings")
-        .arg(&file)
+    program::command(scope, "demo", &files::folder("seed"))
         .args(["seed", "--seed", "7", "--end", "2026-11-01T00:00:00Z", "--orders", &orders.to_string()])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("started")
-}
-
-fn settings_text(scope: &Scope) -> String {
-    let (postgres, mongo) = (&scope.postgres, &scope.mongo);
-    format!(
-        "environment = 'development'\n\
-         [postgres]\npgpools = {:?}\nnodes = {:?}\ndatabase = {:?}\nuser = {:?}\npassword = {:?}\npool_max = 2\n\
-         [mongo]\nurl = {:?}\ndatabase = {:?}\n\
-         [objects]\nfolder = {:?}\n\
-         [lake]\npath = {:?}\n",
-        postgres.pgpools,
-        postgres.nodes,
-        postgres.database,
-        postgres.user,
-        postgres.password.expose_secret(),
-        mongo.url.expose_secret(),
-        mongo.database,
-        scope.objects.folder,
-        scope.lake
-    )
 }

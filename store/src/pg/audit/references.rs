@@ -77,14 +77,16 @@ pub async fn missing_purchases(
     client: &Client,
     claimed: &[ReviewedPurchase],
 ) -> Result<Vec<Uuid>, StoreError> {
+    // LATERAL with a limit: each order is looked up in the month of its id, however many there are of them.
     const SQL: &str = "SELECT review_id FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) \
                            AS claimed (review_id, order_id, user_id, product_id) \
-                       WHERE NOT EXISTS ( \
-                           SELECT FROM orders \
+                       LEFT JOIN LATERAL ( \
+                           SELECT true AS is_there FROM orders \
                            JOIN order_lines line ON line.created_at = orders.created_at AND line.order_id = orders.id \
                            WHERE orders.created_at = uuid_v7_time(claimed.order_id) AND orders.id = claimed.order_id \
                              AND orders.user_id = claimed.user_id AND line.product_id = claimed.product_id \
-                             AND orders.status IN ('paid', 'completed'))";
+                             AND orders.status IN ('paid', 'completed') LIMIT 1) AS bought ON true \
+                       WHERE bought.is_there IS NULL";
     let column = |of: fn(&ReviewedPurchase) -> Uuid| claimed.iter().map(of).collect::<Vec<_>>();
     let (reviews, orders) = (column(|claim| claim.review_id), column(|claim| claim.order_id));
     let (users, products) = (column(|claim| claim.user_id), column(|claim| claim.product_id));

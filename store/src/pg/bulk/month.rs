@@ -66,16 +66,15 @@ pub async fn load<R: MonthRows>(
     let mut waited = Duration::ZERO;
     let count = transaction::run_direct(client, "load_month", async |transaction| {
         transaction.batch_execute(MEMORY).await?;
-        let mut months = Vec::new();
+        let mut month = None;
         let mut count = 0;
         let mut next = Some(first);
-        while let Some(Load::Rows(month, batch)) = next {
-            let known = months.iter().position(|known: &Month| known.first == month);
-            if known.is_none() {
-                months.push(begin(transaction, month, R::TABLES).await?);
+        while let Some(Load::Rows(begins, batch)) = next {
+            if month.is_none() {
+                month = Some(begin(transaction, begins, R::TABLES).await?);
             }
-            let position = known.unwrap_or(months.len() - 1);
-            count += copy(transaction, &months[position], batch).await?;
+            let month = month.as_ref().filter(|month| month.first == begins).ok_or_else(other_month)?;
+            count += copy(transaction, month, batch).await?;
             let waiting = Instant::now();
             next = rows.recv().await;
             waited += waiting.elapsed();
@@ -83,7 +82,7 @@ pub async fn load<R: MonthRows>(
         let Some(Load::MonthEnds(until)) = next else {
             return Err(StoreError::unavailable("the rows of the month did not come to their end"));
         };
-        for month in &months {
+        if let Some(month) = &month {
             end(transaction, month, R::TABLES).await?;
         }
         seed::advance(transaction, R::PART, until).await?;
@@ -91,6 +90,10 @@ pub async fn load<R: MonthRows>(
     })
     .await?;
     Ok(Some(Loaded { rows: count, busy: started.elapsed().saturating_sub(waited) }))
+}
+
+fn other_month() -> StoreError {
+    StoreError::Inconsistent("rows of another month came before the end of theirs".to_owned())
 }
 
 /// A month under way, with the tables that are not partitions yet.
