@@ -1,6 +1,6 @@
 //! Imports that are killed by SIGKILL at any moment end, once they are let, as an undisturbed one does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 

@@ -101,6 +101,8 @@ async fn a_shop_is_whole_and_made_once() {
     check_purchases(&scope).await;
     check_pictures(&scope).await;
     let client = scope.primary().await;
+    let neglected = "SELECT count(*) FROM pg_class WHERE 'autovacuum_enabled=false' = ANY (reloptions)";
+    assert_eq!(client.query_one(neglected, &[]).await.expect("a count").get::<_, i64>(0), 0);
     let other = "UPDATE demo_seed SET generator = generator + 1, finished_at = NULL";
     client.execute(other, &[]).await.expect("another version's, unfinished");
     assert!(matches!(make(&scope, wanted(500)).await, Err(SeedError::OtherGenerator)));

@@ -172,6 +172,7 @@ pub async fn finish(
         let data = OrdersImported { import_run_id: record.run, channel, orders, lines };
         outbox::append(transaction, &Event::orders_imported(event, at, data, cause)).await?;
         transaction.execute(FINISH, &[&at]).await?;
+        transaction.query_one("SELECT end_loads()", &[]).await?;
         Ok(counts)
     })
     .await
