@@ -16,7 +16,8 @@ BEGIN
 END
 $$;
 
--- Gives the loaded months to autovacuum. Returns how many there were.
+-- Gives the loaded months to autovacuum: every month that has none, whoever took it away. Called by whoever finishes a
+-- load; the months of one that never is stay without. Returns how many there were.
 CREATE FUNCTION end_loads() RETURNS integer
     LANGUAGE plpgsql AS
 $$

@@ -13,12 +13,12 @@ pub const FILES: [(&str, &str); 5] = [
         include_str!("../mongo/0003_create_categories_reviews_prices.json"),
     ),
     ("0004_one_document_per_price_change", include_str!("../mongo/0004_one_document_per_price_change.json")),
-    ("0005_fewer_indexes_of_outbox", include_str!("../mongo/0005_fewer_indexes_of_outbox.json")),
+    ("0005_expire_sent_events_only", include_str!("../mongo/0005_expire_sent_events_only.json")),
 ];
 
 const APPLIED: &str = "schema_migrations";
-/// What a command is refused with when a cut-off run did it before: a collection is there, or one or an index is gone.
-const DONE_BEFORE: [i32; 3] = [48, 26, 27];
+/// What these commands are refused with when a cut-off run did them before: the collection is there, the index is gone.
+const DONE_BEFORE: [(&str, i32); 2] = [("create", 48), ("dropIndexes", 27)];
 
 /// Why a database could not be migrated.
 #[derive(Debug, thiserror::Error)]
@@ -60,14 +60,15 @@ pub async fn run_to(database: &Database, count: usize) -> Result<Vec<&'static st
 }
 
 async fn run_command(database: &Database, command: Document) -> Result<(), Error> {
+    let name = command.keys().next().cloned().unwrap_or_default();
     match database.run_command(command).await {
-        Err(error) if !is_done_before(&error) => Err(error),
+        Err(error) if !is_done_before(&name, &error) => Err(error),
         _ => Ok(()),
     }
 }
 
-fn is_done_before(error: &Error) -> bool {
-    matches!(error.kind.as_ref(), ErrorKind::Command(command) if DONE_BEFORE.contains(&command.code))
+fn is_done_before(name: &str, error: &Error) -> bool {
+    matches!(error.kind.as_ref(), ErrorKind::Command(command) if DONE_BEFORE.contains(&(name, command.code)))
 }
 
 fn commands(name: &'static str, text: &str) -> Result<Vec<Document>, MongoMigrationError> {

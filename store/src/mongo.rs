@@ -5,7 +5,7 @@ mod bulk;
 pub mod categories;
 pub mod connection;
 pub mod outbox;
-pub mod price_history;
+mod price_history;
 mod product_document;
 pub mod products;
 pub mod relay_state;

@@ -13,7 +13,7 @@ use crate::seed;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The checks that report it, and how one row is corrupted.
-const CORRUPTIONS: [(&[&str], &str); 21] = [
+const CORRUPTIONS: [(&[&str], &str); 23] = [
     (
         &["stock_equals_ledger"],
         "UPDATE stock SET on_hand = on_hand + 1 WHERE (variant_id, warehouse) IN \
@@ -64,6 +64,14 @@ const CORRUPTIONS: [(&[&str], &str); 21] = [
     (
         &["numbers_are_orders"],
         "UPDATE order_numbers SET number = number || 'x' WHERE number = (SELECT number FROM order_numbers LIMIT 1)",
+    ),
+    (
+        &["numbers_are_orders"],
+        "DELETE FROM order_numbers WHERE number = (SELECT number FROM order_numbers LIMIT 1)",
+    ),
+    (
+        &["numbers_are_orders"],
+        "INSERT INTO order_numbers SELECT channel, 'none', gen_random_uuid(), created_at FROM order_numbers LIMIT 1",
     ),
     (
         &["captured_is_total"],

@@ -78,9 +78,9 @@ pub async fn newest_prices(
     }
     let stages = vec![
         doc! {"$match": {"product_id": {"$in": texts(products)}}},
-        doc! {"$sort": {"product_id": 1, "changed_at": 1}},
+        doc! {"$sort": {"product_id": 1, "changed_at": -1}},
         doc! {"$unwind": "$prices"},
-        doc! {"$group": {"_id": "$prices.variant_id", "price": {"$last": "$prices.amount_minor"}}},
+        doc! {"$group": {"_id": "$prices.variant_id", "price": {"$first": "$prices.amount_minor"}}},
     ];
     let newest = aggregate::<Newest>(mongo, super::price_history::COLLECTION, stages).await?;
     newest.into_iter().map(|Newest { variant, price }| Ok((id_of(&variant)?, price))).collect()
@@ -103,7 +103,7 @@ pub async fn event_versions(
     let group = doc! {
         "_id": "$aggregate_id", "first": {"$min": version}, "last": {"$max": version}, "count": {"$sum": 1_i64}
     };
-    let matched = doc! {"aggregate_id": {"$in": texts(products)}};
+    let matched = doc! {"aggregate_kind": "product", "aggregate_id": {"$in": texts(products)}};
     let found =
         aggregate::<Versions>(mongo, "outbox", vec![doc! {"$match": matched}, doc! {"$group": group}])
             .await?;

@@ -150,7 +150,7 @@ pub async fn replace(
     event: &Event,
 ) -> Result<bool, StoreError> {
     let document = ProductDocument::from(product);
-    let filter = doc! {"_id": product.id.to_string(), "version": product.version - 1};
+    let filter = doc! {"_id": before.id.to_string(), "version": before.version};
     transaction::run(mongo, "replace_product", async |session| {
         let result = collection(mongo).replace_one(filter.clone(), &document).session(&mut *session).await?;
         if result.matched_count == 0 {
@@ -198,10 +198,10 @@ fn replace_commands(replacements: &[Replacement<'_>]) -> Result<Vec<(Document, i
         let count = i32::try_from(updates.len()).expect("a batch is small");
         commands.push((doc! {"update": COLLECTION, "updates": std::mem::take(updates)}, count));
     };
-    for Replacement { product, .. } in replacements {
+    for Replacement { before, product, .. } in replacements {
         let document = bson::serialize_to_document(&ProductDocument::from(product))
             .map_err(|error| StoreError::Driver(error.into()))?;
-        let filter = doc! {"_id": product.id.to_string(), "version": product.version - 1};
+        let filter = doc! {"_id": before.id.to_string(), "version": before.version};
         let length = document.to_vec().map_err(|error| StoreError::Driver(error.into()))?.len();
         if bytes + length > BYTES_MAX && !updates.is_empty() {
             close(&mut updates);
