@@ -20,8 +20,8 @@ use crate::{
 /// The replica set, by the name that the connection string asks for.
 pub const REPLICA_SET: &str = "entrepot";
 
-/// A small cache takes a burst of writes and lets the checkpoint write it. By default threads look for pages to evict as
-/// soon as a fortieth of it is changed, and find none while the other members have not confirmed: a sixth of the
+/// A small cache takes a burst of writes and lets the checkpoint write it. By default threads look for pages to evict
+/// as soon as a fortieth of it is changed, and find none while the other members have not confirmed: a sixth of the
 /// processor under an import.
 const EVICTION: &str = "\"eviction_dirty_target=40,eviction_dirty_trigger=60,eviction_updates_target=30,\
                         eviction_updates_trigger=50\"";
