@@ -164,6 +164,27 @@ fn nothing_is_left_half_done() {
     }
 }
 
+/// A feature that only tests ask for would have every program's dependencies compiled a second time.
+#[test]
+fn programs_and_tests_are_built_with_the_same_features() {
+    let (programs, tests) = (built_with("no-dev"), built_with("normal,build,dev"));
+    let other: Vec<_> = programs.difference(&tests).collect();
+    assert!(other.is_empty(), "tests ask for more features of these: {other:#?}");
+}
+
+/// Every crate with its version and features.
+fn built_with(edges: &str) -> BTreeSet<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let tree = std::process::Command::new(cargo)
+        .args(["tree", "--workspace", "--locked", "--prefix=none", "--format={p} {f}", "--edges", edges])
+        .current_dir(checkout())
+        .output()
+        .expect("cargo tree");
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let text = String::from_utf8(tree.stdout).expect("UTF-8");
+    text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
 #[test]
 fn every_crate_says_what_it_owns() {
     for package in packages() {
