@@ -2,16 +2,13 @@
 
 use std::path::PathBuf;
 
-use bson::{Document, doc};
 use domain::product::{Product, ProductStatus};
-use futures_util::TryStreamExt;
 use ingest::input::Layout;
 use ingest::products::{ImportOptions, ImportReport};
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
 use store::mongo::connection::Mongo;
 use store::mongo::products;
-use support::{Scope, files, shop};
+use support::{Scope, files, prices, shop};
 
 const MAP: &str = r#"
 source = "catalogue"
@@ -133,15 +130,7 @@ async fn a_price_of_a_second_import_goes_into_the_history() {
     files.import(&scope, &mongo, "1,Shirt,Acme,19.99,blue\n2,Shoe,Acme,5,\n").await;
     let report = files.import(&scope, &mongo, "1,Shirt,Acme,14.99,blue\n2,Boot,Acme,5,\n").await;
     assert_eq!((report.tally.changed, report.tally.unchanged), (2, 0));
-    let client = mongodb::Client::with_uri_str(scope.mongo.url.expose_secret()).await.expect("a client");
-    let history = client.database(&scope.mongo.database).collection::<Document>("price_changes");
-    let found: Vec<_> =
-        history.find(doc! {}).await.expect("a cursor").try_collect().await.expect("documents");
-    let prices = found.iter().flat_map(|change| change.get_array("prices").expect("prices"));
-    let amount = |price: &bson::Bson| {
-        price.as_document().expect("a price").get_i64("amount_minor").expect("an amount")
-    };
-    let mut amounts: Vec<_> = prices.map(amount).collect();
+    let mut amounts = prices::history(&scope).await;
     amounts.sort_unstable();
     assert_eq!(amounts, [500, 1_499, 1_999]);
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use store::amqp::broker::Broker;
 use store::mongo::products::{self, ProductFilter};
 use support::api::{self, Answer, Client, Shop, Who, send};
-use support::{Scope, shop, wait};
+use support::{Scope, prices, shop, wait};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -172,16 +172,7 @@ async fn every_price_is_in_the_history() {
         let changed = client.patch(VENDOR, &path, &tag, &change).await.expect(200);
         changed.header("etag").clone_into(&mut tag);
     }
-    let mongo = mongodb::Client::with_uri_str(scope.mongo.url.expose_secret()).await.expect("a client");
-    let history = mongo.database(&scope.mongo.database).collection::<bson::Document>("price_changes");
-    let found = history.find(doc! {}).sort(doc! {"changed_at": 1}).await.expect("a cursor");
-    let found: Vec<_> = found.try_collect().await.expect("documents");
-    let prices = found.iter().flat_map(|change| change.get_array("prices").expect("prices"));
-    let amount = |price: &bson::Bson| {
-        price.as_document().expect("a price").get_i64("amount_minor").expect("an amount")
-    };
-    let prices: Vec<_> = prices.map(amount).collect();
-    assert_eq!(prices, [1_999, 2_499, 1_999]);
+    assert_eq!(prices::history(&scope).await, [1_999, 2_499, 1_999]);
     scope.standbys_caught_up().await;
     let findings = worker::audit::audit(&scope.postgres, &scope.mongo, HEARD_DEADLINE, |_| {}).await;
     let findings = findings.expect("the checks run");

@@ -1,11 +1,12 @@
 //! Databases of PostgreSQL that tests take turns with: as many as there are tests at once, cleaned before each.
 
 use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
 
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::{Client, NoTls};
 
-use crate::stack;
+use crate::{stack, wait};
 
 /// Names that are free to be taken, and how many were made.
 static FREE: LazyLock<Mutex<(Vec<String>, usize)>> = LazyLock::new(Mutex::default);
@@ -37,6 +38,8 @@ impl Database {
         };
         if let Some(name) = known {
             clean(&mut connect(&name).await).await;
+            // Until a standby has replayed the TRUNCATE it holds its locks, and whoever reads there waits.
+            standbys_caught_up().await;
             return Self { name };
         }
         let name = format!("it_{}_{number}", std::process::id());
@@ -71,6 +74,19 @@ async fn clean(client: &mut Client) {
          UPDATE outbox_leases SET owner = NULL, leased_until = '-infinity'"
     );
     client.batch_execute(&reset).await.expect("cleaned");
+}
+
+/// Waits until both standbys have replayed what the primary has written.
+pub async fn standbys_caught_up() {
+    let server = connect_as_superuser("postgres").await;
+    let end: String =
+        server.query_one("SELECT pg_current_wal_lsn()::text", &[]).await.expect("a place").get(0);
+    wait::until("both standbys catch up", Duration::from_secs(60), async || {
+        const BEHIND: &str = "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= $1::text::pg_lsn";
+        let count: i64 = server.query_one(BEHIND, &[&end]).await.expect("a count").get(0);
+        (count >= 2).then_some(())
+    })
+    .await;
 }
 
 /// A connection to the primary itself, as the application.

@@ -58,16 +58,7 @@ impl Scope {
 
     /// Waits until both standbys have replayed what the primary has written.
     pub async fn standbys_caught_up(&self) {
-        let server = database::connect_as_superuser("postgres").await;
-        let end: String =
-            server.query_one("SELECT pg_current_wal_lsn()::text", &[]).await.expect("a place").get(0);
-        wait::until("both standbys catch up", Duration::from_secs(60), async || {
-            const BEHIND: &str =
-                "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= $1::text::pg_lsn";
-            let count: i64 = server.query_one(BEHIND, &[&end]).await.expect("a count").get(0);
-            (count >= 2).then_some(())
-        })
-        .await;
+        database::standbys_caught_up().await;
     }
 
     /// Waits until every transaction that runs now has ended, also those of other databases, and both standbys know
