@@ -5,11 +5,13 @@ use std::sync::atomic::AtomicBool;
 use cache::product_cache::ProductCache;
 use cache::search_cache::SearchCache;
 use domain::event::Cause;
+use domain::webhook::url_policy::UrlPolicy;
 use search_indexer::client::SearchClient;
 use secrecy::ExposeSecret;
 use store::mongo::connection::Mongo;
 use store::objects::Objects;
 use store::pg::pool::PgPools;
+use store::settings::AmqpSettings;
 
 use crate::caller::{Caller, Tokens};
 use crate::cursor::CursorKey;
@@ -27,6 +29,8 @@ pub struct AppState {
     pub pools: PgPools,
     /// MongoDB.
     pub mongo: Mongo,
+    /// RabbitMQ, for a connection when one is needed.
+    pub amqp: AmqpSettings,
     /// Pictures; `None` when the settings have no folder for them.
     pub objects: Option<Objects>,
     /// Products.
@@ -37,6 +41,8 @@ pub struct AppState {
     pub searches: SearchCache,
     /// The search engine.
     pub search: SearchClient,
+    /// Where webhooks may be sent.
+    pub webhooks: UrlPolicy,
     /// Who is known.
     pub tokens: Tokens,
     /// How many requests a caller may send.
@@ -63,12 +69,14 @@ impl AppState {
         };
         Ok(Self {
             objects,
+            amqp: settings.amqp.clone(),
             pools: PgPools::new(&settings.postgres)?,
             mongo: Mongo::connect(&settings.mongo).await?,
             products: ProductCache::new(&settings.cache, &settings.memcached)?,
             pages: Pages::default(),
             searches: SearchCache::new(&settings.cache, &settings.redis)?,
             search: SearchClient::new(&settings.search)?,
+            webhooks: settings.webhooks.clone(),
             tokens,
             rate_limits: RateLimits::new(&settings.api.rate_limit)?,
             cursors: CursorKey::from_hex(settings.api.cursor_key.expose_secret())?,

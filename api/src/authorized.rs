@@ -43,6 +43,12 @@ permission_type!(
     ReadReports,
     /// See stock and its ledger.
     ReadInventory,
+    /// See what consumers gave up, and send it again.
+    ManageEvents,
+    /// Change stock by hand.
+    ManageInventory,
+    /// Say who gets webhooks, and see what was sent.
+    ManageWebhooks,
 );
 
 /// A caller who holds the permission `P`.

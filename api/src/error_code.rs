@@ -61,6 +61,12 @@ error_codes! {
     AlreadyTaken = "already_taken", CONFLICT, "A value is already taken";
     /// A request with this key is still running.
     RequestInProgress = "request_in_progress", CONFLICT, "The same request is still running";
+    /// More would go than is there and not reserved.
+    InsufficientStock = "insufficient_stock", CONFLICT, "There is not enough stock";
+    /// The endpoint gets nothing.
+    WebhookDisabled = "webhook_disabled", CONFLICT, "The webhook is disabled";
+    /// There are as many as there may be.
+    LimitReached = "limit_reached", CONFLICT, "A limit is reached";
     /// The thing has changed since it was read.
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "It has changed since it was read";
     /// The body is too large.

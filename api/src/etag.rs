@@ -1,7 +1,9 @@
-//! Entity tags: strong, made from the version of a thing.
+//! Entity tags: strong, made from the version of a thing, and of a product also from its id: another one may have its
+//! slug, and so its address, one day.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
+use domain::ids::ProductId;
 
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
@@ -11,12 +13,26 @@ pub fn of_version(version: i64) -> String {
     format!("\"v{version}\"")
 }
 
+/// The tag of a version of a product.
+pub fn of_product(id: ProductId, version: i64) -> String {
+    format!("\"v{version}-{:08x}\"", id.0.as_u128() & 0xffff_ffff)
+}
+
 /// Whether the client has this version already: `If-None-Match`, compared weakly.
 pub fn is_known(request: &HttpRequest, version: i64) -> bool {
+    is_known_tag(request, || of_version(version))
+}
+
+/// Whether the client has this version of the product already.
+pub fn is_known_product(request: &HttpRequest, id: ProductId, version: i64) -> bool {
+    is_known_tag(request, || of_product(id, version))
+}
+
+fn is_known_tag(request: &HttpRequest, tag: impl FnOnce() -> String) -> bool {
     if !request.headers().contains_key(header::IF_NONE_MATCH) {
         return false;
     }
-    let tag = of_version(version);
+    let tag = tag();
     tags(request.headers(), &header::IF_NONE_MATCH)
         .iter()
         .any(|candidate| candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate) == tag)
@@ -39,8 +55,16 @@ impl IfMatch {
 
     /// Whether the version is one that may be replaced. Weak tags never are.
     pub fn check(&self, version: i64) -> Result<(), Problem> {
-        let tag = of_version(version);
-        if self.0.iter().any(|candidate| candidate == "*" || *candidate == tag) {
+        self.check_tag(&of_version(version))
+    }
+
+    /// Whether the version of the product is one that may be replaced.
+    pub fn check_product(&self, id: ProductId, version: i64) -> Result<(), Problem> {
+        self.check_tag(&of_product(id, version))
+    }
+
+    fn check_tag(&self, tag: &str) -> Result<(), Problem> {
+        if self.0.iter().any(|candidate| candidate == "*" || candidate == tag) {
             return Ok(());
         }
         Err(Self::failed())
@@ -92,5 +116,25 @@ mod tests {
         };
         assert!(known("\"v3\"") && known("W/\"v3\"") && known("*") && known("\"v1\",\"v3\""));
         assert!(!known("\"v4\""));
+    }
+
+    #[test]
+    fn the_tag_of_a_product_is_of_no_other_one() {
+        let id = |text: &str| text.parse::<ProductId>().expect("an id");
+        let product = id("01900000-0000-7000-8000-0000000a00ff");
+        let other = id("01900000-0000-7000-8000-0000000b00ff");
+        assert_eq!(of_product(product, 3), "\"v3-000a00ff\"");
+        let condition = if_match("\"v3-000a00ff\"").expect("a tag");
+        assert!(condition.check_product(product, 3).is_ok());
+        assert!(condition.check_product(product, 4).is_err());
+        assert!(condition.check_product(other, 3).is_err());
+        assert!(if_match("\"v3\"").expect("a tag of before").check_product(product, 3).is_err());
+        assert!(if_match("*").expect("any").check_product(other, 3).is_ok());
+        let known = |value: &str, id| {
+            let request = TestRequest::get().insert_header(("if-none-match", value)).to_http_request();
+            is_known_product(&request, id, 3)
+        };
+        assert!(known("W/\"v3-000a00ff\"", product) && !known("\"v3-000a00ff\"", other));
+        assert!(!known("\"v3\"", product));
     }
 }

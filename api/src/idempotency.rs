@@ -10,6 +10,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use store::pg::idempotency::{self, KeyScope, StoredAnswer};
 use store::pg::pool::PgPools;
+use store::pg::transaction::{self, Transaction};
 use uuid::Uuid;
 
 use crate::error_code::ErrorCode;
@@ -70,17 +71,17 @@ pub fn fingerprint(payload: &impl Serialize) -> Vec<u8> {
     Sha256::digest(bytes).to_vec()
 }
 
-/// Does the work once per key: the key's lock, the work, and its stored answer are one transaction. A problem
-/// rolls back and leaves the key free. The work may run again after a crash or a lost transaction, so what it
-/// does elsewhere hangs on [`derived_id`].
+/// Does the work once per key: the key's lock, the work, and its stored answer are one transaction, which the work is
+/// given. A problem rolls back and leaves the key free. The work may run again after a crash or a lost transaction, so
+/// what it does elsewhere hangs on [`derived_id`].
 pub async fn once(
     pools: &PgPools,
     name: &'static str,
     scope: KeyScope<'_>,
     fingerprint: &[u8],
-    work: impl AsyncFn() -> Result<Answer, Problem>,
+    work: impl AsyncFn(&Transaction<'_>) -> Result<Answer, Problem>,
 ) -> Result<StoredAnswer, Problem> {
-    store::pg::transaction::run(pools, name, async |transaction| {
+    transaction::run(pools, name, async |transaction| {
         if !idempotency::lock(transaction, scope).await? {
             let detail = "wait for the answer of the first request with this key, or send it again later";
             return Err(Problem::new(ErrorCode::RequestInProgress, detail));
@@ -88,7 +89,7 @@ pub async fn once(
         if let Some(answer) = idempotency::find(transaction, scope).await? {
             return if answer.fingerprint == fingerprint { Ok(answer) } else { Err(reused()) };
         }
-        let Answer { status, location, etag, body } = work().await?;
+        let Answer { status, location, etag, body } = work(transaction).await?;
         let fingerprint = fingerprint.to_vec();
         let answer = StoredAnswer { fingerprint, status: status.as_u16(), location, etag, body };
         idempotency::insert(transaction, scope, &answer).await?;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use domain::event::{CloudEvent, EventData, InvalidEvent, ProductChanged, event_type};
+use domain::event::{CloudEvent, EventData, InvalidEvent, ProductChanged, ProductDeleted, event_type};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use process::backoff::Backoff;
@@ -22,6 +22,8 @@ use tracing::Instrument;
 use crate::app_state::AppState;
 
 const QUEUE_PREFIX: &str = "api-cache";
+/// A product that is deleted is changed too: what a cache has of it is old, and the next read finds nothing.
+const HEARD: [&str; 2] = [event_type::PRODUCT_CHANGED, event_type::PRODUCT_DELETED];
 /// Tombstones that are written at once.
 const TOMBSTONE_BATCH_MAX: usize = 64;
 /// Changes that wait for their tombstone. The subscription holds no more unsettled ones.
@@ -68,7 +70,7 @@ pub async fn run(state: Arc<AppState>, settings: AmqpSettings, stop: Cancellatio
 /// Subscribes and applies every change; `Ok` when a connection that stood is lost.
 async fn hear(state: &AppState, settings: &AmqpSettings) -> Result<(), HearError> {
     let broker = Broker::connect(settings).await?;
-    let consumer = broker.subscribe(QUEUE_PREFIX, &[event_type::PRODUCT_CHANGED]).await?;
+    let consumer = broker.subscribe(QUEUE_PREFIX, &HEARD).await?;
     let _listening = Listening::begin(state);
     let (heard, waiting) = mpsc::channel(WAITING_COUNT_MAX);
     // What still waits when the connection ends is in no danger: after it nothing read before is believed.
@@ -121,6 +123,9 @@ async fn apply_all(
 fn changed_product(event: &CloudEvent) -> Result<ProductChanged, InvalidEvent> {
     match event.event_data()? {
         EventData::ProductChanged(change) => Ok(change),
+        EventData::ProductDeleted(ProductDeleted { product_id, version }) => {
+            Ok(ProductChanged { product_id, version })
+        }
         other => Err(InvalidEvent::UnknownType(other.event_type().to_owned())),
     }
 }
@@ -168,6 +173,11 @@ mod tests {
     fn a_change_of_another_shape_is_unreadable() {
         let change = changed_product(&event()).expect("well-formed");
         assert_eq!(change.version, 3);
+        let data = EventData::ProductDeleted(ProductDeleted { product_id: change.product_id, version: 4 });
+        let (id, at) = (event().id, Timestamp::UNIX_EPOCH);
+        let deleted = Event::new(id, at, data, 4, Cause::default()).to_cloud_event();
+        let deleted = changed_product(&deleted).expect("well-formed");
+        assert_eq!((deleted.product_id, deleted.version), (change.product_id, 4));
         let wrong = CloudEvent { data: serde_json::json!({"product": "p", "version": 3}), ..event() };
         assert!(matches!(changed_product(&wrong), Err(InvalidEvent::Malformed(_))));
         let unknown = CloudEvent { event_type: "product.changed.v9".into(), ..event() };

@@ -5,7 +5,6 @@
 //! reply. The only crate that knows actix.
 
 pub mod access_log;
-pub mod address_range;
 pub mod app_state;
 pub mod authorized;
 pub mod cache_control;
@@ -13,6 +12,7 @@ pub mod caller;
 pub mod cursor;
 pub mod error_code;
 pub mod etag;
+pub mod event_documents;
 pub mod idempotency;
 pub mod invalidation;
 pub mod json_body;

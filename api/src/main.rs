@@ -1,4 +1,4 @@
-//! Starts the API from a settings file, or prints its OpenAPI document.
+//! Starts the API from a settings file, or makes the documents of what it promises: OpenAPI, events.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -11,11 +11,15 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The settings file.
-    #[arg(long, required_unless_present = "print_openapi")]
+    #[arg(long, required_unless_present_any = ["print_openapi", "print_event_documents"])]
     settings: Option<PathBuf>,
     /// Prints the OpenAPI document and ends.
     #[arg(long)]
     print_openapi: bool,
+    /// Writes the schemas of the events and their AsyncAPI document into a folder and ends; refuses, with the places,
+    /// what would break a consumer.
+    #[arg(long, value_name = "FOLDER")]
+    print_event_documents: Option<PathBuf>,
 }
 
 #[global_allocator]
@@ -26,6 +30,12 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     if arguments.print_openapi {
         print!("{}", api::openapi::to_text());
+        return Ok(());
+    }
+    if let Some(folder) = arguments.print_event_documents {
+        for name in api::event_documents::write(&folder, &domain::event::documents())? {
+            println!("released {name}");
+        }
         return Ok(());
     }
     let path = arguments.settings.context("--settings is missing")?;

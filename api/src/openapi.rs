@@ -9,7 +9,8 @@ use utoipa::{Modify, OpenApi};
 
 use crate::problem::{FieldErrorJson, ProblemJson};
 use crate::routes::{
-    analytics, catalogue, categories, health, inventory, media, orders, products, reviews, search,
+    admin, analytics, catalogue, categories, health, inventory, media, orders, products, reviews, search,
+    webhooks,
 };
 
 #[derive(OpenApi)]
@@ -24,6 +25,7 @@ use crate::routes::{
         products::create::create_product,
         products::get::get_product,
         products::patch::patch_product,
+        products::delete::delete_product,
         reviews::list::list_reviews,
         categories::tree::category_tree,
         catalogue::create_import::create_import,
@@ -32,9 +34,21 @@ use crate::routes::{
         search::search_products::search_products,
         orders::list::list_orders,
         orders::get::get_order,
+        inventory::adjust::adjust_stock,
         inventory::get::get_inventory,
         inventory::ledger::list_ledger,
         analytics::daily_sales::daily_sales,
+        admin::list_dead_letters::list_dead_letters,
+        admin::get_dead_letter::get_dead_letter,
+        admin::redrive_dead_letters::redrive_dead_letters,
+        webhooks::list::list_webhooks,
+        webhooks::create::create_webhook,
+        webhooks::get::get_webhook,
+        webhooks::patch::patch_webhook,
+        webhooks::delete::delete_webhook,
+        webhooks::rotate_secret::rotate_secret,
+        webhooks::list_deliveries::list_deliveries,
+        webhooks::retry_delivery::retry_delivery,
         media::get::get_picture,
         health::live::live,
         health::ready::ready,

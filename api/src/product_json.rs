@@ -165,7 +165,7 @@ impl From<&Product> for ProductSummaryJson {
 pub fn rendering(product: &Product) -> Rendering {
     Rendering {
         body: to_bytes(product).into(),
-        etag: etag::of_version(product.version).into(),
+        etag: etag::of_product(product.id, product.version).into(),
         surrogate_key: format!("product-{}", product.id).into(),
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web;
+use domain::address_range::AddressRange;
 use domain::ids::UserId;
 use domain::permission::Role;
 use governor::clock::{Clock, DefaultClock};
@@ -20,7 +21,6 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-use crate::address_range::AddressRange;
 use crate::app_state::AppState;
 use crate::caller::Caller;
 use crate::error_code::ErrorCode;

@@ -10,20 +10,30 @@ use crate::error_code::ErrorCode;
 use crate::openapi;
 use crate::problem::Problem;
 use crate::route_figures::RouteFigures;
+use crate::routes::admin::{
+    get_dead_letter::get_dead_letter, list_dead_letters::list_dead_letters,
+    redrive_dead_letters::redrive_dead_letters,
+};
 use crate::routes::analytics::daily_sales::daily_sales;
 use crate::routes::catalogue::{
     create_import::create_import, get_import::get_import, list_import_entries::list_import_entries,
 };
 use crate::routes::categories::tree::category_tree;
 use crate::routes::health::{live::live, ready::ready};
-use crate::routes::inventory::{get::get_inventory, ledger::list_ledger};
+use crate::routes::inventory::{adjust::adjust_stock, get::get_inventory, ledger::list_ledger};
 use crate::routes::media::get::get_picture;
 use crate::routes::orders::{get::get_order, list::list_orders};
 use crate::routes::products::{
-    create::create_product, get::get_product, list::list_products, patch::patch_product,
+    create::create_product, delete::delete_product, get::get_product, list::list_products,
+    patch::patch_product,
 };
 use crate::routes::reviews::list::list_reviews;
 use crate::routes::search::search_products::search_products;
+use crate::routes::webhooks::{
+    create::create_webhook, delete::delete_webhook, get::get_webhook, list::list_webhooks,
+    list_deliveries::list_deliveries, patch::patch_webhook, retry_delivery::retry_delivery,
+    rotate_secret::rotate_secret,
+};
 
 /// Adds every route.
 pub fn configure(config: &mut web::ServiceConfig) {
@@ -36,12 +46,14 @@ pub fn configure(config: &mut web::ServiceConfig) {
                         .route(post(create_product)),
                 )
                 .service(
-                    resource("/products/{id}", "GET, HEAD, PATCH")
+                    resource("/products/{id}", "DELETE, GET, HEAD, PATCH")
                         .route(get(get_product))
-                        .route(patch(patch_product)),
+                        .route(patch(patch_product))
+                        .route(delete(delete_product)),
                 )
                 .service(resource("/products/{id}/reviews", "GET, HEAD").route(get(list_reviews)))
                 .service(resource("/categories", "GET, HEAD").route(get(category_tree)))
+                .service(resource("/inventory/adjustments", "POST").route(post(adjust_stock)))
                 .service(resource("/inventory/{variant_id}", "GET, HEAD").route(get(get_inventory)))
                 .service(resource("/inventory/{variant_id}/ledger", "GET, HEAD").route(get(list_ledger)))
                 .service(resource("/catalogue/imports", "POST").route(post(create_import)))
@@ -53,6 +65,26 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .service(resource("/orders", "GET, HEAD").route(get(list_orders)))
                 .service(resource("/orders/{id}", "GET, HEAD").route(get(get_order)))
                 .service(resource("/analytics/daily-sales", "GET, HEAD").route(get(daily_sales)))
+                .service(resource("/admin/dead-letters", "GET, HEAD").route(get(list_dead_letters)))
+                .service(resource("/admin/dead-letters/redrive", "POST").route(post(redrive_dead_letters)))
+                .service(resource("/admin/dead-letters/{id}", "GET, HEAD").route(get(get_dead_letter)))
+                .service(
+                    resource("/webhooks", "GET, HEAD, POST")
+                        .route(get(list_webhooks))
+                        .route(post(create_webhook)),
+                )
+                .service(
+                    resource("/webhooks/{id}", "DELETE, GET, HEAD, PATCH")
+                        .route(get(get_webhook))
+                        .route(patch(patch_webhook))
+                        .route(delete(delete_webhook)),
+                )
+                .service(resource("/webhooks/{id}/secret", "POST").route(post(rotate_secret)))
+                .service(resource("/webhooks/{id}/deliveries", "GET, HEAD").route(get(list_deliveries)))
+                .service(
+                    resource("/webhooks/{id}/deliveries/{delivery_id}/retry", "POST")
+                        .route(post(retry_delivery)),
+                )
                 .service(resource("/openapi.json", "GET, HEAD").route(get(openapi::serve))),
         )
         .service(resource("/media/{key}", "GET, HEAD").route(get(get_picture)))
@@ -89,6 +121,15 @@ where
     F::Output: Responder + 'static,
 {
     web::patch().to(handler)
+}
+
+fn delete<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::delete().to(handler)
 }
 
 /// A resource that answers other methods with those that it has.

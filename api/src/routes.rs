@@ -1,5 +1,6 @@
 //! The endpoints: a folder per concept, a file per verb.
 
+pub mod admin;
 pub mod analytics;
 pub mod catalogue;
 pub mod categories;
@@ -10,3 +11,4 @@ pub mod orders;
 pub mod products;
 pub mod reviews;
 pub mod search;
+pub mod webhooks;

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use cache::settings::{CacheSettings, MemcachedSettings, RedisSettings};
+use domain::address_range::AddressRange;
+use domain::webhook::url_policy::UrlPolicy;
 use search_indexer::settings::SearchSettings;
 use secrecy::SecretString;
 use serde::Deserialize;
 use store::settings::{AmqpSettings, MongoSettings, ObjectSettings, PostgresSettings};
-
-use crate::address_range::AddressRange;
 
 /// What the API reads of the settings file.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,6 +31,9 @@ pub struct Settings {
     pub search: SearchSettings,
     /// Pictures; a shop without the section has none.
     pub objects: Option<ObjectSettings>,
+    /// Where webhooks may be sent.
+    #[serde(default)]
+    pub webhooks: UrlPolicy,
     /// The API's own section.
     pub api: ApiSettings,
     /// One bearer token per role, until accounts exist. Refused in production.

@@ -55,20 +55,22 @@ impl Display for Removed {
 pub async fn remove(stack: &Stack) -> Result<Removed> {
     let begun = Instant::now();
     let http = reqwest::Client::new();
-    let (opensearch, elasticsearch) = (opensearch::url(stack), elasticsearch::url(stack));
+    let [first, second, third] =
+        &[opensearch::url(stack), elasticsearch::url(stack), elasticsearch::url_8(stack)];
     let all = async {
         tokio::try_join!(
             from_postgres(stack),
             from_mongo(stack),
             from_rabbitmq(stack, &http),
-            from_engine(&opensearch, &http),
-            from_engine(&elasticsearch, &http),
+            from_engine(first, &http),
+            from_engine(second, &http),
+            from_engine(third, &http),
         )
     };
-    let (postgres, mongo, vhosts, old, new) = timeout(DEADLINE, all)
+    let (postgres, mongo, vhosts, first, second, third) = timeout(DEADLINE, all)
         .await
         .map_err(|_| StackError::refused("what earlier test runs left could not be removed in time"))??;
-    Ok(Removed { postgres, mongo, vhosts, indices: old + new, took: begun.elapsed() })
+    Ok(Removed { postgres, mongo, vhosts, indices: first + second + third, took: begun.elapsed() })
 }
 
 /// Straight on the primary, whichever node that is.

@@ -45,6 +45,10 @@ pub struct Ports {
     pub elasticsearch: u16,
     /// Elasticsearch between nodes.
     pub elasticsearch_transport: u16,
+    /// The Elasticsearch of the version before, over HTTP, in the test stack only.
+    pub elasticsearch_8: u16,
+    /// It, between nodes.
+    pub elasticsearch_8_transport: u16,
     /// Prometheus.
     pub prometheus: u16,
     /// Exporters of the PostgreSQL nodes 1, 2, 3.
@@ -82,6 +86,8 @@ impl Ports {
             opensearch_transport: 15_482 + offset,
             elasticsearch: 15_483 + offset,
             elasticsearch_transport: 15_484 + offset,
+            elasticsearch_8: 15_485 + offset,
+            elasticsearch_8_transport: 15_486 + offset,
             prometheus: 15_491 + offset,
             postgres_exporters: [15_492, 15_493, 15_494].map(|port| port + offset),
             redis_exporter: 15_495 + offset,
@@ -181,6 +187,8 @@ mod tests {
             ports.opensearch_transport,
             ports.elasticsearch,
             ports.elasticsearch_transport,
+            ports.elasticsearch_8,
+            ports.elasticsearch_8_transport,
             ports.prometheus,
             ports.redis_exporter,
             ports.opensearch_exporter,

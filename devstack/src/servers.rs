@@ -34,7 +34,7 @@ pub fn all(stack: &Arc<Stack>) -> Result<Vec<Arc<dyn Server>>> {
     servers.push(memcached::server(stack));
     servers.push(opensearch::server(stack));
     match stack.kind {
-        StackKind::Test => servers.push(elasticsearch::server(stack)),
+        StackKind::Test => servers.extend(elasticsearch::servers(stack)),
         StackKind::Development => {
             servers.extend(exporters::servers(stack));
             servers.push(prometheus::server(stack));

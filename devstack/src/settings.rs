@@ -25,6 +25,7 @@ struct Settings {
     search: Search,
     lake: Lake,
     objects: Objects,
+    webhooks: Webhooks,
     api: Api,
     ingest: Metrics,
     worker: Metrics,
@@ -78,6 +79,12 @@ struct Lake {
 #[derive(Serialize)]
 struct Objects {
     folder: String,
+}
+
+#[derive(Serialize)]
+struct Webhooks {
+    allow_insecure: bool,
+    allow_networks: [&'static str; 2],
 }
 
 #[derive(Serialize)]
@@ -141,6 +148,8 @@ fn text(stack: &Stack) -> Result<String> {
         search: Search { url: opensearch::url(stack), index_prefix: DATABASE },
         lake: Lake { path: stack.folders.lake().display().to_string() },
         objects: Objects { folder: stack.folders.objects().display().to_string() },
+        // A receiver that a person tries out listens on this machine.
+        webhooks: Webhooks { allow_insecure: true, allow_networks: ["127.0.0.0/8", "::1"] },
         api: Api {
             listen: loopback(stack.ports.api),
             metrics: api.metrics,

@@ -32,7 +32,8 @@ const SHOWN_OUTPUT: usize = 2_000;
 pub enum StackKind {
     /// `./dev up`: every server and every process of ours.
     Development,
-    /// `./dev test`: the servers only, on their own ports, with Elasticsearch beside OpenSearch.
+    /// `./dev test`: the servers only, on their own ports, with two versions of Elasticsearch beside
+    /// OpenSearch.
     Test,
 }
 

@@ -71,6 +71,8 @@ pub struct TestStack {
     pub opensearch_url: String,
     /// Elasticsearch.
     pub elasticsearch_url: String,
+    /// The Elasticsearch of the version before.
+    pub elasticsearch_8_url: String,
 }
 
 impl TestStack {
@@ -121,6 +123,7 @@ impl TestStack {
             memcached: loopback(ports.memcached),
             opensearch_url: opensearch::url(stack),
             elasticsearch_url: elasticsearch::url(stack),
+            elasticsearch_8_url: elasticsearch::url_8(stack),
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::error::{Result, StackError};
 pub const OPENSEARCH: &str = "opensearch-3.8.0";
 /// Elasticsearch, which the tests prove wire compatibility with.
 pub const ELASTICSEARCH: &str = "elasticsearch-9.2.0";
+/// The last Elasticsearch of the version before.
+pub const ELASTICSEARCH_8: &str = "elasticsearch-8.19.5";
 /// MongoDB's server.
 pub const MONGOD: &str = "mongod-6.0.5";
 /// A Java of our own, only where no installed one is new enough.

@@ -1,10 +1,23 @@
 //! Change events: what happened to which aggregate, as CloudEvents 1.0.
 
+mod asyncapi;
+mod compatible;
+mod data;
+mod schema;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::ids::{EventId, ImportRunId, ProductId};
+use crate::ids::{EventId, ProductId};
+
+pub use asyncapi::EXCHANGE;
+pub use compatible::breaking_changes;
+pub use data::{
+    EventData, OrdersImported, PriceChanged, PricedVariant, ProductChanged, ProductDeleted, StockChanged,
+    VariantAvailability, event_type,
+};
+pub use schema::documents;
 
 /// Number of shards that aggregates are spread over; order is kept within an aggregate, hence within a shard.
 pub const SHARD_COUNT: u16 = 16;
@@ -16,11 +29,11 @@ pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 /// The thing that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Aggregate {
-    /// `product`, `import_run`, …
+    /// `product`, `price`, `stock`, `availability`, `import_run`.
     pub kind: &'static str,
     /// Its id.
     pub id: String,
-    /// Its version after the change, from 1; gapless per aggregate.
+    /// Its version after the change, from 1; gapless, but for `price`, which takes those of its product.
     pub version: i64,
 }
 
@@ -35,47 +48,6 @@ impl Aggregate {
 pub fn shard(kind: &str, id: &str) -> i16 {
     let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(id).finalize();
     i16::try_from(u16::from_be_bytes([digest[0], digest[1]]) % SHARD_COUNT).expect("below 16")
-}
-
-/// What happened. A new fact is a new variant; a changed shape is a new version in its type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EventData {
-    /// A product was made or changed.
-    ProductChanged(ProductChanged),
-    /// An import of an order history ended.
-    OrdersImported(OrdersImported),
-}
-
-/// Data of `product.changed.v1`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProductChanged {
-    /// The product.
-    pub product_id: ProductId,
-    /// Its version after the change.
-    pub version: i64,
-}
-
-/// Data of `orders.imported.v1`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrdersImported {
-    /// The run that brought them.
-    pub import_run_id: ImportRunId,
-    /// The channel that they belong to.
-    pub channel: String,
-    /// Documents added.
-    pub orders: i64,
-    /// Lines added.
-    pub lines: i64,
-}
-
-/// Every event type, which is also its routing key.
-pub mod event_type {
-    /// A product was made or changed.
-    pub const PRODUCT_CHANGED: &str = "product.changed.v1";
-    /// An import of an order history ended.
-    pub const ORDERS_IMPORTED: &str = "orders.imported.v1";
-    /// All of them.
-    pub const ALL: [&str; 2] = [PRODUCT_CHANGED, ORDERS_IMPORTED];
 }
 
 /// Who did it, because of what, in which trace.
@@ -156,15 +128,19 @@ impl Event {
         version: i64,
         cause: Cause,
     ) -> Self {
-        let aggregate = Aggregate { kind: "product", id: product.to_string(), version };
-        let data = EventData::ProductChanged(ProductChanged { product_id: product, version });
-        Self { id, time, aggregate, cause, data }
+        let data = ProductChanged { product_id: product, version };
+        Self::new(id, time, EventData::ProductChanged(data), version, cause)
     }
 
     /// An import of an order history ended. A run ends once, so its version is 1.
     pub fn orders_imported(id: EventId, time: Timestamp, data: OrdersImported, cause: Cause) -> Self {
-        let aggregate = Aggregate { kind: "import_run", id: data.import_run_id.to_string(), version: 1 };
-        Self { id, time, aggregate, cause, data: EventData::OrdersImported(data) }
+        Self::new(id, time, EventData::OrdersImported(data), 1, cause)
+    }
+
+    /// Something happened to what the data is about, which has that version now.
+    pub fn new(id: EventId, time: Timestamp, data: EventData, version: i64, cause: Cause) -> Self {
+        let (kind, aggregate_id) = data.aggregate();
+        Self { id, time, aggregate: Aggregate { kind, id: aggregate_id, version }, cause, data }
     }
 
     /// The envelope that stores and the broker carry.
@@ -186,24 +162,6 @@ impl Event {
     }
 }
 
-impl EventData {
-    /// The CloudEvents `type` and the routing key.
-    pub fn event_type(&self) -> &'static str {
-        match self {
-            Self::ProductChanged(_) => event_type::PRODUCT_CHANGED,
-            Self::OrdersImported(_) => event_type::ORDERS_IMPORTED,
-        }
-    }
-
-    fn to_json(&self) -> serde_json::Value {
-        match self {
-            Self::ProductChanged(data) => serde_json::to_value(data),
-            Self::OrdersImported(data) => serde_json::to_value(data),
-        }
-        .expect("plain data becomes JSON")
-    }
-}
-
 impl CloudEvent {
     /// Reads a message of the broker.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidEvent> {
@@ -217,12 +175,18 @@ impl CloudEvent {
 
     /// The event's own data by its type.
     pub fn event_data(&self) -> Result<EventData, InvalidEvent> {
-        let data = self.data.clone();
-        match self.event_type.as_str() {
-            event_type::PRODUCT_CHANGED => Ok(EventData::ProductChanged(serde_json::from_value(data)?)),
-            event_type::ORDERS_IMPORTED => Ok(EventData::OrdersImported(serde_json::from_value(data)?)),
-            unknown => Err(InvalidEvent::UnknownType(unknown.to_owned())),
-        }
+        EventData::read(&self.event_type, self.data.clone())
+    }
+
+    /// The shard of the aggregate that it is about.
+    pub fn shard(&self) -> i16 {
+        let (kind, id) = self.subject.split_once('/').unwrap_or((&self.subject, ""));
+        shard(kind, id)
+    }
+
+    /// What the broker routes it by: type and shard, such as `product.changed.v1.07`.
+    pub fn routing_key(&self) -> String {
+        format!("{}.{:02}", self.event_type, self.shard())
     }
 }
 
@@ -243,6 +207,8 @@ mod tests {
         let read = CloudEvent::from_bytes(&bytes).expect("well-formed");
         assert_eq!(read.event_data().expect("known"), event.data);
         assert_eq!(read.aggregateversion, 3);
+        assert_eq!(read.shard(), event.aggregate.shard());
+        assert_eq!(read.routing_key(), format!("product.changed.v1.{:02}", event.aggregate.shard()));
     }
 
     #[test]

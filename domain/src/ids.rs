@@ -101,11 +101,26 @@ typed_id!(
     /// One visit of a shopper.
     SessionId
 );
+typed_id!(
+    /// An endpoint that gets webhooks.
+    WebhookId
+);
+typed_id!(
+    /// An event on its way to an endpoint.
+    DeliveryId
+);
 
 impl OrderId {
     /// The order's `created_at`, which is its partition key: the id's own millisecond.
     pub fn created_at(self) -> Option<Timestamp> {
         uuid_v7_time(self.0)
+    }
+}
+
+impl VariantId {
+    /// The id of a variant that its product knows by nothing but its SKU: the same each time.
+    pub fn of_sku(product: ProductId, sku: &str) -> Self {
+        Self(Uuid::new_v5(&product.0, format!("sku\n{sku}").as_bytes()))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O, no async, no clock and no source of randomness. Time and random bytes are arguments.
 
+pub mod address_range;
 pub mod behaviour;
 pub mod category;
 pub mod daily_sales;
@@ -24,3 +25,4 @@ pub mod shop_order;
 pub mod slug;
 pub mod stock;
 pub mod tax;
+pub mod webhook;

@@ -15,6 +15,12 @@ pub enum Permission {
     ReadReports,
     /// See stock and its ledger.
     ReadInventory,
+    /// See what consumers gave up, and send it again.
+    ManageEvents,
+    /// Change stock by hand.
+    ManageInventory,
+    /// Say who gets webhooks, and see what was sent.
+    ManageWebhooks,
 }
 
 /// A role of a signed-in person.
@@ -55,7 +61,12 @@ impl Role {
             Self::Admin => true,
             Self::Vendor => matches!(
                 permission,
-                P::ManageProducts | P::ReadAllOrders | P::ReadOwnOrders | P::ReadReports | P::ReadInventory
+                P::ManageProducts
+                    | P::ReadAllOrders
+                    | P::ReadOwnOrders
+                    | P::ReadReports
+                    | P::ReadInventory
+                    | P::ManageInventory
             ),
             Self::Analyst => {
                 matches!(permission, P::ReadAllOrders | P::ReadOwnOrders | P::ReadReports | P::ReadInventory)
@@ -76,5 +87,7 @@ mod tests {
         assert!(!Role::Shopper.holds(Permission::ManageProducts));
         assert!(!Role::Merchandiser.holds(Permission::ReadReports));
         assert!(!Role::Shopper.holds(Permission::ReadInventory));
+        assert!(Role::Vendor.holds(Permission::ManageInventory));
+        assert!(!Role::Analyst.holds(Permission::ManageInventory));
     }
 }

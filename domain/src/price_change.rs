@@ -1,8 +1,10 @@
 //! The history of prices: what the variants of a product cost from when on.
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
-use crate::ids::{ProductId, VariantId};
+use crate::event::{Event, EventData, PriceChanged, PricedVariant};
+use crate::ids::{EventId, ProductId, VariantId, uuid_v7_time};
 use crate::money::Money;
 use crate::product::Product;
 
@@ -45,6 +47,22 @@ impl PriceChange {
             prices,
         })
     }
+
+    /// The event that tells of the prices, beside the one that tells of the product's change: of the same moment,
+    /// version and cause, with an id that is made from its id.
+    pub fn event(&self, of_product: &Event) -> Event {
+        let digest = Sha256::new().chain_update(of_product.id.0).chain_update("price").finalize();
+        let at = uuid_v7_time(of_product.id.0).unwrap_or(of_product.time);
+        let id = EventId::new(at, std::array::from_fn(|place| digest[place]));
+        let prices = self.prices.iter().map(|priced| PricedVariant {
+            variant_id: priced.variant_id,
+            amount_minor: priced.price.amount_minor,
+            currency: priced.price.currency.code().to_owned(),
+        });
+        let version = of_product.aggregate.version;
+        let data = PriceChanged { product_id: self.product_id, version, prices: prices.collect() };
+        Event::new(id, of_product.time, EventData::PriceChanged(data), version, of_product.cause.clone())
+    }
 }
 
 #[cfg(test)]
@@ -52,6 +70,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::event::Cause;
     use crate::money::Currency;
     use crate::product::{ProductStatus, Rating, Variant};
 
@@ -101,5 +120,23 @@ mod tests {
             [(3, 10)],
             "none taken away, one given"
         );
+    }
+
+    #[test]
+    fn the_event_goes_with_that_of_the_product() {
+        let at = Timestamp::from_second(1_700_000_000).expect("in range");
+        let cause = Cause { actor: "role:admin".into(), request_id: Some("r".into()), traceparent: None };
+        let product = Product { version: 7, ..product(&[(1, Some(150))]) };
+        let of_product = Event::product_changed(EventId::new(at, [1; 10]), at, product.id, 7, cause);
+        let change = PriceChange::between(None, &product).expect("a price");
+        let event = change.event(&of_product);
+        assert_eq!((event.time, &event.cause), (at, &of_product.cause));
+        assert_eq!((event.aggregate.kind, event.aggregate.version), ("price", 7));
+        assert_ne!(event.id, of_product.id);
+        assert_eq!(uuid_v7_time(event.id.0), Some(at));
+        assert_eq!(change.event(&of_product), event, "the same each time");
+        let EventData::PriceChanged(data) = &event.data else { panic!("{event:?}") };
+        assert_eq!((data.product_id, data.version, data.prices.len()), (product.id, 7, 1));
+        assert_eq!((data.prices[0].amount_minor, data.prices[0].currency.as_str()), (150, "GBP"));
     }
 }

@@ -110,7 +110,9 @@ pub struct ProductPatch {
 }
 
 /// A field that is there is read as what it is, so `null` is refused unless the field itself may be empty.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 

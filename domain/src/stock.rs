@@ -1,6 +1,11 @@
 //! Stock: what lies in which warehouse, and the ledger that says why.
 
+pub mod adjustment;
+pub mod availability;
+
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{MovementId, OrderId, VariantId};
 
@@ -40,7 +45,8 @@ impl StockLevel {
 }
 
 /// Why stock changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum MovementCause {
     /// Goods came in.
     Receipt,

@@ -1,7 +1,10 @@
-//! What comes in: importers of orders and products, and the relays that carry both outboxes to RabbitMQ.
+//! What comes in: importers of orders and products, and the relays that carry both outboxes to RabbitMQ; what was sent
+//! once or given up can be sent again.
 //!
 //! Serves no request and computes no report: it meets `api` and `analytics` in tables and in messages.
 
+pub mod dead_letters;
+pub mod events;
 pub mod input;
 pub mod orders;
 pub mod products;

@@ -1,10 +1,12 @@
 //! `ingest relay` carries events to RabbitMQ and imports what came over HTTP; `ingest import …` brings orders and
-//! products in.
+//! products in; `ingest events …` and `ingest dead-letters …` send again.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use ingest::dead_letters::DeadLetters;
+use ingest::events::Events;
 use ingest::orders::ImportOrders;
 use ingest::products::ImportProducts;
 use serde::Deserialize;
@@ -29,6 +31,12 @@ enum Verb {
     /// Bring in a file
     #[command(subcommand)]
     Import(Import),
+    /// Send events again
+    #[command(subcommand)]
+    Events(Events),
+    /// What consumers gave up: read it, send it again, or drop it
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
 }
 
 #[derive(Subcommand)]
@@ -57,12 +65,23 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let settings: Settings = process::settings::load(&arguments.settings)?;
     match arguments.verb {
-        Verb::Relay => relay(&settings).await,
+        Verb::Relay => Box::pin(relay(&settings)).await,
         Verb::Import(Import::Orders(import)) => ingest::orders::run(import, &settings.postgres).await,
         Verb::Import(Import::Products(import)) => {
             ingest::products::run(import, &settings.postgres, &settings.mongo).await
         }
+        Verb::Events(verb) => events(verb, &settings).await,
+        Verb::DeadLetters(verb) => {
+            ingest::dead_letters::run(verb, &PgPools::new(&settings.postgres)?, &settings.amqp).await
+        }
     }
+}
+
+async fn events(verb: Events, settings: &Settings) -> anyhow::Result<()> {
+    let mongo = Mongo::connect(&settings.mongo).await?;
+    let outcome = ingest::events::run(verb, &settings.postgres, &mongo, &settings.amqp).await;
+    mongo.close().await;
+    outcome
 }
 
 async fn relay(settings: &Settings) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use refinery::{Migration, Runner, Target};
 use tokio_postgres::Client;
 
 /// Name and text of every migration, oldest first.
-pub const FILES: [(&str, &str); 14] = [
+pub const FILES: [(&str, &str); 18] = [
     ("0001_create_partition_functions", include_str!("../pg/0001_create_partition_functions.sql")),
     ("0002_create_users", include_str!("../pg/0002_create_users.sql")),
     ("0003_create_orders", include_str!("../pg/0003_create_orders.sql")),
@@ -19,6 +19,10 @@ pub const FILES: [(&str, &str); 14] = [
     ("0012_free_order_numbers", include_str!("../pg/0012_free_order_numbers.sql")),
     ("0013_faster_uuid_v7_time", include_str!("../pg/0013_faster_uuid_v7_time.sql")),
     ("0014_load_without_autovacuum", include_str!("../pg/0014_load_without_autovacuum.sql")),
+    ("0015_add_availability", include_str!("../pg/0015_add_availability.sql")),
+    ("0016_create_dead_letters", include_str!("../pg/0016_create_dead_letters.sql")),
+    ("0017_create_webhooks", include_str!("../pg/0017_create_webhooks.sql")),
+    ("0018_create_popularity", include_str!("../pg/0018_create_popularity.sql")),
 ];
 
 /// Why a database could not be migrated.

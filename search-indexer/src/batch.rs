@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::batch_size::BatchSize;
 use crate::bulk::ItemResult;
-use crate::projection::Projection;
-use domain::event::{CloudEvent, EventData};
+use crate::projection::{Projection, ProjectionError};
+use crate::subject::{Owners, Subject, owners};
+use domain::event::CloudEvent;
 use domain::ids::ProductId;
 use jiff::Timestamp;
 use store::amqp::consumer::Delivery;
@@ -20,30 +22,33 @@ use process::error_chain;
 /// there.
 const ATTEMPT_COUNT_MAX: u32 = 5;
 
+/// An event with what settles it.
+type Held = (Delivery, CloudEvent);
 /// Deliveries of one product that wait for their result.
-type Waiting = BTreeMap<ProductId, Vec<(Delivery, CloudEvent)>>;
+type Waiting = BTreeMap<ProductId, Vec<Held>>;
 
 /// Indexes the products of a batch and settles its deliveries. While a store or the engine is away it holds
 /// them: the broker hands out no more, and nothing is lost when the program ends.
-pub async fn index_batch(projection: &Projection, deliveries: Vec<Delivery>, stop: &CancellationToken) {
-    let size = deliveries.len();
-    metrics::histogram!("search_indexer_batch_size").record(u32::try_from(size).map_or(f64::MAX, f64::from));
-    let span = tracing::info_span!("index_batch", deliveries = size);
+pub async fn index_batch(
+    projection: &Projection,
+    deliveries: Vec<Delivery>,
+    size: &mut BatchSize,
+    stop: &CancellationToken,
+) {
+    let count = deliveries.len();
+    metrics::histogram!("search_indexer_batch_size").record(u32::try_from(count).map_or(f64::MAX, f64::from));
+    let span = tracing::info_span!("index_batch", deliveries = count);
     async {
-        let mut waiting = by_product(deliveries).await;
+        let Some(mut waiting) = by_product(projection, deliveries, stop).await else { return };
         let mut backoff = Backoff::default();
         let mut attempts = 0;
         while !waiting.is_empty() && attempts < ATTEMPT_COUNT_MAX {
-            let products: Vec<ProductId> = waiting.keys().copied().collect();
-            match projection.project(&products).await {
-                Ok(results) => {
-                    settle(&mut waiting, products.into_iter().zip(results)).await;
-                    attempts += 1;
-                }
+            match index_waiting(projection, &mut waiting, size).await {
+                Ok(()) => attempts += 1,
                 Err(error) => {
                     tracing::warn!(
                         error = error_chain::text(&error),
-                        products = products.len(),
+                        products = waiting.len(),
                         "the batch waits"
                     );
                 }
@@ -56,37 +61,103 @@ pub async fn index_batch(projection: &Projection, deliveries: Vec<Delivery>, sto
             }
         }
         for (delivery, _) in waiting.into_values().flatten() {
-            count("retried");
-            log_lost(delivery.retry().await);
+            retry(delivery).await;
         }
     }
     .instrument(span)
     .await;
 }
 
-/// Deliveries by product. What is no change of a product is dead-lettered: it will never be indexed.
-async fn by_product(deliveries: Vec<Delivery>) -> Waiting {
+/// Tries every product that waits once, so many at a time as the engine takes.
+async fn index_waiting(
+    projection: &Projection,
+    waiting: &mut Waiting,
+    size: &mut BatchSize,
+) -> Result<(), ProjectionError> {
+    let products: Vec<ProductId> = waiting.keys().copied().collect();
+    for some in products.chunks(size.get()) {
+        let projected = projection.project(some).await;
+        match &projected {
+            Ok(results) if !results.iter().any(|result| matches!(result, ItemResult::Retryable(_))) => {
+                size.grow();
+            }
+            // Also when it did not answer in time: it may have too much to do.
+            Ok(_) | Err(ProjectionError::Search(_)) => size.shrink(),
+            Err(ProjectionError::Store(_)) => {}
+        }
+        settle(waiting, some.iter().copied().zip(projected?)).await;
+    }
+    Ok(())
+}
+
+/// Deliveries by product. What changes no document is dead-lettered: it will never be indexed. What is about a SKU
+/// that no product has is done. `None`: told to stop while the products of SKUs could not be looked for.
+async fn by_product(
+    projection: &Projection,
+    deliveries: Vec<Delivery>,
+    stop: &CancellationToken,
+) -> Option<Waiting> {
     let mut waiting = Waiting::new();
+    let mut of_skus: BTreeMap<String, Vec<Held>> = BTreeMap::new();
     for delivery in deliveries {
-        match changed_product(&delivery) {
-            Ok((product, event)) => waiting.entry(product).or_default().push((delivery, event)),
+        match read(&delivery) {
+            Ok((Subject::Product(product), event)) => {
+                waiting.entry(product).or_default().push((delivery, event))
+            }
+            Ok((Subject::Sku(sku), event)) => of_skus.entry(sku).or_default().push((delivery, event)),
             Err(reason) => {
-                tracing::error!(reason, "a message is no product change");
+                tracing::error!(reason, "a message changes no document");
                 count("refused");
                 log_lost(delivery.fail().await);
             }
         }
     }
-    waiting
+    let skus: Vec<&str> = of_skus.keys().map(String::as_str).collect();
+    let owners = owners_with_patience(projection, &skus, stop).await?;
+    for (sku, held) in of_skus {
+        match owners.get(&sku) {
+            Some(Some(product)) => waiting.entry(*product).or_default().extend(held),
+            Some(None) => {
+                for (delivery, _) in held {
+                    count("without_product");
+                    log_lost(delivery.done().await);
+                }
+            }
+            None => {
+                for (delivery, _) in held {
+                    retry(delivery).await;
+                }
+            }
+        }
+    }
+    Some(waiting)
 }
 
-fn changed_product(delivery: &Delivery) -> Result<(ProductId, CloudEvent), String> {
-    let event = delivery.event().map_err(|error| error.to_string())?;
-    match event.event_data() {
-        Ok(EventData::ProductChanged(changed)) => Ok((changed.product_id, event)),
-        Ok(other) => Err(format!("unexpected event {}: {}", event.id, other.event_type())),
-        Err(error) => Err(format!("event {}: {error}", event.id)),
+async fn owners_with_patience(
+    projection: &Projection,
+    skus: &[&str],
+    stop: &CancellationToken,
+) -> Option<Owners> {
+    if skus.is_empty() {
+        return Some(Owners::new());
     }
+    let mut backoff = Backoff::default();
+    loop {
+        match owners(projection, skus).await {
+            Ok(owners) => return Some(owners),
+            Err(error) => {
+                tracing::warn!(error = error_chain::text(&error), skus = skus.len(), "the batch waits");
+            }
+        }
+        if !backoff.pause(stop).await {
+            return None;
+        }
+    }
+}
+
+fn read(delivery: &Delivery) -> Result<(Subject, CloudEvent), String> {
+    let event = delivery.event().map_err(|error| error.to_string())?;
+    Ok((Subject::of(&event)?, event))
 }
 
 /// Settles what has a final result; the rest goes on waiting.
@@ -132,6 +203,12 @@ fn log_event(product: ProductId, event: &CloudEvent, result: &ItemResult) {
 
 fn count(result: &'static str) {
     metrics::counter!("search_indexer_documents_total", "result" => result).increment(1);
+}
+
+/// Gives a delivery back to its queue, which counts how often.
+async fn retry(delivery: Delivery) {
+    count("retried");
+    log_lost(delivery.retry().await);
 }
 
 /// A delivery that cannot be settled comes again, and indexing twice changes nothing.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::ids::ProductId;
 use elasticsearch::http::Method;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::client::{BULK_TIMEOUT, Body, Request, SearchClient};
@@ -51,6 +52,35 @@ pub async fn index(
     Ok(results)
 }
 
+/// How many documents an index did not take.
+pub(crate) fn not_taken(results: &[ItemResult]) -> u64 {
+    let is_not_taken =
+        |result: &&ItemResult| matches!(result, ItemResult::Refused(_) | ItemResult::Retryable(_));
+    u64::try_from(results.iter().filter(is_not_taken).count()).expect("a count fits 64 bits")
+}
+
+/// Removes the documents of products that no store had when it was asked, after `ticket` was taken. How many were
+/// removed: one that a later ticket has written stays, and so does one that the engine could not remove now.
+pub async fn remove(
+    client: &SearchClient,
+    alias: &str,
+    ticket: i64,
+    products: &[ProductId],
+) -> Result<u64, SearchError> {
+    if products.is_empty() {
+        return Ok(0);
+    }
+    let mut lines = Vec::new();
+    for product in products {
+        append_line(&mut lines, &json!({"delete": guarded(*product, ticket)}));
+    }
+    let body = post(client, alias, lines).await?;
+    let is_removed =
+        |item: &&Value| item["delete"]["status"].as_u64().is_some_and(|status| (200..300).contains(&status));
+    let removed = items(&body)?.iter().filter(is_removed).count();
+    Ok(u64::try_from(removed).expect("a count fits 64 bits"))
+}
+
 /// The content hashes that an index holds of those products; a product that is not in it is missing.
 pub async fn content_hashes(
     client: &SearchClient,
@@ -72,12 +102,18 @@ pub async fn content_hashes(
 }
 
 fn append(lines: &mut Vec<u8>, ticket: i64, document: &ProductDocument) {
-    let action =
-        json!({"index": {"_id": document.product_id, "version": ticket, "version_type": "external"}});
-    for line in [serde_json::to_vec(&action), serde_json::to_vec(document)] {
-        lines.extend(line.expect("plain data becomes JSON"));
-        lines.push(b'\n');
-    }
+    append_line(lines, &json!({"index": guarded(document.product_id, ticket)}));
+    append_line(lines, document);
+}
+
+/// Which document, and the ticket that must be later than that of the document which is there.
+fn guarded(product: ProductId, ticket: i64) -> Value {
+    json!({"_id": product, "version": ticket, "version_type": "external"})
+}
+
+fn append_line(lines: &mut Vec<u8>, line: &impl Serialize) {
+    serde_json::to_writer(&mut *lines, line).expect("plain data becomes JSON");
+    lines.push(b'\n');
 }
 
 async fn send(
@@ -86,11 +122,7 @@ async fn send(
     lines: Vec<u8>,
     count: usize,
 ) -> Result<Vec<ItemResult>, SearchError> {
-    // Without it a bulk to an index that is gone would make one, without our mapping.
-    let query = [("require_alias", "true")];
-    let request = Request::new(Method::Post, format!("{alias}/_bulk"));
-    let request = Request { query: &query, body: Body::Lines(lines), timeout: BULK_TIMEOUT, ..request };
-    let results = read_results(&client.send(request).await?)?;
+    let results = read_results(&post(client, alias, lines).await?)?;
     if results.len() == count {
         Ok(results)
     } else {
@@ -98,9 +130,20 @@ async fn send(
     }
 }
 
+async fn post(client: &SearchClient, alias: &str, lines: Vec<u8>) -> Result<Value, SearchError> {
+    // Without it a bulk to an index that is gone would make one, without our mapping.
+    let query = [("require_alias", "true")];
+    let request = Request::new(Method::Post, format!("{alias}/_bulk"));
+    let request = Request { query: &query, body: Body::Lines(lines), timeout: BULK_TIMEOUT, ..request };
+    client.send(request).await
+}
+
 fn read_results(body: &Value) -> Result<Vec<ItemResult>, SearchError> {
-    let items = body["items"].as_array().ok_or_else(|| SearchError::Malformed("no items".to_owned()))?;
-    items.iter().map(|item| read_result(&item["index"])).collect()
+    items(body)?.iter().map(|item| read_result(&item["index"])).collect()
+}
+
+fn items(body: &Value) -> Result<&Vec<Value>, SearchError> {
+    body["items"].as_array().ok_or_else(|| SearchError::Malformed("no items".to_owned()))
 }
 
 fn read_result(item: &Value) -> Result<ItemResult, SearchError> {
@@ -141,10 +184,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_there_already_was_taken() {
+        let [refused, retryable] =
+            [ItemResult::Refused, ItemResult::Retryable].map(|of| of("why".to_owned()));
+        assert_eq!(not_taken(&[ItemResult::Indexed, ItemResult::Superseded, refused, retryable]), 2);
+    }
+
+    #[test]
     fn a_document_is_two_lines_with_its_ticket() {
         let mut lines = Vec::new();
         let product_id = ProductId::new(jiff::Timestamp::UNIX_EPOCH, [0; 10]);
-        append(&mut lines, 7, &ProductDocument::gone(product_id));
+        append(&mut lines, 7, &ProductDocument::gone(product_id, jiff::Timestamp::UNIX_EPOCH));
         let text = String::from_utf8(lines).expect("UTF-8");
         let (action, document) = text.split_once('\n').expect("two lines");
         let action: Value = serde_json::from_str(action).expect("JSON");

@@ -1,6 +1,7 @@
 //! The connection to the search engine: one request in, one JSON answer out.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
@@ -8,6 +9,7 @@ use elasticsearch::http::{Method, Url};
 use serde_json::Value;
 
 use crate::error::SearchError;
+use crate::rest::Rest;
 use crate::settings::SearchSettings;
 
 /// Longest wait for an answer to a small request.
@@ -20,6 +22,8 @@ pub(crate) const BULK_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct SearchClient {
     transport: Transport,
     alias: String,
+    next_rest: Arc<Rest>,
+    previous_rest: Arc<Rest>,
 }
 
 /// A request to the engine.
@@ -57,7 +61,9 @@ impl SearchClient {
             .timeout(BULK_TIMEOUT)
             .build()
             .map_err(|error| SearchError::Malformed(error.to_string()))?;
-        Ok(Self { transport, alias: format!("{}-products", settings.index_prefix) })
+        let alias = format!("{}-products", settings.index_prefix);
+        let rest = || Arc::new(Rest::new(Instant::now()));
+        Ok(Self { transport, alias, next_rest: rest(), previous_rest: rest() })
     }
 
     /// The alias that is searched and written: `{prefix}-products`.
@@ -68,6 +74,21 @@ impl SearchClient {
     /// The alias of an index that a rebuild is filling: `{prefix}-products-next`.
     pub fn next_alias(&self) -> String {
         format!("{}-next", self.alias)
+    }
+
+    /// The alias of the index that was in use before: `{prefix}-products-previous`.
+    pub fn previous_alias(&self) -> String {
+        format!("{}-previous", self.alias)
+    }
+
+    /// Whether the index that a rebuild is filling is left alone.
+    pub(crate) fn next_rest(&self) -> &Rest {
+        &self.next_rest
+    }
+
+    /// Whether the index that was in use before is left alone.
+    pub(crate) fn previous_rest(&self) -> &Rest {
+        &self.previous_rest
     }
 
     /// Whether the engine answers and has an index to search.
@@ -147,6 +168,7 @@ mod tests {
         let client = SearchClient::new(&settings).expect("valid");
         assert_eq!(client.alias(), "shop-products");
         assert_eq!(client.next_alias(), "shop-products-next");
+        assert_eq!(client.previous_alias(), "shop-products-previous");
         let wrong = SearchSettings { url: "nowhere".into(), ..settings };
         assert!(SearchClient::new(&wrong).is_err());
     }

@@ -12,12 +12,12 @@ const LINGER: Duration = Duration::from_millis(50);
 /// A queue that gives nothing for this long is quiet: the batch goes at once.
 const QUIET: Duration = Duration::from_millis(5);
 
-/// The next batch: waits for a first delivery, then takes what comes within the linger. `None`: the
-/// connection is lost.
-pub async fn next_batch(consumer: &mut Consumer) -> Option<Vec<Delivery>> {
+/// The next batch, of at most `most` deliveries: waits for a first one, then takes what comes within the linger.
+/// `None`: the connection is lost.
+pub async fn next_batch(consumer: &mut Consumer, most: usize) -> Option<Vec<Delivery>> {
     let mut batch = vec![consumer.next().await?];
     let end = Instant::now() + LINGER;
-    while batch.len() < usize::from(BATCH_MAX) {
+    while batch.len() < most {
         let until = end.min(Instant::now() + QUIET);
         match tokio::time::timeout_at(until, consumer.next()).await {
             Ok(Some(delivery)) => batch.push(delivery),

@@ -1,9 +1,14 @@
 //! The daemon: batches of change events, over and over, with a new connection when one is lost.
 
-use crate::index;
-use crate::mapping::Analysis;
+use crate::client::{BULK_TIMEOUT, Request, SearchClient};
+use crate::error::SearchError;
+use crate::index::{self, Aliases};
+use crate::mapping::{Analysis, additions, changed};
 use crate::projection::Projection;
+use elasticsearch::http::Method;
 use jiff::Timestamp;
+use serde_json::json;
+use std::time::Duration;
 use store::amqp::broker::Broker;
 use store::amqp::topology::DurableQueue;
 use store::error::StoreError;
@@ -11,9 +16,13 @@ use store::settings::AmqpSettings;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::index_batch;
+use crate::batch_size::BatchSize;
 use crate::collect::{BATCH_MAX, next_batch};
 use process::backoff::Backoff;
 use process::error_chain;
+
+/// Longest wait for an index that is not searched.
+const BESIDE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Consumes until told to stop.
 pub async fn run(projection: &Projection, settings: &AmqpSettings, stop: &CancellationToken) {
@@ -24,8 +33,9 @@ pub async fn run(projection: &Projection, settings: &AmqpSettings, stop: &Cancel
         }
     }
     let mut backoff = Backoff::default();
+    let mut size = BatchSize::new(usize::from(BATCH_MAX));
     loop {
-        match consume_connection(projection, settings, stop).await {
+        match consume_connection(projection, settings, &mut size, stop).await {
             Ok(()) => backoff.reset(),
             Err(error) => tracing::warn!(error = error_chain::text(&error), "no broker"),
         }
@@ -39,6 +49,7 @@ pub async fn run(projection: &Projection, settings: &AmqpSettings, stop: &Cancel
 async fn consume_connection(
     projection: &Projection,
     settings: &AmqpSettings,
+    size: &mut BatchSize,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     let broker = Broker::connect(settings).await?;
@@ -47,10 +58,10 @@ async fn consume_connection(
     while !stop.is_cancelled() {
         let batch = tokio::select! {
             () = stop.cancelled() => break,
-            batch = next_batch(&mut consumer) => batch,
+            batch = next_batch(&mut consumer, size.get()) => batch,
         };
         match batch {
-            Some(deliveries) => index_batch(projection, deliveries, stop).await,
+            Some(deliveries) => index_batch(projection, deliveries, size, stop).await,
             None => return Ok(()),
         }
     }
@@ -58,20 +69,61 @@ async fn consume_connection(
     Ok(())
 }
 
-/// Whether there is an index to write to; makes an empty one when there is none.
+/// Whether there is an index to write to that has every field; makes an empty one when there is none.
 pub async fn ensure_index(projection: &Projection) -> bool {
-    let client = &projection.client;
-    match index::ensure(client, Analysis::English, Timestamp::now(), name_random()).await {
-        Ok(None) => true,
-        Ok(Some(name)) => {
-            tracing::warn!(index = name, "there was no index: made an empty one, a rebuild fills it");
-            true
-        }
+    match make_ready(&projection.client).await {
+        Ok(()) => true,
         Err(error) => {
-            tracing::warn!(error = error_chain::text(&error), "no search engine");
+            tracing::warn!(error = error_chain::text(&error), "no index to write to");
             false
         }
     }
+}
+
+async fn make_ready(client: &SearchClient) -> Result<(), SearchError> {
+    if let Some(name) = index::ensure(client, Analysis::English, Timestamp::now(), name_random()).await? {
+        tracing::warn!(index = name, "there was no index: made an empty one, a rebuild fills it");
+    }
+    add_fields(client).await
+}
+
+/// Gives the indexes that are written to the fields that a version of before did not know: an index refuses a
+/// document with any other. What they hold stays as it is, also a field that is another one today.
+pub async fn add_fields(client: &SearchClient) -> Result<(), SearchError> {
+    let Aliases { current, next, previous, .. } = index::aliases(client).await?;
+    if let Some(current) = current {
+        put_fields(client, &current).await?;
+    }
+    // The shop goes on without the indexes that are not searched.
+    for name in [next, previous].into_iter().flatten() {
+        let error = match tokio::time::timeout(BESIDE_TIMEOUT, put_fields(client, &name)).await {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error_chain::text(&error),
+            Err(late) => error_chain::text(&late),
+        };
+        tracing::warn!(index = name, error, "an index that is not searched stays as it is");
+    }
+    Ok(())
+}
+
+/// Names of the fields that an index lacks.
+pub(crate) async fn lacking(client: &SearchClient, name: &str) -> Result<Vec<String>, SearchError> {
+    Ok(additions(&index::fields(client, name).await?).into_iter().map(|(field, _)| field).collect())
+}
+
+async fn put_fields(client: &SearchClient, name: &str) -> Result<(), SearchError> {
+    let held = index::fields(client, name).await?;
+    let changed = changed(&held);
+    if !changed.is_empty() {
+        tracing::warn!(index = name, ?changed, "fields have another mapping today: a rebuild brings it");
+    }
+    let lacking = additions(&held);
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let body = json!({"properties": lacking});
+    let request = Request::json(Method::Put, format!("{name}/_mapping"), body);
+    client.send(Request { timeout: BULK_TIMEOUT, ..request }).await.map(drop)
 }
 
 /// What tells two indexes of the same second apart.

@@ -1,8 +1,8 @@
 //! What the index holds of a product: one flat document, always built whole.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use domain::ids::ProductId;
+use domain::ids::{ProductId, VariantId};
 use domain::product::{Product, ProductStatus, category_lineage};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,6 +10,15 @@ use sha2::{Digest, Sha256};
 
 /// Most `name=value` pairs of a document: attributes of the product and options of its variants together.
 pub const ATTRIBUTE_COUNT_MAX: usize = 1_000;
+
+/// What PostgreSQL knows of the products that documents are built of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Variants of which nothing is left to sell. One whose stock is not counted is never among them.
+    pub sold_out: HashSet<VariantId>,
+    /// Pieces sold in the last 30 days; a product that sold none may be missing.
+    pub popularity: HashMap<ProductId, i64>,
+}
 
 /// A product as the index knows it. Every field is in the mapping, which refuses any other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,8 +49,12 @@ pub struct ProductDocument {
     pub price_minor_max: Option<i64>,
     /// Currency of the first variant that has a price.
     pub currency: Option<String>,
-    /// Whether a variant can be bought now.
+    /// Whether a variant can be bought now: it has a price and is in stock, and the product is on sale.
     pub buyable: bool,
+    /// Whether a variant is in stock, with a price or without, and the product is on sale.
+    pub in_stock: bool,
+    /// Pieces sold in the last 30 days.
+    pub popularity: i64,
     /// Mean of the ratings as an exact decimal.
     pub rating_average: Option<String>,
     /// Number of ratings.
@@ -54,13 +67,16 @@ pub struct ProductDocument {
     pub product_version: i64,
     /// When the product was made.
     pub created_at: Option<Timestamp>,
+    /// When it was marked as gone. Not in the hash: the same mark made again is no other content.
+    pub deleted_at: Option<Timestamp>,
     /// SHA-256 of all the other fields: two equal documents have equal hashes.
     pub content_hash: String,
 }
 
 impl ProductDocument {
     /// The document of a product, whatever its status.
-    pub fn of(product: &Product) -> Self {
+    pub fn of(product: &Product, facts: &Facts) -> Self {
+        let stocked = || product.variants.iter().filter(|variant| !facts.sold_out.contains(&variant.id));
         let prices = PriceRange::of(product);
         let pairs = attribute_pairs(product);
         let values: BTreeSet<&str> = pairs.iter().map(|(_, value)| *value).collect();
@@ -83,21 +99,24 @@ impl ProductDocument {
             price_minor_min: prices.as_ref().map(|range| range.min),
             price_minor_max: prices.as_ref().map(|range| range.max),
             currency: prices.map(|range| range.currency),
-            buyable: product.variants.iter().any(|variant| product.is_available(variant)),
+            buyable: stocked().any(|variant| product.is_available(variant)),
+            in_stock: product.status == ProductStatus::Active && stocked().next().is_some(),
+            popularity: facts.popularity.get(&product.id).copied().unwrap_or(0),
             rating_average: product.rating.average.map(|average| average.normalize().to_string()),
             rating_count: product.rating.count,
             status: product.status.name(),
             deleted: false,
             product_version: product.version,
             created_at: Some(product.created_at),
+            deleted_at: None,
             content_hash: String::new(),
         }
         .hashed()
     }
 
     /// The mark of a product that no store knows (any longer).
-    pub fn gone(product_id: ProductId) -> Self {
-        Self {
+    pub fn gone(product_id: ProductId, now: Timestamp) -> Self {
+        let mark = Self {
             product_id,
             slug: String::new(),
             title: String::new(),
@@ -112,15 +131,19 @@ impl ProductDocument {
             price_minor_max: None,
             currency: None,
             buyable: false,
+            in_stock: false,
+            popularity: 0,
             rating_average: None,
             rating_count: 0,
             status: ProductStatus::Archived.name(),
             deleted: true,
             product_version: 0,
             created_at: None,
+            deleted_at: None,
             content_hash: String::new(),
         }
-        .hashed()
+        .hashed();
+        Self { deleted_at: Some(now), ..mark }
     }
 
     /// The fields are written in the order of the struct and none is a map, so the JSON is canonical.
@@ -169,6 +192,11 @@ mod tests {
 
     use super::*;
 
+    /// The document of a product whose stock is not counted and that nobody has bought yet.
+    fn of(product: &Product) -> ProductDocument {
+        ProductDocument::of(product, &Facts::default())
+    }
+
     fn variant(sku: &str, size: &str, price: Option<(i64, Currency)>) -> Variant {
         Variant {
             id: VariantId::new(Timestamp::UNIX_EPOCH, [1; 10]),
@@ -206,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_document_holds_what_is_searched() {
-        let document = ProductDocument::of(&product());
+        let document = of(&product());
         assert_eq!(document.category_lineage, ["apparel", "apparel/shirts"]);
         assert_eq!(document.attributes, ["colour=Navy Blue", "size=L", "size=M"]);
         assert_eq!(document.attribute_text, ["L", "M", "Navy Blue"]);
@@ -219,28 +247,71 @@ mod tests {
 
     #[test]
     fn only_an_active_product_is_buyable() {
-        let draft = ProductDocument::of(&Product { status: ProductStatus::Draft, ..product() });
+        let draft = of(&Product { status: ProductStatus::Draft, ..product() });
         assert_eq!((draft.buyable, draft.status), (false, "draft"));
         let unpriced = Product { variants: vec![variant("A", "M", None)], ..product() };
-        let unpriced = ProductDocument::of(&unpriced);
+        let unpriced = of(&unpriced);
         assert_eq!((unpriced.buyable, unpriced.price_minor_min, unpriced.currency), (false, None, None));
     }
 
     #[test]
+    fn a_variant_that_is_sold_out_cannot_be_bought() {
+        let variants: Vec<Variant> = [("A", None), ("B", Some((1999, Currency::GBP)))]
+            .into_iter()
+            .zip(1..)
+            .map(|((sku, price), number)| Variant {
+                id: VariantId::new(Timestamp::UNIX_EPOCH, [number; 10]),
+                ..variant(sku, "M", price)
+            })
+            .collect();
+        let [unpriced, priced] = [variants[0].id, variants[1].id];
+        let product = Product { variants, ..product() };
+        let seen = |sold_out: &[VariantId]| {
+            let facts = Facts { sold_out: sold_out.iter().copied().collect(), ..Facts::default() };
+            let document = ProductDocument::of(&product, &facts);
+            (document.buyable, document.in_stock)
+        };
+        assert_eq!(seen(&[]), (true, true));
+        assert_eq!(seen(&[unpriced]), (true, true));
+        assert_eq!(seen(&[priced]), (false, true));
+        assert_eq!(seen(&[unpriced, priced]), (false, false));
+        assert!(!of(&Product { status: ProductStatus::Archived, ..product.clone() }).in_stock);
+    }
+
+    #[test]
+    fn popularity_is_that_of_the_product() {
+        let product = product();
+        let other = ProductId::new(Timestamp::UNIX_EPOCH, [9; 10]);
+        let facts = Facts { popularity: [(product.id, 7), (other, 9)].into(), ..Facts::default() };
+        assert_eq!(ProductDocument::of(&product, &facts).popularity, 7);
+        assert_eq!(of(&product).popularity, 0);
+    }
+
+    #[test]
     fn the_hash_follows_the_content() {
-        let first = ProductDocument::of(&product());
+        let first = of(&product());
         assert_eq!(first.content_hash.len(), 64);
-        assert_eq!(first, ProductDocument::of(&product()));
-        let changed = ProductDocument::of(&Product { title: "Blue shirt".into(), ..product() });
+        assert_eq!(first, of(&product()));
+        let changed = of(&Product { title: "Blue shirt".into(), ..product() });
         assert_ne!(first.content_hash, changed.content_hash);
-        let gone = ProductDocument::gone(first.product_id);
-        assert!(gone.deleted && !gone.buyable);
+        let facts = Facts { popularity: [(first.product_id, 1)].into(), ..Facts::default() };
+        assert_ne!(first.content_hash, ProductDocument::of(&product(), &facts).content_hash);
+    }
+
+    #[test]
+    fn a_mark_made_again_is_the_same_content() {
+        let id = product().id;
+        let [first, second] = [0, 60]
+            .map(|second| ProductDocument::gone(id, Timestamp::from_second(second).expect("in range")));
+        assert!(first.deleted && !first.buyable && !first.in_stock);
+        assert_eq!(first.content_hash, second.content_hash);
+        assert_ne!(first.deleted_at, second.deleted_at);
     }
 
     #[test]
     fn attributes_are_capped() {
         let variants = (0..1_100).map(|size| variant("A", &size.to_string(), None)).collect();
-        let document = ProductDocument::of(&Product { variants, ..product() });
+        let document = of(&Product { variants, ..product() });
         assert_eq!(document.attributes.len(), ATTRIBUTE_COUNT_MAX);
     }
 }

@@ -1,7 +1,9 @@
 //! Concrete indexes and the aliases that point at them.
 //!
 //! Everyone searches and writes through the alias `{prefix}-products`. While a rebuild fills a new index, the
-//! alias `{prefix}-products-next` points at it and consumers write to both.
+//! alias `{prefix}-products-next` points at it and consumers write to both. After the switch the alias
+//! `{prefix}-products-previous` points at the index that was replaced, and consumers go on writing to it, so
+//! that the shop can go back to it at once.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +22,8 @@ pub struct Aliases {
     pub current: Option<String>,
     /// The index that a rebuild is filling.
     pub next: Option<String>,
+    /// The index that was searched before, kept to go back to.
+    pub previous: Option<String>,
     /// Every concrete index of ours, oldest first: names sort by the time of their making.
     pub all: Vec<String>,
 }
@@ -76,19 +80,27 @@ pub async fn begin_filling(client: &SearchClient, name: &str) -> Result<(), Sear
     update_aliases(client, vec![json!({"add": {"index": name, "alias": next}})]).await
 }
 
-/// Points the alias at `name` and at nothing else, and ends the filling of it, in one step that all readers
-/// see at once. An index that does not exist (any longer) is an error, and nothing is changed.
+/// Points the alias at `name` and at nothing else, ends the filling of it, and makes the index that was in
+/// use the previous one, in one step that all readers see at once. An index that does not exist (any longer)
+/// is an error, and nothing is changed.
 pub async fn switch(client: &SearchClient, name: &str) -> Result<(), SearchError> {
-    let alias = client.alias();
-    let now = aliases(client).await?;
+    update_aliases(client, switch_actions(client, &aliases(client).await?, name)).await
+}
+
+fn switch_actions(client: &SearchClient, now: &Aliases, name: &str) -> Vec<Value> {
     let mut actions = vec![add_current(client, name)];
-    if let Some(current) = now.current.filter(|current| current != name) {
-        actions.push(json!({"remove": {"index": current, "alias": alias}}));
+    if let Some(replaced) = now.current.as_deref().filter(|current| *current != name) {
+        let previous = client.previous_alias();
+        actions.push(json!({"remove": {"index": replaced, "alias": client.alias()}}));
+        if let Some(older) = &now.previous {
+            actions.push(json!({"remove": {"index": older, "alias": previous}}));
+        }
+        actions.push(json!({"add": {"index": replaced, "alias": previous}}));
     }
     if now.next.as_deref() == Some(name) {
         actions.push(json!({"remove": {"index": name, "alias": client.next_alias(), "must_exist": true}}));
     }
-    update_aliases(client, actions).await
+    actions
 }
 
 /// Ends the filling of `name` without using it, in one step: a switch to it whose answer was lost either came
@@ -102,6 +114,24 @@ pub async fn end_filling(client: &SearchClient, name: &str) -> Result<bool, Sear
         400 | 404 => Ok(false),
         status => Err(SearchError::from_answer(status, &answer.body)),
     }
+}
+
+/// What a concrete index keeps beside its documents; `Null` when it keeps nothing.
+pub async fn meta(client: &SearchClient, name: &str) -> Result<Value, SearchError> {
+    let body = client.send(Request::new(Method::Get, format!("{name}/_mapping"))).await?;
+    Ok(body[name]["mappings"]["_meta"].clone())
+}
+
+/// The fields of a concrete index with their mappings, by name.
+pub async fn fields(client: &SearchClient, name: &str) -> Result<Value, SearchError> {
+    let mut body = client.send(Request::new(Method::Get, format!("{name}/_mapping"))).await?;
+    Ok(body[name]["mappings"]["properties"].take())
+}
+
+/// Keeps `meta`, an object, in the place of what the index kept before.
+pub async fn set_meta(client: &SearchClient, name: &str, meta: Value) -> Result<(), SearchError> {
+    let request = Request::json(Method::Put, format!("{name}/_mapping"), json!({"_meta": meta}));
+    client.send(Request { timeout: BULK_TIMEOUT, ..request }).await.map(drop)
 }
 
 /// Makes everything written so far visible to searches.
@@ -145,6 +175,7 @@ fn read_aliases(client: &SearchClient, body: &Value) -> Aliases {
     Aliases {
         current: behind(client.alias()),
         next: behind(&client.next_alias()),
+        previous: behind(&client.previous_alias()),
         all: ours.keys().map(|name| (*name).to_owned()).collect(),
     }
 }
@@ -190,12 +221,42 @@ mod tests {
         let body = json!({
             "shop-products-20231114221320-ffffffff": {"aliases": {"shop-products": {"is_write_index": true}}},
             "shop-products-20231114221321-00000000": {"aliases": {"shop-products-next": {}}},
+            "shop-products-20231114221319-00000000": {"aliases": {"shop-products-previous": {}}},
             "shop-products-archive": {"aliases": {"shop-products": {}}},
         });
         let aliases = read_aliases(&client(), &body);
         assert_eq!(aliases.current.as_deref(), Some("shop-products-20231114221320-ffffffff"));
         assert_eq!(aliases.next.as_deref(), Some("shop-products-20231114221321-00000000"));
-        assert_eq!(aliases.all.len(), 2);
+        assert_eq!(aliases.previous.as_deref(), Some("shop-products-20231114221319-00000000"));
+        assert_eq!(aliases.all.len(), 3);
         assert_eq!(read_aliases(&client(), &json!({})), Aliases::default());
+    }
+
+    #[test]
+    fn a_switch_moves_every_alias_at_once() {
+        let names = |current: &str, next: Option<&str>, previous: Option<&str>| Aliases {
+            current: Some(current.to_owned()),
+            next: next.map(str::to_owned),
+            previous: previous.map(str::to_owned),
+            all: Vec::new(),
+        };
+        let client = client();
+        let forward = json!([
+            {"add": {"index": "c", "alias": "shop-products", "is_write_index": true}},
+            {"remove": {"index": "b", "alias": "shop-products"}},
+            {"remove": {"index": "a", "alias": "shop-products-previous"}},
+            {"add": {"index": "b", "alias": "shop-products-previous"}},
+            {"remove": {"index": "c", "alias": "shop-products-next", "must_exist": true}},
+        ]);
+        assert_eq!(json!(switch_actions(&client, &names("b", Some("c"), Some("a")), "c")), forward);
+        let back = json!([
+            {"add": {"index": "a", "alias": "shop-products", "is_write_index": true}},
+            {"remove": {"index": "b", "alias": "shop-products"}},
+            {"remove": {"index": "a", "alias": "shop-products-previous"}},
+            {"add": {"index": "b", "alias": "shop-products-previous"}},
+        ]);
+        assert_eq!(json!(switch_actions(&client, &names("b", None, Some("a")), "a")), back);
+        let again = switch_actions(&client, &names("b", None, Some("a")), "b");
+        assert_eq!(again.len(), 1, "it is in use already");
     }
 }

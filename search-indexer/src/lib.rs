@@ -6,15 +6,27 @@
 //! text become a query language.
 
 mod batch;
+mod batch_size;
 pub mod bulk;
+mod checksum;
 pub mod client;
+pub mod clock;
 mod collect;
+mod compare;
 pub mod consume;
 pub mod document;
 pub mod error;
+mod freshness;
 pub mod index;
 pub mod mapping;
+mod pace;
 pub mod projection;
 pub mod query;
+mod readable;
 pub mod rebuild;
+pub mod repair;
+mod rest;
+pub mod rollback;
 pub mod settings;
+mod subject;
+pub mod sweep;

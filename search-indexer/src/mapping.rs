@@ -1,6 +1,6 @@
 //! Settings and mapping of a product index.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The analyzer of every text field: one for all, so that words of a query may be spread over fields.
 const ANALYZER: &str = "catalogue";
@@ -29,6 +29,22 @@ pub fn index_body(analysis: Analysis) -> Value {
             "properties": properties(),
         },
     })
+}
+
+/// The fields of today that an index with the fields `held` lacks, with their mappings.
+pub fn additions(held: &Value) -> Map<String, Value> {
+    of_today().filter(|(name, _)| held.get(name).is_none()).collect()
+}
+
+/// Names of the fields that an index with the fields `held` has with another mapping than that of today.
+pub fn changed(held: &Value) -> Vec<String> {
+    let is_changed = |(name, field): &(String, Value)| held.get(name).is_some_and(|held| held != field);
+    of_today().filter(is_changed).map(|(name, _)| name).collect()
+}
+
+fn of_today() -> impl Iterator<Item = (String, Value)> {
+    let Value::Object(fields) = properties() else { unreachable!("the fields are an object") };
+    fields.into_iter()
 }
 
 impl Analysis {
@@ -60,6 +76,7 @@ fn properties() -> Value {
     let both = json!({"type": "keyword", "fields": {"text": text}});
     let long = json!({"type": "long"});
     let boolean = json!({"type": "boolean"});
+    let time = json!({"type": "date", "format": "strict_date_optional_time"});
     json!({
         "product_id": keyword,
         "slug": keyword,
@@ -75,12 +92,15 @@ fn properties() -> Value {
         "price_minor_max": long,
         "currency": keyword,
         "buyable": boolean,
+        "in_stock": boolean,
+        "popularity": long,
         "rating_average": {"type": "float"},
         "rating_count": {"type": "integer"},
         "status": keyword,
         "deleted": boolean,
         "product_version": long,
-        "created_at": {"type": "date", "format": "strict_date_optional_time"},
+        "created_at": time,
+        "deleted_at": time,
         "content_hash": {"type": "keyword", "doc_values": false, "index": false},
     })
 }
@@ -90,6 +110,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use domain::ids::ProductId;
+    use jiff::Timestamp;
 
     use super::*;
     use crate::document::ProductDocument;
@@ -100,9 +121,22 @@ mod tests {
 
     #[test]
     fn the_mapping_has_the_fields_of_the_document() {
-        let document = ProductDocument::gone(ProductId::new(jiff::Timestamp::UNIX_EPOCH, [0; 10]));
+        let document =
+            ProductDocument::gone(ProductId::new(Timestamp::UNIX_EPOCH, [0; 10]), Timestamp::UNIX_EPOCH);
         let document = serde_json::to_value(document).expect("JSON");
         assert_eq!(keys(&properties()), keys(&document));
+    }
+
+    #[test]
+    fn an_index_gets_what_it_lacks_and_keeps_what_is_changed() {
+        let mut held = properties();
+        assert!(additions(&held).is_empty() && changed(&held).is_empty());
+        held["title"] = json!({"type": "keyword"});
+        held.as_object_mut().expect("an object").remove("popularity");
+        let lacking: Vec<_> = additions(&held).into_iter().collect();
+        assert_eq!(lacking, [("popularity".to_owned(), json!({"type": "long"}))]);
+        assert_eq!(changed(&held), ["title"]);
+        assert_eq!(additions(&Value::Null).len(), keys(&properties()).len(), "an index without any field");
     }
 
     #[test]

@@ -3,41 +3,84 @@
 //! # What is guaranteed
 //! The shop goes on while it runs. When the alias is switched, in one step, the new index holds every product
 //! as it was when its last event was consumed, or newer: consumers write to both indexes from before the scan
-//! begins ([`crate::projection`] says why none is missed), tickets keep the newest, and before the switch a
-//! second scan compares every document's content hash and writes those that differ. A change whose event is
-//! still in the queue comes with its event. A document that the engine refuses stops the rebuild before the
-//! switch. When it fails or is stopped, the index in use is untouched and the new one is removed, or, when
-//! the engine is away, left to the next rebuild. The index that was replaced is kept, to go back to; older
-//! ones go. One rebuild of an alias runs at a time: it holds a lock of PostgreSQL.
+//! begins ([`crate::projection`] says why none is missed), tickets keep the newest, a second scan compares
+//! every document's content hash and writes those that differ, and before the switch it is verified window by
+//! window that both sides have the same products with the same hashes. A change whose event is still in the
+//! queue comes with its event. A document that the engine refuses stops the rebuild before the switch; a product
+//! that cannot be read is left out. What the new index did not take after its window was verified is found by the
+//! pass of the repair that follows.
+//!
+//! # When it ends before the switch
+//! The index in use is untouched. Stopped, killed, or left alone by a store or the engine, the new index stays
+//! and consumers go on writing to it: the rebuild can be resumed, or abandoned. When a document was refused or
+//! stays different, the new index is removed; one that nobody resumes is removed after a day. The index that was
+//! replaced is kept, to go back to ([`crate::rollback`]); older ones go. One rebuild of an alias runs at a
+//! time: it holds a lock of PostgreSQL.
 
+mod place;
+mod scan;
+mod verify;
+
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use domain::ids::ProductId;
-use domain::product::Product;
+use jiff::{SignedDuration, Timestamp};
 use store::error::StoreError;
-use store::mongo::products;
+use store::mongo::catalogue_size;
 use store::pg::advisory_lock::{self, Right};
 use store::pg::direct::{self, DirectClient};
 use store::settings::PostgresSettings;
 use tokio_util::sync::CancellationToken;
 
-use crate::bulk::{self, ItemResult};
 use crate::client::SearchClient;
-use crate::document::ProductDocument;
 use crate::error::SearchError;
 use crate::index;
 use crate::mapping::Analysis;
-use crate::projection::{Projection, ProjectionError, within_deadline};
+use crate::projection::{Projection, ProjectionError};
+use crate::rollback::put_in_use;
+use place::{Phase, Place};
+use scan::Scan;
 
-/// Products read and written at a time.
-const PAGE_SIZE: i64 = 500;
-/// Tries of one page while a store or the engine is away, and the wait between them.
-const ATTEMPT_COUNT_MAX: u32 = 12;
-const ATTEMPT_PAUSE: Duration = Duration::from_secs(5);
+pub use verify::Verified;
+
+/// Tries to take the right, and the pause between: a connection that was closed has it for a moment still.
+const LOCK_TRY_COUNT: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// How long an index that a rebuild left is kept, from the beginning of its first rebuild.
+const LEFT_KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    /// Name of the new index, when it is a new one.
+    pub name: &'a str,
+    /// Its analysis.
+    pub analysis: Analysis,
+    /// Most products of a second; `None`: as fast as it goes.
+    pub rate: Option<NonZeroU32>,
+    /// Go on with the index that an earlier rebuild left, if it has the same mapping.
+    pub resume: bool,
+}
+
+impl<'a> Plan<'a> {
+    /// A new index of that name, as fast as it goes.
+    pub fn new(name: &'a str, analysis: Analysis) -> Self {
+        Self { name, analysis, rate: None, resume: false }
+    }
+}
 
 /// How far it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
+    /// It begins, or goes on.
+    Begun {
+        /// The index that is filled.
+        index: String,
+        /// Products that an earlier rebuild had written to it.
+        filled: u64,
+        /// Products there are, about.
+        of: u64,
+    },
     /// Products written by the first scan so far.
     Filled(u64),
     /// Products compared by the second scan so far, and how many of them differed.
@@ -47,6 +90,8 @@ pub enum Progress {
         /// Documents that were missing or other, and were written again.
         different: u64,
     },
+    /// Products verified so far.
+    Verified(u64),
 }
 
 /// What was done.
@@ -54,26 +99,58 @@ pub enum Progress {
 pub struct Rebuilt {
     /// The index now in use.
     pub index: String,
-    /// The index that was in use, if any.
+    /// The index that was in use, if any: the previous one now.
     pub replaced: Option<String>,
-    /// Products in it.
+    /// Products written by the first scan.
     pub products: u64,
     /// Documents that the second scan wrote again.
     pub different: u64,
+    /// What was found before the switch.
+    pub verified: Verified,
 }
 
 /// Why the index in use is the one it was.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// One at a time.
-    #[error("another rebuild of {0} is under way")]
+    #[error("another rebuild, rollback or retirement of {0} is under way")]
     Busy(String),
     /// The program was told to stop.
     #[error("stopped")]
     Stopped,
+    /// Documents that were written again and again are not what the stores say.
+    #[error("{count} documents stay different from the stores: {}", .first.join(", "))]
+    NotEqual {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: Vec<String>,
+    },
+    /// There is nothing to go back to.
+    #[error("{0} has no index of before")]
+    NoPrevious(String),
+    /// What could be gone back to would refuse the documents of today.
+    #[error("{index} lacks the fields {}", .fields.join(", "))]
+    LacksFields {
+        /// The index.
+        index: String,
+        /// What it lacks.
+        fields: Vec<String>,
+    },
     /// A store or the engine is away for too long, or refuses a product.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
+}
+
+impl RebuildError {
+    /// Whether the new index is kept to be resumed.
+    pub fn keeps_the_index(&self) -> bool {
+        match self {
+            Self::Stopped => true,
+            Self::Projection(error) => error.is_unavailable(),
+            Self::Busy(_) | Self::NotEqual { .. } | Self::NoPrevious(_) | Self::LacksFields { .. } => false,
+        }
+    }
 }
 
 impl From<SearchError> for RebuildError {
@@ -88,174 +165,205 @@ impl From<StoreError> for RebuildError {
     }
 }
 
-/// Fills the new index `name` and puts it in use. Stops between two pages when it is told to.
+/// Fills a new index, or the one that was left, and puts it in use. Stops between two pages when it is told to.
 pub async fn run(
     projection: &Projection,
     postgres: &PostgresSettings,
-    name: &str,
-    analysis: Analysis,
+    plan: Plan<'_>,
     stop: &CancellationToken,
     mut report: impl FnMut(Progress),
 ) -> Result<Rebuilt, RebuildError> {
     let client = &projection.client;
-    let lock = direct::primary(postgres).await?;
-    if !advisory_lock::take(&lock, Right::RebuildIndex(client.alias())).await? {
-        return Err(RebuildError::Busy(client.alias().to_owned()));
-    }
+    let lock = hold(client, postgres).await?;
     let before = index::aliases(client).await?;
-    if let Some(abandoned) = before.next {
-        index::delete(client, &abandoned).await?;
-    }
-    let pass = Pass { projection, lock: &lock, stop, name, only_different: false };
-    let (products, different) = match fill_and_switch(pass, analysis, &mut report).await {
-        Ok(counts) => counts,
+    let left = match before.next.as_deref() {
+        Some(left) => to_resume(client, left, plan).await?,
+        None => None,
+    };
+    let (name, place) = match left {
+        Some((name, place)) => (name, Some(place)),
+        None => (plan.name.to_owned(), None),
+    };
+    let scan = Scan { projection, lock: &lock, stop, name: &name, rate: plan.rate };
+    let rebuilt = match Box::pin(fill_and_switch(&scan, plan.analysis, place, &mut report)).await {
+        Ok(rebuilt) => rebuilt,
         Err(error) => {
-            remove_unused(client, name).await;
+            if !error.keeps_the_index() {
+                remove_unused(client, &name).await;
+            }
             return Err(error);
         }
     };
-    let kept = [Some(name), before.current.as_deref()];
+    let kept = [Some(name.as_str()), rebuilt.replaced.as_deref()];
     for old in before.all.iter().filter(|old| !kept.contains(&Some(old.as_str()))) {
         if let Err(error) = index::delete(client, old).await {
             tracing::warn!(index = old, %error, "an old index stays until the next rebuild");
         }
     }
-    Ok(Rebuilt { index: name.to_owned(), replaced: before.current, products, different })
+    Ok(rebuilt)
+}
+
+/// Removes the index that a stopped rebuild left; its name, if there is one.
+pub async fn abandon(
+    projection: &Projection,
+    postgres: &PostgresSettings,
+) -> Result<Option<String>, RebuildError> {
+    let client = &projection.client;
+    let _lock = hold(client, postgres).await?;
+    let left = index::aliases(client).await?.next;
+    if let Some(left) = &left {
+        remove(client, left).await?;
+    }
+    Ok(left)
+}
+
+/// Removes the index that a rebuild left when it was begun a day ago, or cannot be gone on with; its name, if it went.
+pub async fn abandon_old(
+    projection: &Projection,
+    postgres: &PostgresSettings,
+    now: Timestamp,
+) -> Result<Option<String>, RebuildError> {
+    let client = &projection.client;
+    if old_left(client, now).await?.is_none() {
+        return Ok(None);
+    }
+    let _lock = hold(client, postgres).await?;
+    // A rebuild may have ended or begun before the lock was had.
+    let left = old_left(client, now).await?;
+    if let Some(left) = &left {
+        remove(client, left).await?;
+    }
+    Ok(left)
+}
+
+async fn old_left(client: &SearchClient, now: Timestamp) -> Result<Option<String>, SearchError> {
+    let Some(left) = index::aliases(client).await?.next else {
+        return Ok(None);
+    };
+    let place = Place::read(client, &left).await?;
+    let is_old = place.is_none_or(|place| now.duration_since(place.started_at) >= LEFT_KEPT);
+    Ok(is_old.then_some(left))
+}
+
+/// The right to change what the alias points at, as long as the connection is kept.
+pub(crate) async fn hold(
+    client: &SearchClient,
+    postgres: &PostgresSettings,
+) -> Result<DirectClient, RebuildError> {
+    let lock = direct::primary(postgres).await?;
+    for _ in 0..LOCK_TRY_COUNT {
+        if advisory_lock::take(&lock, Right::RebuildIndex(client.alias())).await? {
+            return Ok(lock);
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+    Err(RebuildError::Busy(client.alias().to_owned()))
+}
+
+/// The index that was left, with its place, when it may be gone on with; otherwise it is removed.
+async fn to_resume(
+    client: &SearchClient,
+    left: &str,
+    plan: Plan<'_>,
+) -> Result<Option<(String, Place)>, SearchError> {
+    if plan.resume
+        && let Some(place) = Place::read(client, left).await?
+        && place.mapping == place::mapping_hash(plan.analysis)
+    {
+        return Ok(Some((left.to_owned(), place)));
+    }
+    index::delete(client, left).await?;
+    Ok(None)
 }
 
 async fn fill_and_switch(
-    pass: Pass<'_>,
+    scan: &Scan<'_>,
     analysis: Analysis,
+    place: Option<Place>,
     report: &mut impl FnMut(Progress),
-) -> Result<(u64, u64), RebuildError> {
-    let (client, name, lock) = (&pass.projection.client, pass.name, pass.lock);
-    index::create(client, name, analysis).await?;
-    index::begin_filling(client, name).await?;
-    let (products, _) = pass.run(|products, _| report(Progress::Filled(products))).await?;
-    let pass = Pass { only_different: true, ..pass };
-    let compared = |products, different| report(Progress::Compared { products, different });
-    let (_, different) = pass.run(compared).await?;
-    index::refresh(client, name).await?;
-    // Another rebuild may have begun since the lock was lost, and removed this index.
-    advisory_lock::check_held(lock).await?;
-    if let Err(error) = index::switch(client, name).await {
-        // An answer that was lost may have been a success.
-        let is_in_use = index::aliases(client).await.is_ok_and(|now| now.current.as_deref() == Some(name));
-        if !is_in_use {
-            return Err(error.into());
-        }
-        tracing::warn!(%error, "the switch was made, though its answer was lost");
+) -> Result<Rebuilt, RebuildError> {
+    let (client, name) = (&scan.projection.client, scan.name);
+    let mut place = match place {
+        Some(place) => place,
+        None => begin(client, name, analysis).await?,
+    };
+    let of = catalogue_size::estimate(&scan.projection.mongo).await?;
+    report(Progress::Begun { index: name.to_owned(), filled: place.products, of });
+    if place.phase == Phase::Fill {
+        scan.fill(&mut place, report).await?;
+        place.phase = Phase::Compare;
+        scan.keep(&place).await;
     }
-    Ok((products, different))
+    let different = scan.compare(report).await?;
+    scan.patiently(|| refresh(client, name)).await?;
+    let verified = Box::pin(verify::run(scan, report)).await?;
+    // Another rebuild may have begun since the lock was lost, and removed this index.
+    advisory_lock::check_held(scan.lock).await?;
+    let replaced = put_in_use(client, name).await?;
+    Ok(Rebuilt { index: name.to_owned(), replaced, products: place.products, different, verified })
 }
 
-/// Removes the new index when it is certain that it is not, and will not be, the one in use: until then
-/// consumers write to it. What it cannot remove the next rebuild does.
-async fn remove_unused(client: &SearchClient, name: &str) {
-    let removed = async {
-        index::end_filling(client, name).await?;
-        if index::aliases(client).await?.current.as_deref() == Some(name) {
-            tracing::warn!(index = name, "the new index is in use");
-            return Ok(());
+async fn refresh(client: &SearchClient, name: &str) -> Result<(), ProjectionError> {
+    Ok(index::refresh(client, name).await?)
+}
+
+/// Makes the new index. From then on consumers write to it. When that fails nothing is left of it.
+async fn begin(client: &SearchClient, name: &str, analysis: Analysis) -> Result<Place, SearchError> {
+    let place = Place::first(place::mapping_hash(analysis), Timestamp::now());
+    match make(client, name, analysis, &place).await {
+        Ok(()) => Ok(place),
+        Err(error) => {
+            remove_unused(client, name).await;
+            Err(error)
         }
-        index::delete(client, name).await
-    };
-    let removed: Result<(), SearchError> = removed.await;
-    if let Err(error) = removed {
+    }
+}
+
+async fn make(
+    client: &SearchClient,
+    name: &str,
+    analysis: Analysis,
+    place: &Place,
+) -> Result<(), SearchError> {
+    index::create(client, name, analysis).await?;
+    place.save(client, name).await?;
+    index::begin_filling(client, name).await
+}
+
+/// Removes the new index when it is certain that it is not, and will not be, the one in use. What it cannot
+/// remove the next rebuild does.
+async fn remove_unused(client: &SearchClient, name: &str) {
+    if let Err(error) = remove(client, name).await {
         tracing::warn!(index = name, %error, "the new index is left over");
     }
 }
 
-/// One scan over all products.
-struct Pass<'a> {
-    projection: &'a Projection,
-    lock: &'a DirectClient,
-    stop: &'a CancellationToken,
-    name: &'a str,
-    only_different: bool,
-}
-
-/// One page of a scan.
-struct Page {
-    last: Option<ProductId>,
-    read: u64,
-    written: u64,
-}
-
-impl Pass<'_> {
-    /// How many products were read and how many documents were written.
-    async fn run(&self, mut report: impl FnMut(u64, u64)) -> Result<(u64, u64), RebuildError> {
-        let (mut read, mut written, mut after) = (0, 0, None);
-        loop {
-            if self.stop.is_cancelled() {
-                return Err(RebuildError::Stopped);
-            }
-            advisory_lock::check_held(self.lock).await?;
-            let page = self.page_with_patience(after).await?;
-            read += page.read;
-            written += page.written;
-            report(read, written);
-            if page.read < PAGE_SIZE.unsigned_abs() {
-                return Ok((read, written));
-            }
-            after = page.last;
-        }
+/// Until the filling has ended, a switch whose answer was lost could still come.
+async fn remove(client: &SearchClient, name: &str) -> Result<(), SearchError> {
+    index::end_filling(client, name).await?;
+    if index::aliases(client).await?.current.as_deref() == Some(name) {
+        tracing::warn!(index = name, "the new index is in use");
+        return Ok(());
     }
-
-    async fn page_with_patience(&self, after: Option<ProductId>) -> Result<Page, RebuildError> {
-        let mut attempts = 1;
-        loop {
-            match within_deadline(self.page(after)).await {
-                Err(error) if error.is_unavailable() && attempts < ATTEMPT_COUNT_MAX => {
-                    tracing::warn!(%error, attempts, "the rebuild waits");
-                    tokio::select! {
-                        () = tokio::time::sleep(ATTEMPT_PAUSE) => {}
-                        () = self.stop.cancelled() => return Err(RebuildError::Stopped),
-                    }
-                    attempts += 1;
-                }
-                other => return Ok(other?),
-            }
-        }
-    }
-
-    async fn page(&self, after: Option<ProductId>) -> Result<Page, ProjectionError> {
-        let client = &self.projection.client;
-        let ticket = self.projection.ticket().await?;
-        let found = products::scan(&self.projection.mongo, after, PAGE_SIZE).await?;
-        let documents: Vec<ProductDocument> = found.iter().map(ProductDocument::of).collect();
-        let documents = if self.only_different { self.different(documents).await? } else { documents };
-        let results = bulk::index(client, &client.next_alias(), ticket, &documents).await?;
-        for (document, result) in documents.iter().zip(results) {
-            check(document, result)?;
-        }
-        Ok(Page { last: last_id(&found), read: length(&found), written: length(&documents) })
-    }
-
-    async fn different(&self, documents: Vec<ProductDocument>) -> Result<Vec<ProductDocument>, SearchError> {
-        let ids: Vec<ProductId> = documents.iter().map(|document| document.product_id).collect();
-        let known = bulk::content_hashes(&self.projection.client, self.name, &ids).await?;
-        let is_different =
-            |document: &ProductDocument| known.get(&document.product_id) != Some(&document.content_hash);
-        Ok(documents.into_iter().filter(is_different).collect())
-    }
-}
-
-fn check(document: &ProductDocument, result: ItemResult) -> Result<(), SearchError> {
-    match result {
-        ItemResult::Indexed | ItemResult::Superseded => Ok(()),
-        ItemResult::Retryable(reason) => Err(SearchError::unavailable(reason)),
-        ItemResult::Refused(reason) => {
-            let reason = format!("product {}: {reason}", document.product_id);
-            Err(SearchError::Refused { status: 400, reason })
-        }
-    }
-}
-
-fn last_id(products: &[Product]) -> Option<ProductId> {
-    products.last().map(|product| product.id)
+    index::delete(client, name).await
 }
 
 fn length<T>(list: &[T]) -> u64 {
     u64::try_from(list.len()).expect("a list's length fits 64 bits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_passes_keeps_the_index() {
+        assert!(RebuildError::Stopped.keeps_the_index());
+        assert!(RebuildError::from(SearchError::unavailable("down")).keeps_the_index());
+        let refused = SearchError::Refused { status: 400, reason: "bad field".to_owned() };
+        assert!(!RebuildError::from(refused).keeps_the_index());
+        let not_equal = RebuildError::NotEqual { count: 2, first: vec!["a".to_owned(), "b".to_owned()] };
+        assert!(!not_equal.keeps_the_index());
+        assert_eq!(not_equal.to_string(), "2 documents stay different from the stores: a, b");
+    }
 }

@@ -9,4 +9,6 @@ pub mod error;
 pub mod mongo;
 pub mod objects;
 pub mod pg;
+pub mod redrive;
+pub mod sent_event;
 pub mod settings;

@@ -2,8 +2,11 @@
 
 pub mod audit;
 mod bulk;
+pub mod catalogue_size;
 pub mod categories;
 pub mod connection;
+mod deleted_products;
+pub mod newest_changes;
 pub mod outbox;
 mod price_history;
 mod product_document;

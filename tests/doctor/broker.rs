@@ -19,7 +19,6 @@ pub const SEEDS: &[Seed] = &[
     ("broker-memory-alarm", |_| memory_alarm().boxed_local()),
     ("broker-disk-alarm", |_| disk_alarm().boxed_local()),
     ("queue-unread", |_| queue_unread().boxed_local()),
-    ("dead-letters", |_| dead_letters().boxed_local()),
 ];
 
 #[tokio::test]
@@ -98,14 +97,4 @@ async fn queue_unread() {
         .await
         .expect("a reader");
     gone(look, "queue-unread").await;
-}
-
-async fn dead_letters() {
-    let scope = Scope::new().await;
-    queue_with_message(&scope.prefix, "analytics.dead").await;
-    let look = || in_vhost(&scope.prefix);
-    let trouble = found(look, "dead-letters").await;
-    assert!(trouble.seen.ends_with("analytics.dead"), "{trouble:?}");
-    follow(&trouble, Path::new("/"));
-    gone(look, "dead-letters").await;
 }

@@ -13,6 +13,7 @@ use crate::{SHARED, shared};
 pub const SEEDS: &[Seed] = &[
     ("migrations-out-of-step", |_| migrations_out_of_step().boxed_local()),
     ("outbox-stuck", |_| outbox_stuck().boxed_local()),
+    ("dead-letters", |_| dead_letters().boxed_local()),
 ];
 
 #[tokio::test]
@@ -101,4 +102,23 @@ async fn outbox_stuck() {
     let sent = doc! {"$set": {"sent_at": DateTime::now()}};
     outbox.update_one(doc! {"_id": id.to_string()}, sent).await.expect("sent");
     gone(look, "outbox-stuck").await;
+}
+
+async fn dead_letters() {
+    let scope = Scope::new().await;
+    let primary = scope.primary().await;
+    let look = || in_scope(&scope.postgres.database, &scope.mongo.database);
+    gone(look, "dead-letters").await;
+
+    const ARRIVE: &str = "INSERT INTO dead_letters (id, queue, fingerprint, body, body_bytes, reason, death_count, \
+                              died_at, arrived_at) \
+                          VALUES ($1, 'analytics', sha256('x'), 'x', 1, 'rejected', 1, now(), now())";
+    primary.execute(ARRIVE, &[&Uuid::now_v7()]).await.expect("a letter");
+    let trouble = found(look, "dead-letters").await;
+    assert_eq!(trouble.seen, "1 messages of analytics were given up");
+    let Mend::Command(mend) = &trouble.mend else { panic!("no command: {trouble:?}") };
+    assert!(mend.starts_with("./dev dead-letters redrive --queue analytics"), "{mend}");
+    const REDRIVE: &str = "UPDATE dead_letters SET state = 'redriven', settled_at = now()";
+    primary.execute(REDRIVE, &[]).await.expect("sent again");
+    gone(look, "dead-letters").await;
 }

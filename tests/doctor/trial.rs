@@ -204,6 +204,8 @@ fn free_ports() -> Ports {
         opensearch_transport: next(),
         elasticsearch: next(),
         elasticsearch_transport: next(),
+        elasticsearch_8: next(),
+        elasticsearch_8_transport: next(),
         prometheus: next(),
         postgres_exporters: std::array::from_fn(|_| next()),
         redis_exporter: next(),

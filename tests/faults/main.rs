@@ -1,6 +1,9 @@
 //! `./dev faults`: breaks the running shop on purpose and counts what was lost.
 
+mod events;
 mod primary_kill;
+mod results;
+mod stack;
 
 use clap::{Parser, Subcommand};
 
@@ -22,6 +25,8 @@ enum Verb {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         runs: u32,
     },
+    /// Kill one process at a time under changes of products and stock: no event may be lost or come out of order
+    Events(events::Options),
 }
 
 #[tokio::main]
@@ -29,5 +34,6 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.verb {
         Verb::PrimaryKill { runs } => primary_kill::run(&arguments.settings, runs).await,
+        Verb::Events(options) => Box::pin(events::run(&arguments.settings, options)).await,
     }
 }

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::json;
 use store::settings::PostgresSettings;
@@ -15,11 +14,12 @@ use support::running::{Client, Running};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::stack::{Victim, healed};
+
 const PERIOD: Duration = Duration::from_millis(50);
 const BEFORE: Duration = Duration::from_secs(1);
 const AFTER: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_secs(60);
-const HEALING_DEADLINE: Duration = Duration::from_secs(180);
 const GOAL: Duration = Duration::from_secs(15);
 /// Most requests under way.
 const CONCURRENCY_MAX: usize = 64;
@@ -70,7 +70,7 @@ async fn kill_under_writes(client: &Client) -> anyhow::Result<(Duration, Vec<(St
     loop {
         ticks.tick().await;
         if killed_at.is_none() && began.elapsed() > BEFORE {
-            kill_primary()?;
+            Victim::find(&Running::find()?, "postgres_primary")?.kill()?;
             killed_at = Some(Instant::now());
         }
         let recovered_at = *first_after_kill.lock().expect("no holder panics");
@@ -112,13 +112,6 @@ fn draft(key: &str) -> serde_json::Value {
     json!({"title": "Fault probe", "variants": [{"sku": format!("probe-{key}")}]})
 }
 
-fn kill_primary() -> anyhow::Result<()> {
-    let running = Running::find()?;
-    let primary = running.servers.get("postgres_primary").context("a primary")?;
-    let pid = primary.pid.and_then(Pid::from_raw).context("a process")?;
-    Ok(kill_process(pid, Signal::KILL)?)
-}
-
 /// How many acknowledged writes the primary does not have, or answers otherwise than the first time.
 async fn lost(
     client: &Client,
@@ -136,26 +129,4 @@ async fn lost(
         }
     }
     Ok(lost)
-}
-
-/// Waits until the primary has two streaming standbys again.
-async fn healed(postgres: &PostgresSettings) -> anyhow::Result<()> {
-    let began = Instant::now();
-    loop {
-        if let Ok(standbys) = standbys(postgres).await
-            && standbys >= 2
-            && Running::find().is_ok_and(|running| running.servers.values().all(|server| server.ready))
-        {
-            return Ok(());
-        }
-        ensure!(began.elapsed() < HEALING_DEADLINE, "the stack did not heal within {HEALING_DEADLINE:?}");
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-}
-
-async fn standbys(postgres: &PostgresSettings) -> anyhow::Result<i64> {
-    let primary = store::pg::direct::primary(postgres).await?;
-    // The application's role sees who streams, not how far they are.
-    let row = primary.query_one("SELECT count(*) FROM pg_stat_replication", &[]).await?;
-    Ok(row.get(0))
 }

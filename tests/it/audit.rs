@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
+use domain::ids::ProductId;
 use secrecy::ExposeSecret;
+use store::mongo::products;
 use store::pg::audit::{CHECKS, prepare, run};
-use support::Scope;
+use support::{Scope, shop};
 use tokio_postgres::Client;
 
 use crate::seed;
@@ -13,7 +15,7 @@ use crate::seed;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The checks that report it, and how one row is corrupted.
-const CORRUPTIONS: [(&[&str], &str); 23] = [
+const CORRUPTIONS: [(&[&str], &str); 24] = [
     (
         &["stock_equals_ledger"],
         "UPDATE stock SET on_hand = on_hand + 1 WHERE (variant_id, warehouse) IN \
@@ -28,6 +30,11 @@ const CORRUPTIONS: [(&[&str], &str); 23] = [
         &["reserved_is_promised"],
         "UPDATE stock SET reserved = reserved + 1 WHERE (variant_id, warehouse) IN \
          (SELECT variant_id, warehouse FROM stock WHERE on_hand > reserved LIMIT 1)",
+    ),
+    (
+        &["availability_is_the_stock"],
+        "INSERT INTO availability (variant_id, state, version) \
+         SELECT variant_id, 'out', 1 FROM stock WHERE on_hand > reserved LIMIT 1",
     ),
     (
         &["sales_are_in_ledger"],
@@ -238,4 +245,16 @@ async fn a_missing_event_is_a_gap() {
     event.insert("aggregate_version", 3_i64);
     outbox.insert_one(event).await.expect("inserted");
     assert_eq!(broken(&scope).await, ["product_versions_are_gapless", "product_is_its_newest_event"]);
+}
+
+#[tokio::test]
+async fn a_deleted_product_is_still_known_to_its_orders() {
+    const SOLD: &str = "SELECT product_id FROM order_lines WHERE product_id IS NOT NULL LIMIT 1";
+    let scope = Scope::new().await;
+    seed::make(&scope, seed::wanted(100)).await.expect("made");
+    let mongo = scope.mongo().await;
+    let sold = scope.primary().await.query_one(SOLD, &[]).await.expect("a line").get(0);
+    let product = products::find(&mongo, ProductId(sold)).await.expect("asked").expect("a product");
+    assert!(products::delete(&mongo, &product, &shop::deleted(&product)).await.expect("deleted"));
+    assert_eq!(broken(&scope).await, Vec::<&str>::new());
 }

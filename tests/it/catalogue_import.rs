@@ -74,7 +74,9 @@ async fn a_second_import_changes_nothing_and_a_third_only_what_differs() {
     assert_eq!(stored(&mongo).await, before);
     let report = files.import(&scope, &mongo, "1,Shirt,Acme,18.99,blue\n2,Shoe,,5,\n").await;
     assert_eq!((report.tally.added, report.tally.changed, report.tally.unchanged), (0, 1, 1));
-    assert_eq!(store::mongo::outbox::backlog(&mongo).await.expect("a count"), 3, "an event for each change");
+    let events = store::mongo::outbox::backlog(&mongo).await.expect("a count");
+    assert_eq!(events, 4, "an event for each change, and one for the price");
+    assert_eq!(prices::told(&scope).await, [(2, 1_899)]);
 }
 
 #[tokio::test]
@@ -133,4 +135,32 @@ async fn a_price_of_a_second_import_goes_into_the_history() {
     let mut amounts = prices::history(&scope).await;
     amounts.sort_unstable();
     assert_eq!(amounts, [500, 1_499, 1_999]);
+}
+
+#[tokio::test]
+async fn a_deleted_product_comes_back_as_its_next_version() {
+    let (scope, files) = (Scope::new().await, Files::new());
+    let mongo = scope.mongo().await;
+    let rows = "1,Shirt,Acme,19.99,blue\n2,Shoe,Acme,5,\n";
+    files.import(&scope, &mongo, rows).await;
+    for product in stored(&mongo).await {
+        assert!(products::delete(&mongo, &product, &shop::deleted(&product)).await.expect("deleted"));
+    }
+    assert_eq!(stored(&mongo).await, []);
+    let report =
+        files.import(&scope, &mongo, "1,Shirt,Acme,14.99,blue\n2,Shoe,Acme,5,\n3,Hat,Acme,7,\n").await;
+    assert_eq!((report.tally.added, report.tally.changed, report.tally.rows_refused()), (3, 0, 0));
+    let mut versions: Vec<_> = stored(&mongo).await.iter().map(|product| product.version).collect();
+    versions.sort_unstable();
+    assert_eq!(versions, [1, 3, 3]);
+    assert_eq!(prices::told(&scope).await, [], "their prices begin anew");
+    assert_eq!(prices::history(&scope).await.len(), 5);
+    let again =
+        files.import(&scope, &mongo, "1,Shirt,Acme,14.99,blue\n2,Shoe,Acme,5,\n3,Hat,Acme,7,\n").await;
+    assert_eq!((again.tally.added, again.tally.changed, again.tally.unchanged), (0, 0, 3));
+    scope.standbys_caught_up().await;
+    let late = std::time::Duration::from_secs(3_600);
+    let findings = worker::audit::audit(&scope.postgres, &scope.mongo, late, |_| {}).await;
+    let broken = findings.expect("the checks run").into_iter().filter(|found| found.violations > 0);
+    assert_eq!(broken.map(|found| found.name).collect::<Vec<_>>(), [""; 0]);
 }

@@ -9,10 +9,11 @@ use domain::product::{Product, ProductStatus, Rating, Variant};
 use jiff::Timestamp;
 use search_indexer::bulk::{self, ItemResult};
 use search_indexer::client::SearchClient;
-use search_indexer::document::ProductDocument;
+use search_indexer::consume;
+use search_indexer::document::{Facts, ProductDocument};
 use search_indexer::error::SearchError;
 use search_indexer::index;
-use search_indexer::mapping::Analysis;
+use search_indexer::mapping::{Analysis, index_body};
 use search_indexer::query::{FacetValue, Hit, SearchRequest, Sort, search};
 use search_indexer::settings::SearchSettings;
 use serde_json::json;
@@ -29,13 +30,17 @@ async fn elasticsearch_understands_the_index() {
     wire_contract(&support::stack().elasticsearch_url, Analysis::Standard).await;
 }
 
+#[tokio::test]
+async fn the_elasticsearch_before_understands_the_index() {
+    wire_contract(&support::stack().elasticsearch_8_url, Analysis::Standard).await;
+}
+
 /// Everything that the shop asks of an engine. Each call uses indexes of its own and removes them.
 async fn wire_contract(url: &str, analysis: Analysis) {
-    let index_prefix = format!("wire-{}", uuid::Uuid::new_v4().simple());
-    let settings = SearchSettings { url: url.to_owned(), index_prefix };
-    let client = SearchClient::new(&settings).expect("settings are valid");
+    let client = client(url);
     let first = an_index_is_made_once(&client, analysis).await;
     a_newer_ticket_wins(&client, &first).await;
+    a_removal_needs_the_newest_ticket(&client).await;
     an_unknown_field_is_refused(url, &first).await;
     the_catalogue_is_indexed(&client, &first).await;
     text_finds_words_only(&client, analysis).await;
@@ -48,6 +53,14 @@ async fn wire_contract(url: &str, analysis: Analysis) {
     for name in index::aliases(&client).await.expect("aliases").all {
         index::delete(&client, &name).await.expect("deleted");
     }
+    an_index_of_before_gets_the_new_fields(url, analysis).await;
+}
+
+/// A client with indexes of its own.
+fn client(url: &str) -> SearchClient {
+    let index_prefix = format!("wire-{}", uuid::Uuid::new_v4().simple());
+    let settings = SearchSettings { url: url.to_owned(), index_prefix };
+    SearchClient::new(&settings).expect("settings are valid")
 }
 
 async fn an_index_is_made_once(client: &SearchClient, analysis: Analysis) -> String {
@@ -77,8 +90,8 @@ async fn an_index_is_made_once(client: &SearchClient, analysis: Analysis) -> Str
 
 async fn a_newer_ticket_wins(client: &SearchClient, name: &str) {
     let alias = client.alias();
-    let newer = ProductDocument::of(&Product { title: "Newer".into(), ..product(100) });
-    let older = ProductDocument::of(&Product { title: "Older".into(), ..product(100) });
+    let newer = of(&Product { title: "Newer".into(), ..product(100) });
+    let older = of(&Product { title: "Older".into(), ..product(100) });
     for (ticket, document, expected) in [
         (20, &newer, ItemResult::Indexed),
         (10, &older, ItemResult::Superseded),
@@ -90,9 +103,44 @@ async fn a_newer_ticket_wins(client: &SearchClient, name: &str) {
     let id = newer.product_id;
     let hashes = bulk::content_hashes(client, name, &[id, product(101).id]).await.expect("answered");
     assert_eq!(hashes, [(id, newer.content_hash)].into());
-    let gone = ProductDocument::gone(id);
+    let gone = ProductDocument::gone(id, Timestamp::now());
     let results = bulk::index(client, alias, 30, &[gone]).await.expect("answered");
     assert_eq!(results, [ItemResult::Indexed]);
+}
+
+async fn a_removal_needs_the_newest_ticket(client: &SearchClient) {
+    let alias = client.alias();
+    let id = product(60).id;
+    let results = bulk::index(client, alias, 70, &[document(60)]).await.expect("answered");
+    assert_eq!(results, [ItemResult::Indexed]);
+    for (ticket, removed) in [(60, 0), (70, 0), (80, 1), (90, 0)] {
+        let answered = bulk::remove(client, alias, ticket, &[id, product(61).id]).await;
+        assert_eq!(answered.expect("answered"), removed, "with ticket {ticket}");
+    }
+}
+
+/// An index that a version made which knew neither stock nor sales refuses today's documents, until it is told of their
+/// fields.
+async fn an_index_of_before_gets_the_new_fields(url: &str, analysis: Analysis) {
+    let client = client(url);
+    let name = index::new_name(client.alias(), Timestamp::now(), [7; 4]);
+    let mut body = index_body(analysis);
+    body["aliases"] = json!({(client.alias()): {"is_write_index": true}});
+    let fields = body["mappings"]["properties"].as_object_mut().expect("fields");
+    for field in ["in_stock", "popularity", "deleted_at"] {
+        fields.remove(field).expect("a field of today");
+    }
+    let made =
+        reqwest::Client::new().put(format!("{url}/{name}")).json(&body).send().await.expect("answered");
+    assert_eq!(made.status().as_u16(), 200);
+    let refused = bulk::index(&client, client.alias(), 1, &[document(1)]).await.expect("answered");
+    assert!(matches!(refused[..], [ItemResult::Refused(_)]), "{refused:?}");
+    for _ in 0..2 {
+        consume::add_fields(&client).await.expect("the fields are added");
+    }
+    let taken = bulk::index(&client, client.alias(), 2, &[document(1)]).await.expect("answered");
+    assert_eq!(taken, [ItemResult::Indexed]);
+    index::delete(&client, &name).await.expect("deleted");
 }
 
 async fn an_unknown_field_is_refused(url: &str, name: &str) {
@@ -107,9 +155,9 @@ async fn an_unknown_field_is_refused(url: &str, name: &str) {
 async fn the_catalogue_is_indexed(client: &SearchClient, name: &str) {
     let mut documents: Vec<ProductDocument> = (0..PRODUCT_COUNT).map(document).collect();
     for (number, status) in [(50, ProductStatus::Draft), (51, ProductStatus::Archived)] {
-        documents.push(ProductDocument::of(&Product { status, ..product(number) }));
+        documents.push(of(&Product { status, ..product(number) }));
     }
-    documents.push(ProductDocument::gone(product(52).id));
+    documents.push(ProductDocument::gone(product(52).id, Timestamp::now()));
     let alias = client.alias();
     let results = bulk::index(client, alias, 40, &documents).await.expect("answered");
     assert!(results.iter().all(|result| *result == ItemResult::Indexed), "{results:?}");
@@ -278,7 +326,11 @@ fn request() -> SearchRequest {
 }
 
 fn document(number: u8) -> ProductDocument {
-    ProductDocument::of(&product(number))
+    of(&product(number))
+}
+
+fn of(product: &Product) -> ProductDocument {
+    ProductDocument::of(product, &Facts::default())
 }
 
 /// Product `n` costs n pounds, is newer than n - 1 and has the SKU `SKU-n`; number 0 has no price.

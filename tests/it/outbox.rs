@@ -2,20 +2,26 @@
 
 use std::time::Duration;
 
-use bson::{Document, doc};
+use bson::{DateTime, Document, doc};
 use domain::event::{Cause, CloudEvent, Event, OrdersImported, event_type};
 use domain::ids::{EventId, ImportRunId};
 use domain::product::Product;
 use jiff::Timestamp;
+use lapin::options::{
+    BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use rand::random;
 use secrecy::ExposeSecret;
 use store::amqp::broker::Broker;
 use store::amqp::consumer::Consumer;
-use store::amqp::topology::DurableQueue;
+use store::amqp::publisher::BODY_BYTES_MAX;
+use store::amqp::topology::{DEAD_LETTERS, DurableQueue, EVENTS};
 use store::error::StoreError;
 use store::mongo::products::{self, Inserted};
 use store::pg::{outbox, transaction};
-use support::{Scope, shop, wait};
+use support::{Scope, shop, stack, wait};
 use tokio_util::sync::CancellationToken;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -176,7 +182,180 @@ async fn an_event_that_no_queue_wants_is_not_sent() {
     let publisher = broker.publisher().await.expect("a channel");
     let mut event = shop::changed(&shop::product("Lost")).to_cloud_event();
     event.event_type = "nobody.asked.v1".to_owned();
+    // Webhooks want everything that there is.
+    assert_eq!(publisher.publish(&[&event]).await.expect("confirmed"), [true]);
+    let (_connection, channel) = raw_channel(&scope).await;
+    let queue = DurableQueue::webhooks_of(event.shard()).name();
+    let key = format!("#.{:02}", event.shard());
+    channel
+        .queue_unbind(queue.into(), EVENTS.into(), key.as_str().into(), FieldTable::default())
+        .await
+        .expect("unbound");
     assert_eq!(publisher.publish(&[&event]).await.expect("confirmed"), [false]);
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_large_is_refused_and_the_others_are_sent() {
+    let scope = Scope::new().await;
+    let broker = Broker::connect(&scope.amqp).await.expect("connected");
+    let publisher = broker.publisher().await.expect("a channel");
+    let good = shop::changed(&shop::product("Small")).to_cloud_event();
+    let mut large = shop::changed(&shop::product("Large")).to_cloud_event();
+    large.data["padding"] = "x".repeat(BODY_BYTES_MAX).into();
+    assert_eq!(publisher.publish(&[&good, &large, &good]).await.expect("confirmed"), [true, false, true]);
+}
+
+#[tokio::test]
+async fn the_events_of_an_aggregate_are_in_one_queue_of_webhooks_in_order() {
+    let scope = Scope::new().await;
+    let broker = Broker::connect(&scope.amqp).await.expect("connected");
+    let publisher = broker.publisher().await.expect("a channel");
+    let product = shop::product("Blue shirt");
+    let versions = [1, 2, 3].map(|version| {
+        let product = Product { version, ..product.clone() };
+        shop::changed(&product).to_cloud_event()
+    });
+    let queue = DurableQueue::webhooks_of(versions[0].shard());
+    let [first, second, third] = &versions;
+    assert_eq!(publisher.publish(&[first, second, third]).await.expect("confirmed"), [true; 3]);
+    let mut consumer = broker.consume(queue, 1).await.expect("a consumer");
+    let mut waits = broker.consume(queue, 1).await.expect("a second consumer");
+    for version in 1..=3 {
+        let received = tokio::select! {
+            biased;
+            _ = waits.next() => panic!("only one consumer is active"),
+            event = receive(&mut consumer) => event,
+        };
+        assert_eq!(received.aggregateversion, version);
+    }
+}
+
+#[tokio::test]
+async fn events_of_a_relay_of_before_and_of_now_reach_a_queue_of_before_once() {
+    let scope = Scope::new().await;
+    let (_connection, channel) = raw_channel(&scope).await;
+    declare_as_before(&channel).await;
+    let broker = Broker::connect(&scope.amqp).await.expect("declared over what was there");
+    let mut indexer = broker.consume(DurableQueue::SearchIndexer, 1).await.expect("a consumer");
+    let mut listener = broker.subscribe("test", &[event_type::PRODUCT_CHANGED]).await.expect("a consumer");
+    let [of_before, of_now] =
+        ["Before", "Now"].map(|title| shop::changed(&shop::product(title)).to_cloud_event());
+    let body = serde_json::to_vec(&of_before).expect("JSON");
+    let (key, properties) = (event_type::PRODUCT_CHANGED.into(), BasicProperties::default());
+    let published =
+        channel.basic_publish(EVENTS.into(), key, BasicPublishOptions::default(), &body, properties).await;
+    published.expect("published").await.expect("no confirm was asked for");
+    for consumer in [&mut indexer, &mut listener] {
+        assert_eq!(receive(consumer).await.id, of_before.id);
+    }
+    let publisher = broker.publisher().await.expect("a channel");
+    assert_eq!(publisher.publish(&[&of_now]).await.expect("confirmed"), [true]);
+    for consumer in [&mut indexer, &mut listener] {
+        assert_eq!(receive(consumer).await.id, of_now.id);
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_is_lost_is_made_anew_while_a_relay_runs() {
+    let scope = Scope::new().await;
+    let (pools, mongo) = (scope.pools(), scope.mongo().await);
+    let broker = Broker::connect(&scope.amqp).await.expect("connected");
+
+    let stop = CancellationToken::new();
+    let relay = tokio::spawn({
+        let (pools, amqp, stop) = (pools.clone(), scope.amqp.clone(), stop.clone());
+        async move { ingest::relay::pg_outbox::run(&pools, &amqp, &stop).await }
+    });
+    let event = imported(ImportRunId::new(Timestamp::now(), random()));
+    transaction::run(&pools, "test", async |transaction| outbox::append(transaction, &event).await)
+        .await
+        .expect("committed");
+    // Whatever it declares from here on is no part of its start.
+    let mut analytics = broker.consume(DurableQueue::Analytics, 1).await.expect("a consumer");
+    assert_eq!(receive(&mut analytics).await.id, event.id);
+    lose(&scope, DurableQueue::Analytics).await;
+    stop.cancel();
+    relay.await.expect("the relay stops");
+
+    let stop = CancellationToken::new();
+    let relay = tokio::spawn({
+        let (mongo, amqp, stop) = (mongo.clone(), scope.amqp.clone(), stop.clone());
+        async move { ingest::relay::mongo_outbox::run(&mongo, &amqp, &stop).await }
+    });
+    let product = shop::product("Blue shirt");
+    products::insert(&mongo, &product, &shop::changed(&product)).await.expect("inserted");
+    let mut indexer = broker.consume(DurableQueue::SearchIndexer, 1).await.expect("a consumer");
+    assert_eq!(receive(&mut indexer).await.aggregateversion, 1);
+    lose(&scope, DurableQueue::SearchIndexer).await;
+    stop.cancel();
+    relay.await.expect("the relay stops");
+}
+
+/// Deletes a queue and waits until it is there again with every binding.
+async fn lose(scope: &Scope, queue: DurableQueue) {
+    let (_connection, channel) = raw_channel(scope).await;
+    channel.queue_delete(queue.name().into(), QueueDeleteOptions::default()).await.expect("deleted");
+    let all = queue.event_types().len();
+    wait::until("the queue is there again", DEADLINE, async || {
+        (binding_keys(scope, queue).await.len() == all).then_some(())
+    })
+    .await;
+}
+
+/// The indexer's queue with the arguments and the binding that it had before shards were in the routing key.
+async fn declare_as_before(channel: &Channel) {
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let nothing = FieldTable::default;
+    channel
+        .exchange_declare(EVENTS.into(), ExchangeKind::Topic, durable, nothing())
+        .await
+        .expect("an exchange");
+    let mut arguments = FieldTable::default();
+    for (key, value) in [
+        ("x-queue-type", "quorum"),
+        ("x-dead-letter-exchange", DEAD_LETTERS),
+        ("x-dead-letter-routing-key", "search-indexer"),
+        ("x-dead-letter-strategy", "at-least-once"),
+        ("x-overflow", "reject-publish"),
+    ] {
+        arguments.insert(key.into(), AMQPValue::LongString(value.into()));
+    }
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(8));
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare("search-indexer".into(), durable, arguments).await.expect("a queue");
+    let key = event_type::PRODUCT_CHANGED.into();
+    channel
+        .queue_bind("search-indexer".into(), EVENTS.into(), key, QueueBindOptions::default(), nothing())
+        .await
+        .expect("bound");
+}
+
+/// By which keys the exchange of events feeds a queue, in the order of the alphabet; none when there is no such queue.
+async fn binding_keys(scope: &Scope, queue: DurableQueue) -> Vec<String> {
+    let rabbitmq = &stack().rabbitmq;
+    let url = format!("{}/api/queues/{}/{}/bindings", rabbitmq.management_url, scope.prefix, queue.name());
+    let administrator = &rabbitmq.administrator;
+    let request =
+        reqwest::Client::new().get(url).basic_auth(&administrator.user, Some(&administrator.password));
+    let answer = request.send().await.expect("the management API answers");
+    let bindings: serde_json::Value = answer.json().await.expect("JSON");
+    let mut keys: Vec<_> = bindings
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|binding| binding["source"] == EVENTS)
+        .map(|binding| binding["routing_key"].as_str().expect("text").to_owned())
+        .collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// A channel past the store's own rules; it lives as long as the connection.
+async fn raw_channel(scope: &Scope) -> (Connection, Channel) {
+    let url = scope.amqp.url.expose_secret();
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.expect("connected");
+    let channel = connection.create_channel().await.expect("a channel");
+    (connection, channel)
 }
 
 #[tokio::test]
@@ -192,8 +371,10 @@ async fn a_refused_event_holds_back_its_aggregate_and_nothing_else() {
     let first = doc! {"aggregate_id": stuck.id.to_string(), "aggregate_version": 1_i64};
     let kept = outbox.find_one(first.clone()).await.expect("read").expect("there");
     let envelope = kept.get_str("envelope").expect("text");
-    let nobody_asked = envelope.replace("product.changed.v1", "nobody.asked.v1");
-    outbox.update_one(first.clone(), doc! {"$set": {"envelope": nobody_asked}}).await.expect("changed");
+    let padding = format!("\"data\":{{\"padding\":\"{}\",", "x".repeat(BODY_BYTES_MAX));
+    let too_large = envelope.replace("\"data\":{", &padding);
+    assert!(too_large.len() > BODY_BYTES_MAX);
+    outbox.update_one(first.clone(), doc! {"$set": {"envelope": too_large}}).await.expect("changed");
     let broker = Broker::connect(&scope.amqp).await.expect("connected");
     let mut indexer = broker.consume(DurableQueue::SearchIndexer, 10).await.expect("a consumer");
     let stop = CancellationToken::new();
@@ -216,4 +397,63 @@ async fn raw_outbox(scope: &Scope) -> mongodb::Collection<Document> {
     let client =
         mongodb::Client::with_uri_str(scope.mongo.url.expose_secret()).await.expect("a connection string");
     client.database(&scope.mongo.database).collection("outbox")
+}
+
+#[tokio::test]
+async fn a_price_that_is_held_back_does_not_hold_back_its_product() {
+    let scope = Scope::new().await;
+    let mongo = scope.mongo().await;
+    let mut product = shop::product("Blue shirt");
+    products::insert(&mongo, &product, &shop::changed(&product)).await.expect("inserted");
+    for _ in 0..2 {
+        let before = product.clone();
+        product.version += 1;
+        product.variants[0].price.as_mut().expect("priced").amount_minor += 100;
+        let event = shop::changed(&product);
+        assert!(products::replace(&mongo, &before, &product, &event).await.expect("replaced"));
+    }
+    let in_an_hour = DateTime::from_millis(Timestamp::now().as_millisecond() + 3_600_000);
+    let outbox = raw_outbox(&scope).await;
+    let price = doc! {"aggregate_kind": "price", "aggregate_version": 2_i64};
+    let put_off = outbox.update_one(price, doc! {"$set": {"retry_at": in_an_hour}}).await.expect("changed");
+    assert_eq!(put_off.modified_count, 1);
+    let broker = Broker::connect(&scope.amqp).await.expect("connected");
+    let mut indexer = broker.consume(DurableQueue::SearchIndexer, 10).await.expect("a consumer");
+    let stop = CancellationToken::new();
+    let relay = tokio::spawn({
+        let (mongo, amqp, stop) = (mongo.clone(), scope.amqp.clone(), stop.clone());
+        async move { ingest::relay::mongo_outbox::run(&mongo, &amqp, &stop).await }
+    });
+    for version in 1..=3 {
+        assert_eq!(receive(&mut indexer).await.aggregateversion, version);
+    }
+    stop.cancel();
+    relay.await.expect("the relay stops");
+    let unsent = doc! {"aggregate_kind": "price", "sent_at": null};
+    assert_eq!(outbox.count_documents(unsent).await.expect("a count"), 2, "its next price waits too");
+    assert_eq!(store::mongo::outbox::backlog(&mongo).await.expect("a count"), 2);
+}
+
+#[tokio::test]
+async fn what_waits_is_found_page_by_page() {
+    let scope = Scope::new().await;
+    let mongo = scope.mongo().await;
+    let made = ["First", "Second", "Third"].map(shop::product);
+    for (second, product) in made.iter().enumerate() {
+        let second = i64::try_from(second).expect("small");
+        let mut event = shop::changed(product);
+        event.time = Timestamp::from_second(1_700_000_000 + second).expect("a time");
+        products::insert(&mongo, product, &event).await.expect("inserted");
+    }
+    let (mut found, mut place) = (Vec::new(), None);
+    while let Some(page) = store::mongo::outbox::waiting(&mongo, place, 2).await.expect("asked") {
+        assert!(page.aggregates.len() <= 2);
+        assert!(place < Some(page.written_at), "it goes on");
+        place = Some(page.written_at);
+        found.extend(page.aggregates);
+    }
+    found.sort_unstable();
+    let mut expected: Vec<_> = made.iter().map(|product| product.id.to_string()).collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }

@@ -173,6 +173,7 @@ async fn every_price_is_in_the_history() {
         changed.header("etag").clone_into(&mut tag);
     }
     assert_eq!(prices::history(&scope).await, [1_999, 2_499, 1_999]);
+    assert_eq!(prices::told(&scope).await, [(2, 2_499), (3, 1_999)], "those that changed, with the product");
     scope.standbys_caught_up().await;
     let findings = worker::audit::audit(&scope.postgres, &scope.mongo, HEARD_DEADLINE, |_| {}).await;
     let findings = findings.expect("the checks run");
@@ -187,7 +188,13 @@ async fn every_door_asks_who_is_there() {
     let api = api::start(api::api_settings(&scope)).await;
     let client = Client::new(&api);
     let body = draft("Blue shirt");
-    let doors = [("POST", "/products"), ("PATCH", "/products/x"), ("GET", "/orders"), ("GET", "/orders/x")];
+    let doors = [
+        ("POST", "/products"),
+        ("PATCH", "/products/x"),
+        ("DELETE", "/products/x"),
+        ("GET", "/orders"),
+        ("GET", "/orders/x"),
+    ];
     for (method, path) in doors {
         for who in [Who::Nobody, Who::Stranger] {
             let method = Method::from_bytes(method.as_bytes()).expect("a method");

@@ -36,7 +36,9 @@ impl Catalogue {
         }
         let id = |product: &Value| {
             let version = product["version"].as_i64()?;
-            Some((product["id"].as_str()?.to_owned(), format!("\"v{version}\"")))
+            let id = product["id"].as_str()?.to_owned();
+            let tag = format!("\"v{version}-{}\"", id.get(id.len().checked_sub(8)?..)?);
+            Some((id, tag))
         };
         let ids = products.iter().map(id).collect::<Option<_>>().context("products without an id")?;
         Ok(Self { ids, queries: frequent_words(&products) })

@@ -6,6 +6,7 @@ mod chart;
 mod child;
 mod compare;
 mod connection;
+mod events;
 mod freshness;
 mod load;
 mod machine;
@@ -59,6 +60,8 @@ enum Verb {
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         changes: u32,
     },
+    /// From a change to the search, the relay beside a bare publisher, a rebuild beside a bare bulk
+    Events(events::Options),
     /// Is the bare handler that the shop is compared with
     #[command(hide = true)]
     Bare {
@@ -110,6 +113,9 @@ async fn main() -> anyhow::Result<()> {
     let folder = checkout.join("target/bench");
     let plan = match arguments.verb {
         Some(Verb::Freshness { changes }) => return freshness::measure(&arguments.settings, changes).await,
+        Some(Verb::Events(options)) => {
+            return Box::pin(events::measure(&arguments.settings, options, arguments.out, &checkout)).await;
+        }
         Some(Verb::Bare { recorded }) => return bare::serve(&recorded).await,
         Some(Verb::Load(load)) => one(load, arguments.settings, folder.clone()),
         None => whole(arguments.settings, folder.clone()),

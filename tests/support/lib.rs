@@ -10,8 +10,10 @@ pub mod prices;
 pub mod program;
 pub mod running;
 pub mod scope;
+pub mod search_index;
 pub mod shop;
 pub mod shop_orders;
+mod virtual_host;
 pub mod wait;
 
 use std::sync::LazyLock;

@@ -88,12 +88,17 @@ impl Client {
         Ok(self.http.get(format!("{}{path}", self.base)).send().await?.error_for_status()?.json().await?)
     }
 
-    /// Makes a product under an idempotency key; the status with its body.
-    pub async fn create(&self, key: &str, draft: &Value) -> anyhow::Result<(u16, Value)> {
+    /// `POST` under an idempotency key; the status with its body.
+    pub async fn post(&self, path: &str, key: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
         let request =
-            self.http.post(format!("{}/products", self.base)).header("idempotency-key", key).json(draft);
+            self.http.post(format!("{}{path}", self.base)).header("idempotency-key", key).json(body);
         let response = request.send().await?;
         Ok((response.status().as_u16(), response.json().await?))
+    }
+
+    /// Makes a product under an idempotency key; the status with its body.
+    pub async fn create(&self, key: &str, draft: &Value) -> anyhow::Result<(u16, Value)> {
+        self.post("/products", key, draft).await
     }
 
     /// One product.
@@ -107,6 +112,15 @@ impl Client {
         let request =
             self.http.patch(format!("{}/products/{id}", self.base)).header("if-match", &before.etag);
         seen(request.json(patch).send().await?).await
+    }
+
+    /// Deletes a product that was seen.
+    pub async fn delete(&self, before: &Seen) -> anyhow::Result<()> {
+        let id = before.product["id"].as_str().context("an id")?;
+        let request =
+            self.http.delete(format!("{}/products/{id}", self.base)).header("if-match", &before.etag);
+        request.send().await?.error_for_status()?;
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::database::{self, Database};
-use crate::{files, stack, wait};
+use crate::{files, stack, virtual_host, wait};
 
 /// What belongs to one test alone.
 pub struct Scope {
@@ -36,7 +36,7 @@ impl Scope {
         let database = Database::take().await;
         let postgres = postgres_settings(&database.name);
         let mongo = mongo_settings(&prefix).await;
-        let amqp = virtual_host(&prefix).await;
+        let amqp = virtual_host::make(&prefix).await;
         let objects = ObjectSettings { folder: files::folder("objects") };
         Self { database, postgres, mongo, amqp, lake: files::folder("lake"), objects, prefix }
     }
@@ -79,6 +79,7 @@ impl Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
+        virtual_host::give_up(&self.prefix);
         // The system's temporary folder is swept anyway.
         let _ = std::fs::remove_dir_all(&self.lake);
         let _ = std::fs::remove_dir_all(&self.objects.folder);
@@ -102,24 +103,4 @@ async fn mongo_settings(prefix: &str) -> MongoSettings {
     let client = mongodb::Client::with_uri_str(url).await.expect("a connection string");
     migrations::mongo::run(&client.database(prefix)).await.expect("the database migrates");
     MongoSettings { url: url.clone().into(), database: prefix.to_owned() }
-}
-
-async fn virtual_host(name: &str) -> AmqpSettings {
-    let rabbitmq = &stack().rabbitmq;
-    let put = async |path: String, body: serde_json::Value| {
-        let response = reqwest::Client::new()
-            .put(format!("{}/api/{path}", rabbitmq.management_url))
-            .basic_auth(&rabbitmq.administrator.user, Some(&rabbitmq.administrator.password))
-            .json(&body)
-            .send()
-            .await
-            .expect("the management API answers");
-        assert!(response.status().is_success(), "{path}: {}", response.status());
-    };
-    put(format!("vhosts/{name}"), serde_json::json!({})).await;
-    let all = serde_json::json!({"configure": ".*", "write": ".*", "read": ".*"});
-    put(format!("permissions/{name}/{}", rabbitmq.application.user), all).await;
-    let application = &rabbitmq.application;
-    let url = format!("amqp://{}:{}@{}/{name}", application.user, application.password, rabbitmq.address);
-    AmqpSettings { url: url.into() }
 }

@@ -1,6 +1,6 @@
 //! Products and orders for tests.
 
-use domain::event::{Cause, Event};
+use domain::event::{Cause, Event, EventData, ProductDeleted};
 use domain::ids::{EventId, ProductId, VariantId};
 use domain::product::Product;
 use domain::product_draft::ProductDraft;
@@ -37,4 +37,12 @@ pub fn changed(product: &Product) -> Event {
     let now = Timestamp::now();
     let cause = Cause { actor: "test".to_owned(), ..Cause::default() };
     Event::product_changed(EventId::new(now, random()), now, product.id, product.version, cause)
+}
+
+/// The event of a product's end.
+pub fn deleted(product: &Product) -> Event {
+    let (now, version) = (Timestamp::now(), product.version + 1);
+    let cause = Cause { actor: "test".to_owned(), ..Cause::default() };
+    let data = EventData::ProductDeleted(ProductDeleted { product_id: product.id, version });
+    Event::new(EventId::new(now, random()), now, data, version, cause)
 }

@@ -1,12 +1,19 @@
-//! Deletes what has served its time: sent events after 7 days, stored answers after 30.
+//! Deletes what has served its time: sent events after 7 days, stored answers, settled dead letters, and what was
+//! seen and sent of webhooks after 30.
 
 use jiff::{SignedDuration, Timestamp};
 use store::error::StoreError;
-use store::pg::expiry::{delete_idempotency_keys, delete_sent_events};
+use store::pg::dead_letters::delete_settled;
+use store::pg::expiry::{
+    delete_ended_deliveries, delete_idempotency_keys, delete_seen_events, delete_sent_events,
+};
 use store::pg::pool::PgPools;
 
 const EVENT_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 const ANSWER_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
+const DEAD_LETTER_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
+const INBOX_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
+const DELIVERY_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 const BATCH_MAX: i64 = 5_000;
 /// Batches of one run; the next run goes on.
 const BATCHES_MAX: usize = 200;
@@ -18,8 +25,12 @@ pub async fn expire(pools: &PgPools, now: Timestamp) -> Result<usize, StoreError
         let client = pools.write().await?;
         let events = delete_sent_events(&**client, now - EVENT_LIFETIME, BATCH_MAX).await?;
         let answers = delete_idempotency_keys(&**client, now - ANSWER_LIFETIME, BATCH_MAX).await?;
-        total += events + answers;
-        if events + answers == 0 {
+        let letters = delete_settled(&**client, now - DEAD_LETTER_LIFETIME, BATCH_MAX).await?;
+        let seen = delete_seen_events(&**client, now - INBOX_LIFETIME, BATCH_MAX).await?;
+        let deliveries = delete_ended_deliveries(&**client, now - DELIVERY_LIFETIME, BATCH_MAX).await?;
+        let deleted = events + answers + letters + seen + deliveries;
+        total += deleted;
+        if deleted == 0 {
             break;
         }
     }

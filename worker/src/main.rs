@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use cache::settings::MemcachedSettings;
 use clap::{Parser, Subcommand};
+use domain::webhook::url_policy::UrlPolicy;
 use jiff::Timestamp;
 use serde::Deserialize;
 use store::mongo::connection::Mongo;
 use store::pg::pool::PgPools;
-use store::settings::{MongoSettings, PostgresSettings};
+use store::settings::{AmqpSettings, MongoSettings, PostgresSettings};
 use worker::audit::Audit;
 use worker::clock::every;
-use worker::{expiry, partitions, store_gauges};
+use worker::webhooks::sender::Sender;
+use worker::{dead_letters, expiry, partitions, popularity, store_gauges, webhooks};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -37,7 +39,10 @@ enum Verb {
 struct Settings {
     postgres: PostgresSettings,
     mongo: MongoSettings,
+    amqp: AmqpSettings,
     memcached: MemcachedSettings,
+    #[serde(default)]
+    webhooks: UrlPolicy,
     worker: WorkerSettings,
 }
 
@@ -61,9 +66,18 @@ async fn run_jobs(settings: &Settings) -> anyhow::Result<()> {
     let pools = PgPools::new(&settings.postgres)?;
     let mongo = Mongo::connect(&settings.mongo).await?;
     let memcached = &settings.memcached;
+    let sender = Sender::new(pools.clone(), settings.webhooks.clone())?;
     tokio::join!(
+        dead_letters::run(&pools, &settings.amqp, &stop),
+        every(dead_letters::COUNT_PERIOD, "dead_letter_gauges", &stop, async || {
+            dead_letters::count_waiting(&pools).await
+        }),
+        webhooks::run(&pools, &settings.amqp, &sender, &stop),
         every(HOUR, "partitions", &stop, async || partitions::ensure(&pools, Timestamp::now()).await),
         every(HOUR, "expiry", &stop, async || expiry::expire(&pools, Timestamp::now()).await),
+        every(popularity::PERIOD, "popularity", &stop, async || {
+            popularity::count(&settings.postgres, Timestamp::now()).await
+        }),
         every(store_gauges::PERIOD, "pgpool_gauges", &stop, async || store_gauges::pgpool(&pools).await),
         every(store_gauges::PERIOD, "mongodb_gauges", &stop, async || store_gauges::mongo(&mongo).await),
         every(store_gauges::PERIOD, "memcached_gauges", &stop, async || store_gauges::memcached(memcached)

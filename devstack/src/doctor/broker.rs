@@ -108,28 +108,3 @@ pub(super) async fn read(context: &Context) -> Result<Finding> {
         Mend::command(context.dev(&format!("logs {}", name.replace('-', "_")))),
     ))
 }
-
-pub(super) async fn dead_letters(context: &Context) -> Result<Finding> {
-    let queues = queues(context).await?;
-    let Some((name, messages, _)) =
-        queues.iter().find(|(name, messages, _)| is_dead_letters(name) && *messages > 0)
-    else {
-        return Ok(Finding::well("none"));
-    };
-    let vhost = &context.names()?.vhost;
-    let reader = name.trim_end_matches(".dead").replace('-', "_");
-    let rebuild = if reader == "search_indexer" { "./dev search rebuild && " } else { "" };
-    let purge = control(context, &format!("purge_queue -p {vhost} {name}"));
-    let mend = match purge {
-        Mend::Command(line) => Mend::Command(format!("{rebuild}{line}")),
-        Mend::Action(words) => Mend::Action(words),
-    };
-    Ok(Finding::warning(
-        format!("{messages} messages in {name}"),
-        format!(
-            "the reader gave them up after eight tries: {} says why; read it first",
-            context.dev(&format!("logs {reader}"))
-        ),
-        mend,
-    ))
-}

@@ -55,7 +55,7 @@ pub const CHECKS: &[Check] = checks! {
     "broker-memory-alarm", Broker, "memory of the broker", broker::memory;
     "broker-disk-alarm", Broker, "disk of the broker", broker::disk;
     "queue-unread", Broker, "queues are read", broker::read;
-    "dead-letters", Broker, "dead letters", broker::dead_letters;
+    "dead-letters", Broker, "dead letters", shop::dead_letters;
     "index-read-only", Search, "indices take writes", search::writable;
     "index-red", Search, "indices are whole", search::shards;
     "alias-missing", Search, "the products' alias", search::alias;

@@ -94,6 +94,22 @@ fn newer(context: &Context, file: &str) -> Finding {
     )
 }
 
+/// The worker takes them out of the broker; who looks at them is a person.
+pub(super) async fn dead_letters(context: &Context) -> Result<Finding> {
+    const WAITING: &str = "SELECT queue, count(*) FROM dead_letters WHERE state = 'waiting' \
+                           GROUP BY queue ORDER BY count(*) DESC LIMIT 1";
+    let Some(row) = database(context).await?.query_opt(WAITING, &[]).await? else {
+        return Ok(Finding::well("none"));
+    };
+    let (queue, count): (String, i64) = (row.get(0), row.get(1));
+    let list = context.dev(&format!("dead-letters list --queue {queue}"));
+    Ok(Finding::warning(
+        format!("{count} messages of {queue} were given up"),
+        format!("their reader refused them, or failed eight times: {list} shows them, and why"),
+        Mend::command(context.dev(&format!("dead-letters redrive --queue {queue}"))),
+    ))
+}
+
 pub(super) async fn outboxes(context: &Context) -> Result<Finding> {
     const UNSENT: &str = "SELECT count(*), max(EXTRACT(EPOCH FROM clock_timestamp() - created_at))::bigint, \
          count(*) FILTER (WHERE attempts > 0) FROM outbox \

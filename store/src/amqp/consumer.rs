@@ -2,9 +2,12 @@
 
 use domain::event::{CloudEvent, InvalidEvent};
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 
+use crate::amqp::dead_letter::DeadLetter;
+use crate::amqp::topology::DurableQueue;
 use crate::error::StoreError;
 
 /// A stream of deliveries of one queue.
@@ -42,6 +45,11 @@ impl Delivery {
     /// What the message says.
     pub fn event(&self) -> Result<CloudEvent, InvalidEvent> {
         CloudEvent::from_bytes(&self.inner.data)
+    }
+
+    /// What is kept of a message of a dead-letter queue: `queue` is the one that it died in, `at` is now.
+    pub fn dead_letter(&self, queue: DurableQueue, at: Timestamp) -> DeadLetter {
+        DeadLetter::of(&self.inner, queue, at)
     }
 
     /// The effect is in place.

@@ -3,16 +3,22 @@
 use std::time::Duration;
 
 use domain::event::{CONTENT_TYPE, CloudEvent};
-use futures_util::future::join_all;
+use futures_util::future::{OptionFuture, join_all};
 use lapin::options::BasicPublishOptions;
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, PublisherConfirm};
+use uuid::Uuid;
 
-use crate::amqp::topology::EVENTS;
+use crate::amqp::dead_letter::REDRIVEN_FROM;
+use crate::amqp::topology::{DurableQueue, EVENTS};
 use crate::error::StoreError;
 
 /// How long a batch may take: a broker with an alarm takes nothing and says nothing.
 pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest message; a larger one is refused before it is sent.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Routes a message to the queue that its key names.
+const DEFAULT_EXCHANGE: &str = "";
 const PERSISTENT: u8 = 2;
 
 /// A channel in confirm mode.
@@ -21,46 +27,105 @@ pub struct Publisher {
     channel: Channel,
 }
 
+/// A dead letter on its way back.
+#[derive(Debug, Clone, Copy)]
+pub struct Redrive<'a> {
+    /// The dead letter.
+    pub id: Uuid,
+    /// The queue that it died in.
+    pub queue: DurableQueue,
+    /// Id of its event, when it is one.
+    pub event_id: Option<&'a str>,
+    /// The whole message.
+    pub body: &'a [u8],
+}
+
 impl Publisher {
     pub(super) fn new(channel: Channel) -> Self {
         Self { channel }
     }
 
     /// Publishes events in order and waits for all their confirms, for [`PUBLISH_TIMEOUT`] at most. `true` per event
-    /// that a queue has; `false` for one that was refused or returned. An error means unknown for all of them: send
-    /// them again.
+    /// that a queue has; `false` for one that was refused or returned, or that is larger than [`BODY_BYTES_MAX`]. An
+    /// error means unknown for all of them: send them again.
     pub async fn publish(&self, events: &[&CloudEvent]) -> Result<Vec<bool>, StoreError> {
-        tokio::time::timeout(PUBLISH_TIMEOUT, self.publish_now(events))
-            .await
-            .map_err(StoreError::unavailable)?
+        within_time(self.publish_events(events, None)).await
     }
 
-    async fn publish_now(&self, events: &[&CloudEvent]) -> Result<Vec<bool>, StoreError> {
+    /// The same, to one queue alone: whoever else wants the events does not get them again.
+    pub async fn publish_to(
+        &self,
+        queue: DurableQueue,
+        events: &[&CloudEvent],
+    ) -> Result<Vec<bool>, StoreError> {
+        within_time(self.publish_events(events, Some(queue))).await
+    }
+
+    /// Sends dead letters to the queues that they died in. `true` per message that its queue has.
+    pub async fn redrive(&self, letters: &[Redrive<'_>]) -> Result<Vec<bool>, StoreError> {
+        within_time(self.publish_letters(letters)).await
+    }
+
+    async fn publish_events(
+        &self,
+        events: &[&CloudEvent],
+        queue: Option<DurableQueue>,
+    ) -> Result<Vec<bool>, StoreError> {
         let mut confirms = Vec::with_capacity(events.len());
         for event in events {
             let body = serde_json::to_vec(event).map_err(|error| StoreError::Driver(error.into()))?;
-            let confirm = self
-                .channel
-                .basic_publish(
-                    EVENTS.into(),
-                    event.event_type.as_str().into(),
-                    BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() },
-                    &body,
-                    properties(event),
-                )
-                .await?;
-            confirms.push(confirm);
+            let (exchange, key) = match queue {
+                None => (EVENTS, event.routing_key()),
+                Some(queue) => (DEFAULT_EXCHANGE, queue.name().to_owned()),
+            };
+            confirms.push(self.send(exchange, key, &body, properties(event)).await?);
         }
-        join_all(confirms)
-            .await
-            .into_iter()
-            // A returned message is confirmed too, but then it carries itself back.
-            .map(|confirmation| {
-                let confirmation = confirmation?;
-                Ok(confirmation.is_ack() && confirmation.take_message().is_none())
-            })
-            .collect()
+        confirmed(confirms).await
     }
+
+    async fn publish_letters(&self, letters: &[Redrive<'_>]) -> Result<Vec<bool>, StoreError> {
+        let mut confirms = Vec::with_capacity(letters.len());
+        for letter in letters {
+            let key = letter.queue.name().to_owned();
+            confirms.push(self.send(DEFAULT_EXCHANGE, key, letter.body, redriven(letter)).await?);
+        }
+        confirmed(confirms).await
+    }
+
+    /// `None`: refused before it was sent.
+    async fn send(
+        &self,
+        exchange: &str,
+        key: String,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<Option<PublisherConfirm>, StoreError> {
+        let Ok(key) = ShortString::try_new(key) else { return Ok(None) };
+        if body.len() > BODY_BYTES_MAX {
+            return Ok(None);
+        }
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let confirm = self.channel.basic_publish(exchange.into(), key, options, body, properties).await?;
+        Ok(Some(confirm))
+    }
+}
+
+async fn within_time(
+    publishing: impl Future<Output = Result<Vec<bool>, StoreError>>,
+) -> Result<Vec<bool>, StoreError> {
+    tokio::time::timeout(PUBLISH_TIMEOUT, publishing).await.map_err(StoreError::unavailable)?
+}
+
+async fn confirmed(confirms: Vec<Option<PublisherConfirm>>) -> Result<Vec<bool>, StoreError> {
+    join_all(confirms.into_iter().map(OptionFuture::from))
+        .await
+        .into_iter()
+        // A returned message is confirmed too, but then it carries itself back.
+        .map(|confirmation| {
+            let Some(confirmation) = confirmation.transpose()? else { return Ok(false) };
+            Ok(confirmation.is_ack() && confirmation.take_message().is_none())
+        })
+        .collect()
 }
 
 fn properties(event: &CloudEvent) -> BasicProperties {
@@ -68,9 +133,20 @@ fn properties(event: &CloudEvent) -> BasicProperties {
     if let Some(traceparent) = &event.traceparent {
         headers.insert("traceparent".into(), AMQPValue::LongString(traceparent.as_str().into()));
     }
-    BasicProperties::default()
-        .with_message_id(event.id.to_string().into())
-        .with_content_type(CONTENT_TYPE.into())
-        .with_delivery_mode(PERSISTENT)
-        .with_headers(headers)
+    persistent(headers).with_message_id(event.id.to_string().into()).with_content_type(CONTENT_TYPE.into())
+}
+
+/// Without what the broker wrote on it when it died: it begins anew.
+fn redriven(letter: &Redrive<'_>) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    headers.insert(REDRIVEN_FROM.into(), AMQPValue::LongString(letter.id.to_string().into()));
+    let properties = persistent(headers);
+    match letter.event_id.map(ShortString::try_new) {
+        Some(Ok(event_id)) => properties.with_message_id(event_id).with_content_type(CONTENT_TYPE.into()),
+        _ => properties,
+    }
+}
+
+fn persistent(headers: FieldTable) -> BasicProperties {
+    BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(headers)
 }

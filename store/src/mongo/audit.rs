@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::StoreError;
 use crate::mongo::connection::Mongo;
+use crate::mongo::deleted_products;
 use crate::mongo::product_document::inconsistent;
 
 /// Ids that are shown of what is wrong.
@@ -130,11 +131,12 @@ pub async fn late_events(
     Ok((all, count, found.iter().filter_map(|event| event.get_str("_id").ok().map(str::to_owned)).collect()))
 }
 
-/// Product and variant of each code; those that there are not are missing.
+/// Product and variant of each code, also those that were deleted; a code that is used again has several, and a product
+/// that is back may have one twice.
 pub async fn variants_by_sku(
     mongo: &Mongo,
     skus: &[&str],
-) -> Result<HashMap<String, (ProductId, VariantId)>, StoreError> {
+) -> Result<HashMap<String, Vec<(ProductId, VariantId)>>, StoreError> {
     #[derive(Deserialize)]
     struct Variant {
         #[serde(rename = "_id")]
@@ -142,17 +144,33 @@ pub async fn variants_by_sku(
         id: String,
         sku: String,
     }
-    let stages = vec![
-        doc! {"$match": {"variants.sku": {"$in": skus}}},
-        doc! {"$unwind": "$variants"},
-        doc! {"$match": {"variants.sku": {"$in": skus}}},
-        doc! {"$project": {"id": "$variants.id", "sku": "$variants.sku"}},
-    ];
-    let found = aggregate::<Variant>(mongo, "products", stages).await?;
-    found
-        .into_iter()
-        .map(|Variant { product, id: variant, sku }| Ok((sku, (id(&product)?, id_of(&variant)?))))
-        .collect()
+    let stages = || {
+        vec![
+            doc! {"$match": {"variants.sku": {"$in": skus}}},
+            doc! {"$unwind": "$variants"},
+            doc! {"$match": {"variants.sku": {"$in": skus}}},
+            doc! {"$project": {"id": "$variants.id", "sku": "$variants.sku"}},
+        ]
+    };
+    let mut found = aggregate::<Variant>(mongo, "products", stages()).await?;
+    found.extend(aggregate::<Variant>(mongo, deleted_products::COLLECTION, stages()).await?);
+    let mut variants = HashMap::<_, Vec<_>>::new();
+    for Variant { product, id: variant, sku } in found {
+        variants.entry(sku).or_default().push((id(&product)?, id_of(&variant)?));
+    }
+    Ok(variants)
+}
+
+/// Those of the products that were deleted, in no order; some of them may be back.
+pub async fn deleted(mongo: &Mongo, products: &[ProductId]) -> Result<Vec<ProductId>, StoreError> {
+    #[derive(Deserialize)]
+    struct Deleted {
+        #[serde(rename = "_id")]
+        id: String,
+    }
+    let matched = doc! {"$match": {"_id": {"$in": texts(products)}}};
+    let found = aggregate::<Deleted>(mongo, deleted_products::COLLECTION, vec![matched]).await?;
+    found.iter().map(|deleted| id(&deleted.id)).collect()
 }
 
 /// Reviews with an order after one, by id.

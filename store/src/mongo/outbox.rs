@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bson::{DateTime, Document, doc};
 use domain::event::{CloudEvent, Event, InvalidEvent};
+use domain::ids::{EventId, uuid_v7};
 use futures_util::stream::ReadyChunks;
 use futures_util::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
@@ -17,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::mongo::connection::Mongo;
-use crate::mongo::product_document::date;
+use crate::mongo::product_document::{date, timestamp};
+use crate::sent_event::{PAGE_MAX, SentEvent};
 
 const COLLECTION: &str = "outbox";
 /// Most news that one call reads.
@@ -119,15 +121,47 @@ impl News {
     }
 }
 
-/// Aggregates with unsent events that may be tried now, the longest waiting first.
-pub async fn waiting(mongo: &Mongo, limit: i64) -> Result<Vec<String>, StoreError> {
-    let now = DateTime::now();
-    let ready = doc! {"sent_at": null, "$or": [{"retry_at": null}, {"retry_at": {"$lte": now}}]};
-    let found = aggregate_ids(mongo, ready, Some(limit)).await?;
-    Ok(found.into_iter().collect())
+/// A page of unsent events.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Their aggregates.
+    pub aggregates: Vec<String>,
+    /// When the last of them was written.
+    pub written_at: Timestamp,
 }
 
-/// The unsent events of aggregates in version order. An aggregate whose event waits for a retry is left out whole.
+/// Unsent events that may be tried now and were written after a moment, the longest waiting first; `None` when there is
+/// none. Some of them may be held back by an earlier event of their aggregate.
+pub async fn waiting(
+    mongo: &Mongo,
+    after: Option<Timestamp>,
+    limit: i64,
+) -> Result<Option<Waiting>, StoreError> {
+    let now = DateTime::now();
+    let mut ready = doc! {"sent_at": null, "$or": [{"retry_at": null}, {"retry_at": {"$lte": now}}]};
+    if let Some(after) = after {
+        ready.insert("created_at", doc! {"$gt": date(after)});
+    }
+    let documents: Vec<Document> = mongo
+        .database
+        .collection::<Document>(COLLECTION)
+        .find(ready)
+        .projection(doc! {"aggregate_id": 1, "created_at": 1})
+        .sort(doc! {"created_at": 1})
+        .limit(limit)
+        .await?
+        .try_collect()
+        .await?;
+    let Some(last) = documents.last() else { return Ok(None) };
+    let written_at = last.get_datetime("created_at").map_err(|error| StoreError::Driver(error.into()))?;
+    let written_at = timestamp(*written_at)?;
+    let ids = documents.iter().filter_map(|document| document.get_str("aggregate_id").ok());
+    let aggregates: HashSet<_> = ids.map(str::to_owned).collect();
+    Ok(Some(Waiting { aggregates: aggregates.into_iter().collect(), written_at }))
+}
+
+/// The unsent events of aggregates in version order. An aggregate whose event waits for a retry is left out whole; one
+/// of another kind that has the same id is not.
 pub async fn unsent_of(
     mongo: &Mongo,
     aggregates: &[String],
@@ -136,10 +170,21 @@ pub async fn unsent_of(
     let postponed = doc! {
         "aggregate_id": {"$in": aggregates}, "sent_at": null, "retry_at": {"$gt": DateTime::now()}
     };
-    let postponed = aggregate_ids(mongo, postponed, None).await?;
-    let free: Vec<_> = aggregates.iter().filter(|aggregate| !postponed.contains(*aggregate)).collect();
+    // Each is a filter of its aggregate as it is.
+    let held_back: Vec<Document> = mongo
+        .database
+        .collection::<Document>(COLLECTION)
+        .find(postponed)
+        .projection(doc! {"_id": 0, "aggregate_kind": 1, "aggregate_id": 1})
+        .await?
+        .try_collect()
+        .await?;
+    let mut free = doc! {"aggregate_id": {"$in": aggregates}, "sent_at": null};
+    if !held_back.is_empty() {
+        free.insert("$nor", held_back);
+    }
     let documents: Vec<_> = collection(mongo)
-        .find(doc! {"aggregate_id": {"$in": free}, "sent_at": null})
+        .find(free)
         .sort(doc! {"aggregate_id": 1, "aggregate_version": 1})
         .limit(limit)
         .await?
@@ -150,24 +195,6 @@ pub async fn unsent_of(
         id: document.id,
     });
     Ok(unsent.collect())
-}
-
-async fn aggregate_ids(
-    mongo: &Mongo,
-    filter: Document,
-    limit: Option<i64>,
-) -> Result<HashSet<String>, StoreError> {
-    let outbox = mongo.database.collection::<Document>(COLLECTION);
-    let found = outbox.find(filter).projection(doc! {"aggregate_id": 1}).sort(doc! {"created_at": 1});
-    let found = match limit {
-        Some(limit) => found.limit(limit),
-        None => found,
-    };
-    let documents: Vec<_> = found.await?.try_collect().await?;
-    Ok(documents
-        .iter()
-        .filter_map(|document| document.get_str("aggregate_id").ok().map(str::to_owned))
-        .collect())
 }
 
 /// Marks events as sent.
@@ -187,6 +214,35 @@ pub async fn postpone(mongo: &Mongo, id: &str) -> Result<(), StoreError> {
     }};
     collection(mongo).update_one(doc! {"_id": id, "sent_at": null}, vec![change]).await?;
     Ok(())
+}
+
+/// Sent events of some types that were made from `from` on and before `to`, after a place, in the order of their
+/// making; at most `limit`, and never more than [`PAGE_MAX`].
+pub async fn sent_between(
+    mongo: &Mongo,
+    (from, to): (Timestamp, Timestamp),
+    types: &[&str],
+    after: Option<EventId>,
+    limit: i64,
+) -> Result<Vec<SentEvent>, StoreError> {
+    // Ids sort by the time of their making, and have an index.
+    let first = |at| uuid_v7(at, [0; 10]).to_string();
+    let mut made = doc! {"$gte": first(from), "$lt": first(to)};
+    if let Some(place) = after {
+        made.insert("$gt", place.to_string());
+    }
+    let filter = doc! {"_id": made, "sent_at": {"$ne": null}, "event_type": {"$in": types}};
+    let index = Hint::Name("_id_".to_owned());
+    let found =
+        collection(mongo).find(filter).sort(doc! {"_id": 1}).limit(limit.min(PAGE_MAX)).hint(index).await?;
+    let documents: Vec<_> = found.try_collect().await?;
+    documents.iter().map(sent_event).collect()
+}
+
+fn sent_event(document: &OutboxDocument) -> Result<SentEvent, StoreError> {
+    let id = document.id.parse::<EventId>();
+    let id = id.map_err(|error| StoreError::Inconsistent(format!("an event's id: {error}")))?;
+    Ok(SentEvent { id, envelope: CloudEvent::from_bytes(document.envelope.as_bytes()) })
 }
 
 /// How many events wait.

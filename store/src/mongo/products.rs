@@ -1,16 +1,20 @@
-//! Products. A write inserts its event into the outbox, and the prices that are new into their history, in the same
+//! Products. A write inserts its events into the outbox, and the prices that are new into their history, in the same
 //! transaction.
 
+use std::collections::HashMap;
+
 use bson::{Document, doc};
-use domain::event::Event;
-use domain::ids::ProductId;
+use domain::event::{Event, EventData, ProductDeleted};
+use domain::ids::{ProductId, VariantId};
 use domain::price_change::PriceChange;
-use domain::product::{Product, ProductStatus};
+use domain::product::{Product, ProductStatus, Variant};
 use futures_util::TryStreamExt;
 use mongodb::Collection;
+use serde::Deserialize;
 
 use crate::error::StoreError;
 use crate::mongo::connection::Mongo;
+use crate::mongo::deleted_products::{self, Ended};
 use crate::mongo::outbox;
 use crate::mongo::price_history;
 use crate::mongo::product_document::ProductDocument;
@@ -48,6 +52,20 @@ impl NewProduct {
         let prices = PriceChange::between(None, &product).into_iter().collect();
         Self { product, event, prices }
     }
+
+    /// The product as it comes back: its versions go on after the one at which it was deleted, its prices begin now.
+    /// A SKU that it had is the variant that it was, with that one's stock; any other SKU is a new variant.
+    fn after(&self, ended: &Ended) -> Self {
+        let (version, of) = (ended.version + 1, self.product.id);
+        let Event { id, time, cause, .. } = &self.event;
+        let event = Event::product_changed(*id, *time, of, version, cause.clone());
+        let variants = self.product.variants.iter().map(|variant| {
+            let known = ended.variants.get(&variant.sku).copied();
+            let id = known.unwrap_or_else(|| VariantId::of_sku(of, &variant.sku));
+            Variant { id, ..variant.clone() }
+        });
+        Self::new(Product { version, variants: variants.collect(), ..self.product.clone() }, event)
+    }
 }
 
 /// Version n + 1 of a product, to be put in the place of its version n.
@@ -66,6 +84,9 @@ pub struct Replacement<'a> {
 pub enum Inserted {
     /// The product is new.
     New,
+    /// A product with this id was deleted: it is back as it was given, but one version after its deletion, and with
+    /// the variants that had its SKUs then.
+    Returned(Box<Product>),
     /// A product with this id was there, and still is as it was.
     Existing(Box<Product>),
 }
@@ -114,11 +135,39 @@ pub async fn scan(mongo: &Mongo, after: Option<ProductId>, limit: i64) -> Result
     list(mongo, &ProductFilter::default(), after, limit).await
 }
 
+/// Ids of the products after one, by id, also of those that cannot be read. What is no id of ours is left out.
+pub async fn scan_ids(
+    mongo: &Mongo,
+    after: Option<ProductId>,
+    limit: usize,
+) -> Result<Vec<ProductId>, StoreError> {
+    #[derive(Deserialize)]
+    struct Id {
+        #[serde(rename = "_id")]
+        id: String,
+    }
+    // Only texts are greater than a text.
+    let query = doc! {"_id": {"$gt": after.map_or_else(String::new, |after| after.to_string())}};
+    let products = mongo.database.collection::<Id>(COLLECTION);
+    let size = u32::try_from(limit).unwrap_or(u32::MAX);
+    let found = products.find(query).projection(doc! {"_id": 1}).sort(doc! {"_id": 1}).batch_size(size);
+    let mut cursor = found.await?;
+    let mut ids = Vec::new();
+    while ids.len() < limit
+        && let Some(Id { id: text }) = cursor.try_next().await?
+    {
+        ids.extend(text.parse().ok().filter(|id: &ProductId| id.to_string() == text));
+    }
+    Ok(ids)
+}
+
 /// Adds a product with its event. The id makes a repeat harmless.
 pub async fn insert(mongo: &Mongo, product: &Product, event: &Event) -> Result<Inserted, StoreError> {
     let new = NewProduct::new(product.clone(), event.clone());
-    match insert_many(mongo, std::slice::from_ref(&new)).await {
-        Ok(()) => Ok(Inserted::New),
+    match insert_all(mongo, std::slice::from_ref(&new)).await {
+        Ok(deleted) => Ok(deleted
+            .get(&product.id)
+            .map_or(Inserted::New, |ended| Inserted::Returned(Box::new(new.after(ended).product)))),
         Err(StoreError::Conflict { constraint }) if constraint == "_id_" => find(mongo, product.id)
             .await?
             .map(|existing| Inserted::Existing(Box::new(existing)))
@@ -127,22 +176,44 @@ pub async fn insert(mongo: &Mongo, product: &Product, event: &Event) -> Result<I
     }
 }
 
-/// Adds many products with their events, all or none. At most [`BATCH_MAX`].
+/// Adds many products with their events, all or none. At most [`BATCH_MAX`]. One that was deleted comes back one
+/// version after its deletion and with the variants that had its SKUs, whatever version and ids it is given with.
 pub async fn insert_many(mongo: &Mongo, new: &[NewProduct]) -> Result<(), StoreError> {
+    insert_all(mongo, new).await.map(drop)
+}
+
+/// Gives what those that come back were when they were deleted.
+async fn insert_all(mongo: &Mongo, new: &[NewProduct]) -> Result<HashMap<ProductId, Ended>, StoreError> {
     debug_assert!(new.len() <= BATCH_MAX, "{} products", new.len());
     if new.is_empty() {
-        return Ok(());
+        return Ok(HashMap::new());
     }
-    let documents: Vec<_> = new.iter().map(|new| ProductDocument::from(&new.product)).collect();
+    let ids: Vec<_> = new.iter().map(|new| new.product.id).collect();
     transaction::run(mongo, "insert_products", async |session| {
+        let deleted = deleted_products::find(mongo, session, &ids).await?;
+        let (mut first, mut returned) = (Vec::new(), Vec::new());
+        for new in new {
+            match deleted.get(&new.product.id) {
+                None => first.push(new),
+                Some(ended) => returned.push(new.after(ended)),
+            }
+        }
+        let prices: Vec<_> = first.iter().flat_map(|new| &new.prices).collect();
+        let later_prices: Vec<_> = returned.iter().flat_map(|new| new.prices.clone()).collect();
+        let all: Vec<_> = first.iter().copied().chain(&returned).collect();
+        let documents: Vec<_> = all.iter().map(|new| ProductDocument::from(&new.product)).collect();
+        let events: Vec<_> = all.iter().map(|new| &new.event).collect();
         collection(mongo).insert_many(&documents).session(&mut *session).await?;
-        price_history::insert(mongo, session, new.iter().flat_map(|new| &new.prices)).await?;
-        outbox::append(mongo, session, new.iter().map(|new| &new.event)).await
+        price_history::insert(mongo, session, prices.into_iter()).await?;
+        price_history::append(mongo, session, later_prices).await?;
+        outbox::append(mongo, session, events.into_iter()).await?;
+        Ok(deleted)
     })
     .await
 }
 
-/// Puts a product in the place of its version before. `false`: the stored version is another one.
+/// Puts a product in the place of its version before. `false`: the stored version is another one. Prices that changed
+/// get an event of their own.
 pub async fn replace(
     mongo: &Mongo,
     before: &Product,
@@ -151,14 +222,33 @@ pub async fn replace(
 ) -> Result<bool, StoreError> {
     let document = ProductDocument::from(product);
     let filter = doc! {"_id": before.id.to_string(), "version": before.version};
+    let prices = PriceChange::between(Some(before), product);
+    let price_event = prices.as_ref().map(|prices| prices.event(event));
     transaction::run(mongo, "replace_product", async |session| {
         let result = collection(mongo).replace_one(filter.clone(), &document).session(&mut *session).await?;
         if result.matched_count == 0 {
             return Ok(false);
         }
-        let prices = PriceChange::between(Some(before), product);
-        price_history::append(mongo, session, prices.into_iter().collect()).await?;
-        outbox::append(mongo, session, std::iter::once(event)).await?;
+        price_history::append(mongo, session, prices.iter().cloned().collect()).await?;
+        outbox::append(mongo, session, std::iter::once(event).chain(&price_event)).await?;
+        Ok(true)
+    })
+    .await
+}
+
+/// Takes a product out of the catalogue: its slug and SKUs are free again. `event` is stored with the version after the
+/// last one that the product ever had. `false`: the stored version is another one.
+pub async fn delete(mongo: &Mongo, before: &Product, event: &Event) -> Result<bool, StoreError> {
+    let filter = doc! {"_id": before.id.to_string(), "version": before.version};
+    transaction::run(mongo, "delete_product", async |session| {
+        let result = collection(mongo).delete_one(filter.clone()).session(&mut *session).await?;
+        if result.deleted_count == 0 {
+            return Ok(false);
+        }
+        let version = deleted_products::insert(mongo, session, before, event.time).await?;
+        let data = EventData::ProductDeleted(ProductDeleted { product_id: before.id, version });
+        let event = Event::new(event.id, event.time, data, version, event.cause.clone());
+        outbox::append(mongo, session, std::iter::once(&event)).await?;
         Ok(true)
     })
     .await
@@ -169,8 +259,14 @@ pub async fn replace(
 pub async fn replace_many(mongo: &Mongo, replacements: &[Replacement<'_>]) -> Result<bool, StoreError> {
     debug_assert!(replacements.len() <= BATCH_MAX, "{} products", replacements.len());
     let commands = replace_commands(replacements)?;
-    let prices =
-        || replacements.iter().filter_map(|new| PriceChange::between(Some(new.before), &new.product));
+    let (mut prices, mut events) = (Vec::new(), Vec::new());
+    for Replacement { before, product, event } in replacements {
+        events.push(event.clone());
+        if let Some(change) = PriceChange::between(Some(*before), product) {
+            events.push(change.event(event));
+            prices.push(change);
+        }
+    }
     let replaced = transaction::run(mongo, "replace_products", async |session| {
         for (command, expected) in &commands {
             let answer = mongo.database.run_command(command.clone()).session(&mut *session).await?;
@@ -178,8 +274,8 @@ pub async fn replace_many(mongo: &Mongo, replacements: &[Replacement<'_>]) -> Re
                 return Err(StoreError::Conflict { constraint: NOT_ALL.to_owned() });
             }
         }
-        price_history::append(mongo, session, prices().collect()).await?;
-        outbox::append(mongo, session, replacements.iter().map(|new| &new.event)).await
+        price_history::append(mongo, session, prices.clone()).await?;
+        outbox::append(mongo, session, events.iter()).await
     })
     .await;
     match replaced {
@@ -228,6 +324,13 @@ pub async fn find_skus(mongo: &Mongo, skus: &[&str]) -> Result<Vec<(String, Prod
         }
     }
     Ok(found)
+}
+
+/// The code of a variant; `None` when no product has the variant.
+pub async fn sku_of_variant(mongo: &Mongo, variant_id: VariantId) -> Result<Option<String>, StoreError> {
+    let product = find_one(mongo, doc! {"variants.id": variant_id.to_string()}).await?;
+    let mut variants = product.into_iter().flat_map(|product| product.variants);
+    Ok(variants.find(|variant| variant.id == variant_id).map(|variant| variant.sku))
 }
 
 async fn find_one(mongo: &Mongo, filter: Document) -> Result<Option<Product>, StoreError> {

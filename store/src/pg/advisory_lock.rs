@@ -12,14 +12,18 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// What only one may do at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right<'a> {
+    /// Add an endpoint of webhooks.
+    AddWebhook,
     /// Count the daily sales of a channel.
     CountDailySales(&'a str),
     /// Import orders into a channel.
     ImportOrders(&'a str),
     /// Import products of a catalogue.
     ImportProducts(&'a str),
-    /// Fill a new index for this alias.
+    /// Fill a new index for this alias, point it at another index, or remove the one it pointed at before.
     RebuildIndex(&'a str),
+    /// Compare the index behind this alias with the stores, over and over.
+    RepairIndex(&'a str),
     /// Make the demonstration shop.
     SeedShop,
 }
@@ -27,10 +31,12 @@ pub enum Right<'a> {
 impl Right<'_> {
     fn key(self) -> String {
         let (purpose, of) = match self {
+            Self::AddWebhook => ("add_webhook", ""),
             Self::CountDailySales(channel) => ("daily_sales", channel),
             Self::ImportOrders(channel) => ("order_import", channel),
             Self::ImportProducts(source) => ("product_import", source),
             Self::RebuildIndex(alias) => ("index_rebuild", alias),
+            Self::RepairIndex(alias) => ("index_repair", alias),
             Self::SeedShop => ("demo_seed", ""),
         };
         format!("{purpose}\n{of}")

@@ -64,10 +64,15 @@ macro_rules! check {
 }
 
 /// Every invariant of PostgreSQL.
-pub const CHECKS: [PgCheck; 21] = [
+pub const CHECKS: [PgCheck; 22] = [
     check!("stock_equals_ledger", "pieces on hand = sum of the ledger", "SELECT count(*) FROM stock"),
     check!("ledger_runs_on", "on hand after = running sum", "SELECT count(*) FROM stock_ledger"),
     check!("reserved_is_promised", "reserved = pieces of unpaid orders", "SELECT count(*) FROM stock"),
+    check!(
+        "availability_is_the_stock",
+        "what was told of a variant = what is left of it",
+        "SELECT count(*) FROM availability"
+    ),
     check!("sales_are_in_ledger", "pieces of paid orders = sales of the ledger", SHOP_LINES),
     check!(
         "returns_are_refunded",

@@ -30,6 +30,31 @@ pub async fn delete_idempotency_keys(
     delete(client, SQL, before, limit).await
 }
 
+/// Deletes at most `limit` entries of the inbox that are older than that time. Returns how many.
+pub async fn delete_seen_events(
+    client: &impl GenericClient,
+    before: Timestamp,
+    limit: i64,
+) -> Result<usize, StoreError> {
+    const SQL: &str = "DELETE FROM inbox USING \
+                       (SELECT consumer, event_id FROM inbox WHERE seen_at < $1 LIMIT $2) AS old \
+                       WHERE (inbox.consumer, inbox.event_id) = (old.consumer, old.event_id) RETURNING inbox.event_id";
+    delete(client, SQL, before, limit).await
+}
+
+/// Deletes at most `limit` deliveries of webhooks that ended before that time, with their attempts. Returns how many.
+pub async fn delete_ended_deliveries(
+    client: &impl GenericClient,
+    before: Timestamp,
+    limit: i64,
+) -> Result<usize, StoreError> {
+    const SQL: &str = "DELETE FROM webhook_deliveries USING \
+                       (SELECT id FROM webhook_deliveries WHERE ended_at < $1 LIMIT $2) AS old \
+                       WHERE webhook_deliveries.id = old.id AND webhook_deliveries.ended_at < $1 \
+                       RETURNING webhook_deliveries.id";
+    delete(client, SQL, before, limit).await
+}
+
 async fn delete(
     client: &impl GenericClient,
     sql: &str,

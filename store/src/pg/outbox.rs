@@ -1,11 +1,14 @@
 //! The outbox of PostgreSQL: events committed with their fact, and the leases of those who relay them.
 
 use domain::event::{CloudEvent, Event, InvalidEvent};
+use domain::ids::{EventId, uuid_v7_time};
+use jiff::Timestamp;
 use tokio_postgres::types::{Json, Type};
 use tokio_postgres::{GenericClient, Transaction};
 use uuid::Uuid;
 
 use crate::error::StoreError;
+use crate::sent_event::{PAGE_MAX, SentEvent};
 
 /// Writes an event in the transaction of its fact.
 pub async fn append(transaction: &Transaction<'_>, event: &Event) -> Result<(), StoreError> {
@@ -127,6 +130,41 @@ pub async fn postpone(client: &impl GenericClient, id: Uuid) -> Result<(), Store
                        WHERE created_at = uuid_v7_time($1) AND id = $1 AND sent_at IS NULL";
     client.query_typed(SQL, &[(&id, Type::UUID)]).await?;
     Ok(())
+}
+
+/// Sent events of some types that were made from `from` on and before `to`, after a place, in the order of their
+/// making; at most `limit`, and never more than [`PAGE_MAX`].
+pub async fn sent_between(
+    client: &impl GenericClient,
+    (from, to): (Timestamp, Timestamp),
+    types: &[&str],
+    after: Option<EventId>,
+    limit: i64,
+) -> Result<Vec<SentEvent>, StoreError> {
+    const SQL: &str = "SELECT id, envelope FROM outbox \
+                       WHERE created_at >= $1 AND created_at < $2 AND sent_at IS NOT NULL AND event_type = ANY($3) \
+                         AND ($4::uuid IS NULL OR (created_at, id) > (uuid_v7_time($4), $4)) \
+                       ORDER BY created_at, id LIMIT $5";
+    // Later pages need not look at what is before their place.
+    let from = after.and_then(|place| uuid_v7_time(place.0)).map_or(from, |at| at.max(from));
+    let after = after.map(|id| id.0);
+    let rows = client
+        .query_typed(
+            SQL,
+            &[
+                (&from, Type::TIMESTAMPTZ),
+                (&to, Type::TIMESTAMPTZ),
+                (&types, Type::TEXT_ARRAY),
+                (&after, Type::UUID),
+                (&limit.min(PAGE_MAX), Type::INT8),
+            ],
+        )
+        .await?;
+    let events = rows.iter().map(|row| {
+        let envelope: Json<serde_json::Value> = row.get(1);
+        SentEvent { id: EventId(row.get(0)), envelope: CloudEvent::from_json(envelope.0) }
+    });
+    Ok(events.collect())
 }
 
 /// How many events wait, and the age of the oldest in seconds.

@@ -22,7 +22,14 @@ pub async fn levels(
     Ok(rows.iter().map(level).collect())
 }
 
-fn level(row: &Row) -> StockLevel {
+/// Whether there is a warehouse with that code.
+pub async fn has_warehouse(client: &impl GenericClient, code: &str) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT EXISTS (SELECT FROM warehouses WHERE code = $1)";
+    let rows = client.query_typed(SQL, &[(&code, Type::TEXT)]).await?;
+    Ok(rows.first().is_some_and(|row| row.get(0)))
+}
+
+pub(super) fn level(row: &Row) -> StockLevel {
     StockLevel {
         variant_id: VariantId(row.get(0)),
         sku: row.get(1),

@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use futures_util::{Stream, StreamExt};
 use store::error::StoreError;
-use store::mongo::audit::{VerifiedReview, variants_by_sku, verified_reviews};
+use store::mongo::audit::{VerifiedReview, deleted, variants_by_sku, verified_reviews};
 use store::mongo::connection::Mongo;
 use store::mongo::products;
 use store::pg::audit::{
@@ -19,11 +19,13 @@ use super::Tally;
 const BATCH: usize = 1_000;
 
 pub(super) async fn check(client: &DirectClient, mongo: &Mongo) -> Result<Vec<Finding>, StoreError> {
-    let sold =
-        Tally::new("sold_variant_exists", "product, variant and SKU of an order's line are the catalogue's");
+    let sold = Tally::new(
+        "sold_variant_exists",
+        "product, variant and SKU of an order's line are or were the catalogue's",
+    );
     let sold = check_variants(sold, sold_variants(client).await?, mongo).await?;
     let stocked =
-        Tally::new("stocked_variant_exists", "variant and SKU of a stock level are the catalogue's");
+        Tally::new("stocked_variant_exists", "variant and SKU of a stock level are or were the catalogue's");
     let stocked = check_variants(stocked, stocked_variants(client).await?, mongo).await?;
     Ok(vec![sold, stocked, check_judged(client, mongo).await?, check_reviews(client, mongo).await?])
 }
@@ -39,7 +41,7 @@ async fn check_variants(
         let skus: Vec<_> = batch.iter().map(|variant| variant.sku.as_str()).collect();
         let known = variants_by_sku(mongo, &skus).await?;
         for variant in &batch {
-            let holds = known.get(&variant.sku).is_some_and(|(product, id)| {
+            let holds = known.get(&variant.sku).into_iter().flatten().any(|(product, id)| {
                 *id == variant.variant_id && variant.product_id.is_none_or(|sold| sold == *product)
             });
             tally.count(holds, || variant.sku.clone());
@@ -49,10 +51,11 @@ async fn check_variants(
 }
 
 async fn check_judged(client: &DirectClient, mongo: &Mongo) -> Result<Finding, StoreError> {
-    let mut tally = Tally::new("judged_product_exists", "product of a judgment is in the catalogue");
+    let mut tally = Tally::new("judged_product_exists", "product of a judgment is or was in the catalogue");
     for batch in judged_products(client).await?.chunks(BATCH) {
         let found = products::find_many(mongo, batch).await?;
-        let known: HashSet<_> = found.iter().map(|product| product.id).collect();
+        let mut known: HashSet<_> = found.iter().map(|product| product.id).collect();
+        known.extend(deleted(mongo, batch).await?);
         batch.iter().for_each(|id| tally.count(known.contains(id), || id.to_string()));
     }
     Ok(tally.end())

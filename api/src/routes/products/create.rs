@@ -50,7 +50,7 @@ pub async fn create_product(
     let scope = key.scope(&actor, ROUTE);
     let fingerprint = idempotency::fingerprint(&draft);
     let id = ProductId(derived_id(scope));
-    let answer = idempotency::once(&state.pools, "create_product", scope, &fingerprint, async || {
+    let answer = idempotency::once(&state.pools, "create_product", scope, &fingerprint, async |_| {
         let product = build(&draft, id, Timestamp::now())?;
         let random = rand::random();
         let event = Event::product_changed(
@@ -62,12 +62,13 @@ pub async fn create_product(
         );
         let stored = match products::insert(&state.mongo, &product, &event).await.map_err(taken)? {
             Inserted::New => product,
+            Inserted::Returned(product) => *product,
             Inserted::Existing(existing) => same(&draft, *existing)?,
         };
         Ok(Answer {
             status: StatusCode::CREATED,
             location: Some(format!("/api/v1/products/{}", stored.id)),
-            etag: Some(etag::of_version(stored.version)),
+            etag: Some(etag::of_product(stored.id, stored.version)),
             body: to_bytes(&stored),
         })
     })

@@ -43,7 +43,7 @@ pub async fn get_product(
         .filter(|product| product.status == ProductStatus::Active || caller.holds(Permission::ManageProducts))
         .ok_or_else(|| Problem::not_found("product"))?;
     let sent = product.rendering(rendering);
-    let is_known = etag::is_known(&request, product.version);
+    let is_known = etag::is_known_product(&request, product.id, product.version);
     let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer.insert_header((header::ETAG, shared_value(&sent.etag)));
     for header in cache_control::headers(&caller, cache_control::PRODUCTS) {

@@ -51,7 +51,7 @@ pub async fn patch_product(
     let condition = IfMatch::of(&request)?;
     let name = ProductName::from_path(&name).ok_or_else(|| Problem::not_found("product"))?;
     let product = current(&state, &name).await?.ok_or_else(|| Problem::not_found("product"))?;
-    condition.check(product.version)?;
+    condition.check_product(product.id, product.version)?;
     let JsonBody(patch) = body;
     let now = Timestamp::now();
     let variant_id = |_| VariantId::new(now, rand::random());
@@ -66,7 +66,7 @@ pub async fn patch_product(
         }
     };
     Ok(HttpResponse::Ok()
-        .insert_header((header::ETAG, etag::of_version(product.version)))
+        .insert_header((header::ETAG, etag::of_product(product.id, product.version)))
         .insert_header(ContentEncoding::Identity)
         .content_type("application/json")
         .body(to_bytes(&product)))

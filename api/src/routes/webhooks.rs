@@ -1,0 +1,19 @@
+//! Outbound webhooks: endpoints, their secrets, what was sent to them.
+
+use jiff::Timestamp;
+
+pub mod create;
+pub mod delete;
+pub mod delivery_json;
+pub mod endpoint_json;
+pub mod get;
+pub mod list;
+pub mod list_deliveries;
+pub mod patch;
+pub mod retry_delivery;
+pub mod rotate_secret;
+
+/// Now, as exact as PostgreSQL keeps it.
+fn present() -> Timestamp {
+    Timestamp::from_microsecond(Timestamp::now().as_microsecond()).expect("within the calendar")
+}

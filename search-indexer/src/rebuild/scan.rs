@@ -1,0 +1,178 @@
+//! The two scans over all products: the first writes every document, the second those that differ.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use domain::ids::ProductId;
+use store::pg::advisory_lock;
+use store::pg::direct::DirectClient;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::bulk::{self, ItemResult};
+use crate::compare::Window;
+use crate::document::ProductDocument;
+use crate::error::SearchError;
+use crate::pace::Pace;
+use crate::projection::{Projection, ProjectionError, within_deadline};
+use crate::rebuild::place::{Phase, Place};
+use crate::rebuild::{Progress, RebuildError, length};
+
+/// Products read and written at a time; fewer when a second may have fewer.
+const PAGE_SIZE: u32 = 500;
+/// Products between two places that are kept.
+const KEEP_EVERY: u64 = 5_000;
+/// Tries of one page while a store or the engine is away, and the wait between them.
+const ATTEMPT_COUNT_MAX: u32 = 12;
+const ATTEMPT_PAUSE: Duration = Duration::from_secs(5);
+
+/// A rebuild that reads products.
+pub(super) struct Scan<'a> {
+    pub(super) projection: &'a Projection,
+    /// Has the right to rebuild.
+    pub(super) lock: &'a DirectClient,
+    pub(super) stop: &'a CancellationToken,
+    /// The index that is filled.
+    pub(super) name: &'a str,
+    pub(super) rate: Option<NonZeroU32>,
+}
+
+/// One page of a scan.
+struct Page {
+    /// Where the next page begins; `None` after the last one.
+    last: Option<ProductId>,
+    /// The last product of it.
+    end: Option<ProductId>,
+    read: u64,
+    written: u64,
+}
+
+impl Scan<'_> {
+    /// Writes every document after a place, and moves the place, which is kept when it is stopped.
+    pub(super) async fn fill(
+        &self,
+        place: &mut Place,
+        report: &mut impl FnMut(Progress),
+    ) -> Result<(), RebuildError> {
+        let filled = self.fill_pages(place, report).await;
+        if matches!(filled, Err(RebuildError::Stopped)) {
+            self.keep(place).await;
+        }
+        filled
+    }
+
+    /// Keeps the place. Without it a rebuild that is resumed only does more than it has to.
+    pub(super) async fn keep(&self, place: &Place) {
+        if let Err(error) = place.save(&self.projection.client, self.name).await {
+            tracing::warn!(%error, "what was done since the last place is done again when it is resumed");
+        }
+    }
+
+    async fn fill_pages(
+        &self,
+        place: &mut Place,
+        report: &mut impl FnMut(Progress),
+    ) -> Result<(), RebuildError> {
+        let (mut pace, clock) = (Pace::per_second(self.rate), Instant::now());
+        let mut kept = place.products;
+        loop {
+            self.pause(pace.pause(clock.elapsed())).await?;
+            let began_at = clock.elapsed();
+            let page = self.patiently(|| self.page(Phase::Fill, place.after)).await?;
+            pace.took(page.read, began_at);
+            place.products += page.read;
+            place.after = page.end.or(place.after);
+            report(Progress::Filled(place.products));
+            if page.last.is_none() {
+                return Ok(());
+            }
+            if place.products - kept >= KEEP_EVERY {
+                self.keep(place).await;
+                kept = place.products;
+            }
+        }
+    }
+
+    /// Compares every document and writes those that differ; how many did.
+    pub(super) async fn compare(&self, report: &mut impl FnMut(Progress)) -> Result<u64, RebuildError> {
+        let (mut pace, clock) = (Pace::per_second(self.rate), Instant::now());
+        let (mut products, mut different, mut after) = (0, 0, None);
+        loop {
+            self.pause(pace.pause(clock.elapsed())).await?;
+            let began_at = clock.elapsed();
+            let page = self.patiently(|| self.page(Phase::Compare, after)).await?;
+            pace.took(page.read, began_at);
+            products += page.read;
+            different += page.written;
+            report(Progress::Compared { products, different });
+            if page.last.is_none() {
+                return Ok(different);
+            }
+            after = page.last;
+        }
+    }
+
+    /// Waits before a page; fails when it is told to stop, or when the right is lost.
+    pub(super) async fn pause(&self, pause: Duration) -> Result<(), RebuildError> {
+        if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return Err(RebuildError::Stopped);
+        }
+        Ok(advisory_lock::check_held(self.lock).await?)
+    }
+
+    /// Does work again and again while a store or the engine is away.
+    pub(super) async fn patiently<T, F>(&self, mut work: impl FnMut() -> F) -> Result<T, RebuildError>
+    where
+        F: Future<Output = Result<T, ProjectionError>>,
+    {
+        let mut attempts = 1;
+        loop {
+            match within_deadline(Box::pin(work())).await {
+                Err(error) if error.is_unavailable() && attempts < ATTEMPT_COUNT_MAX => {
+                    tracing::warn!(%error, attempts, "the rebuild waits");
+                    if self.stop.run_until_cancelled(tokio::time::sleep(ATTEMPT_PAUSE)).await.is_none() {
+                        return Err(RebuildError::Stopped);
+                    }
+                    attempts += 1;
+                }
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    async fn page(&self, phase: Phase, after: Option<ProductId>) -> Result<Page, ProjectionError> {
+        let client = &self.projection.client;
+        let ticket = self.projection.ticket().await?;
+        let size = self.rate.map_or(PAGE_SIZE, |rate| rate.get().min(PAGE_SIZE));
+        let size = usize::try_from(size).expect("a page is small");
+        let Window { range, documents, read, end, .. } = Window::read(self.projection, after, size).await?;
+        let documents = match phase {
+            Phase::Fill => documents,
+            Phase::Compare => self.different(documents).await?,
+        };
+        let results = bulk::index(client, &client.next_alias(), ticket, &documents).await?;
+        for (document, result) in documents.iter().zip(results) {
+            check(document, result)?;
+        }
+        Ok(Page { last: range.last, end, read, written: length(&documents) })
+    }
+
+    async fn different(&self, documents: Vec<ProductDocument>) -> Result<Vec<ProductDocument>, SearchError> {
+        let ids: Vec<ProductId> = documents.iter().map(|document| document.product_id).collect();
+        let known = bulk::content_hashes(&self.projection.client, self.name, &ids).await?;
+        let is_different =
+            |document: &ProductDocument| known.get(&document.product_id) != Some(&document.content_hash);
+        Ok(documents.into_iter().filter(is_different).collect())
+    }
+}
+
+fn check(document: &ProductDocument, result: ItemResult) -> Result<(), SearchError> {
+    match result {
+        ItemResult::Indexed | ItemResult::Superseded => Ok(()),
+        ItemResult::Retryable(reason) => Err(SearchError::unavailable(reason)),
+        ItemResult::Refused(reason) => {
+            let reason = format!("product {}: {reason}", document.product_id);
+            Err(SearchError::Refused { status: 400, reason })
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The last look before the switch: window by window, both sides have the same products with the same hashes.
+//!
+//! The shop goes on meanwhile, so two counts taken one after the other would never be equal in a busy hour. A
+//! window that is unequal is looked at product by product instead, past the searches, which are a moment
+//! behind; what differs is written again, three times at most.
+
+use std::time::Duration;
+
+use domain::ids::ProductId;
+
+use crate::checksum;
+use crate::compare::{Comparer, IdRange, Lines, Window, product_id};
+use crate::projection::ProjectionError;
+use crate::rebuild::scan::Scan;
+use crate::rebuild::{Progress, RebuildError, length};
+
+/// Products of a window.
+const WINDOW_SIZE: usize = 1_000;
+/// Ids that are named when it is refused.
+const NAMED_MAX: usize = 10;
+/// So many documents that stay different are enough to refuse it.
+const ENOUGH: usize = 1_000;
+
+/// What a new index was found to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Products of the stores that can be read.
+    pub products: u64,
+    /// Documents that searches see, once what differed was right.
+    pub documents: u64,
+    /// Documents that differed and were written again.
+    pub different: u64,
+    /// Products of the stores that cannot be read: the new index has none of them, or what it had.
+    pub unreadable: u64,
+    /// SHA-256 over the checksums of all windows: two indexes of the same facts have the same.
+    pub checksum: String,
+}
+
+pub(super) async fn run(
+    scan: &Scan<'_>,
+    report: &mut impl FnMut(Progress),
+) -> Result<Verified, RebuildError> {
+    let comparer = Comparer { projection: scan.projection, index: scan.name };
+    let mut verified =
+        Verified { products: 0, documents: 0, different: 0, unreadable: 0, checksum: String::new() };
+    let (mut checksums, mut left, mut after) = (String::new(), Vec::new(), None);
+    loop {
+        scan.pause(Duration::ZERO).await?;
+        let Sides { range, expected, unreadable, held } = scan.patiently(|| read(comparer, after)).await?;
+        let checksum = expected.checksum();
+        let products = expected.ids().count();
+        let mut documents = held.ids().count();
+        if checksum != held.checksum() {
+            let settled = Box::pin(settle(scan, comparer, &expected, &held)).await?;
+            verified.different += settled.different;
+            if settled.left.is_empty() {
+                documents = products;
+            }
+            left.extend(settled.left);
+        }
+        verified.unreadable += unreadable;
+        verified.products += count(products);
+        verified.documents += count(documents);
+        report(Progress::Verified(verified.products));
+        checksums.push_str(&checksum);
+        let is_last = range.last.is_none();
+        if !left.is_empty() && (is_last || left.len() >= ENOUGH) {
+            let first = left.iter().take(NAMED_MAX).cloned().collect();
+            return Err(RebuildError::NotEqual { count: left.len(), first });
+        }
+        if is_last {
+            verified.checksum = checksum::of(checksums.as_bytes());
+            return Ok(verified);
+        }
+        after = range.last;
+    }
+}
+
+/// A window of both sides.
+struct Sides {
+    range: IdRange,
+    expected: Lines,
+    unreadable: u64,
+    held: Lines,
+}
+
+async fn read(comparer: Comparer<'_>, after: Option<ProductId>) -> Result<Sides, ProjectionError> {
+    let window = Window::read(comparer.projection, after, WINDOW_SIZE).await?;
+    let held = comparer.live(window.range).await?;
+    let unreadable = length(&window.unreadable);
+    Ok(Sides { range: window.range, expected: Lines::of(&window.documents), unreadable, held })
+}
+
+/// What became of a window that is unequal.
+struct Settled {
+    /// Products whose documents were written again.
+    different: u64,
+    /// Ids that are not what the stores say still.
+    left: Vec<String>,
+}
+
+async fn settle(
+    scan: &Scan<'_>,
+    comparer: Comparer<'_>,
+    expected: &Lines,
+    held: &Lines,
+) -> Result<Settled, RebuildError> {
+    let unequal = expected.unequal(held);
+    let ids: Vec<ProductId> = unequal.iter().filter_map(|id| product_id(id)).collect();
+    let foreign = unequal.iter().filter(|id| product_id(id).is_none()).map(|id| (*id).to_owned());
+    let mut left: Vec<String> = foreign.collect();
+    let different = scan.patiently(|| comparer.different(&ids)).await?;
+    let written = length(&different);
+    let still = scan.patiently(|| comparer.mend(different.clone())).await?;
+    left.extend(still.iter().map(ToString::to_string));
+    Ok(Settled { different: written, left })
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).expect("a count fits 64 bits")
+}
