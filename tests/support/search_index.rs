@@ -67,7 +67,11 @@ pub async fn retitle(projection: &Projection, product: &Product, title: &str) ->
 /// What a consumer does with the event of a product's change: until every index has it.
 pub async fn project(projection: &Projection, product: ProductId) {
     wait::until("the change is written", DEADLINE, async || {
-        let results = Box::pin(projection.project(&[product])).await.expect("answered");
+        // Asked again while the aliases change, as a consumer does.
+        let results = match Box::pin(projection.project(&[product])).await {
+            Err(error) if error.is_unavailable() => return None,
+            results => results.expect("answered"),
+        };
         matches!(results[..], [ItemResult::Indexed | ItemResult::Superseded]).then_some(())
     })
     .await;

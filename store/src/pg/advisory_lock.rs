@@ -6,6 +6,9 @@ use tokio_postgres::{Client, Transaction};
 
 use crate::error::StoreError;
 
+/// How often a right is asked for, and how long apart.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
 /// Longest wait for an answer to the question whether a lock is still held.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -43,11 +46,19 @@ impl Right<'_> {
     }
 }
 
-/// Takes a right for as long as the connection lives; `false` when another connection has it. The connection
-/// is a direct one: Pgpool-II's would be shared.
+/// Takes a right for as long as the connection lives; `false` when another connection has it, and still has it two
+/// seconds later: who ended a moment ago gives it back with its connection. The connection is a direct one: Pgpool-II's
+/// would be shared.
 pub async fn take(client: &Client, right: Right<'_>) -> Result<bool, StoreError> {
     const SQL: &str = "SELECT pg_try_advisory_lock(hashtextextended($1, 2))";
-    Ok(client.query_one(SQL, &[&right.key()]).await?.get(0))
+    let key = right.key();
+    for _ in 0..TRIES {
+        if client.query_one(SQL, &[&key]).await?.get(0) {
+            return Ok(true);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(false)
 }
 
 /// Waits for a right and has it until the transaction ends. The server's timeouts bound the wait.
