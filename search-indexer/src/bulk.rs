@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::client::{BULK_TIMEOUT, Body, Request, SearchClient};
+use crate::count;
 use crate::document::ProductDocument;
 use crate::error::{SearchError, is_refusal, reason};
 
@@ -56,7 +57,7 @@ pub async fn index(
 pub(crate) fn not_taken(results: &[ItemResult]) -> u64 {
     let is_not_taken =
         |result: &&ItemResult| matches!(result, ItemResult::Refused(_) | ItemResult::Retryable(_));
-    u64::try_from(results.iter().filter(is_not_taken).count()).expect("a count fits 64 bits")
+    count::of(results.iter().filter(is_not_taken).count())
 }
 
 /// Removes the documents of products that no store had when it was asked, after `ticket` was taken. How many were
@@ -78,7 +79,7 @@ pub async fn remove(
     let is_removed =
         |item: &&Value| item["delete"]["status"].as_u64().is_some_and(|status| (200..300).contains(&status));
     let removed = items(&body)?.iter().filter(is_removed).count();
-    Ok(u64::try_from(removed).expect("a count fits 64 bits"))
+    Ok(count::of(removed))
 }
 
 /// The content hashes that an index holds of those products; a product that is not in it is missing.

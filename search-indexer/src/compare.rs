@@ -14,6 +14,7 @@ use store::mongo::products;
 
 use crate::checksum;
 use crate::client::{BULK_TIMEOUT, Request, SearchClient};
+use crate::count;
 use crate::document::ProductDocument;
 use crate::error::{SearchError, reason};
 use crate::projection::{Next, Projection, ProjectionError, within_deadline};
@@ -62,7 +63,7 @@ impl Window {
         let documents = projection.documents(&products).await?;
         let end = ids.last().copied();
         let range = IdRange { after, last: end.filter(|_| ids.len() == size) };
-        let read = u64::try_from(ids.len()).expect("a count fits 64 bits");
+        let read = count::of(ids.len());
         Ok(Self { range, products, documents, unreadable, read, end })
     }
 }

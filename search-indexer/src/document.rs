@@ -6,7 +6,8 @@ use domain::ids::{ProductId, VariantId};
 use domain::product::{Product, ProductStatus, category_lineage};
 use jiff::Timestamp;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
+
+use crate::checksum;
 
 /// Most `name=value` pairs of a document: attributes of the product and options of its variants together.
 pub const ATTRIBUTE_COUNT_MAX: usize = 1_000;
@@ -149,8 +150,7 @@ impl ProductDocument {
     /// The fields are written in the order of the struct and none is a map, so the JSON is canonical.
     fn hashed(mut self) -> Self {
         let canonical = serde_json::to_vec(&self).expect("plain data becomes JSON");
-        let digest = Sha256::digest(&canonical);
-        self.content_hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.content_hash = checksum::of(&canonical);
         self
     }
 }

@@ -14,6 +14,7 @@ pub mod clock;
 mod collect;
 mod compare;
 pub mod consume;
+mod count;
 pub mod document;
 pub mod error;
 mod freshness;

@@ -31,6 +31,7 @@ use store::pg::{index_ticket, popularity, sold_out};
 
 use crate::bulk::{self, ItemResult};
 use crate::client::SearchClient;
+use crate::count;
 use crate::document::{Facts, ProductDocument};
 use crate::error::SearchError;
 use crate::index;
@@ -207,7 +208,7 @@ struct Beside<'a> {
 impl Beside<'_> {
     /// How many documents it did not take: what is missing there is found when it is compared.
     async fn write(&self, ticket: i64, documents: &[ProductDocument]) -> u64 {
-        let all = u64::try_from(documents.len()).expect("a count fits 64 bits");
+        let all = count::of(documents.len());
         if self.rest.is_on(Instant::now()) {
             return all;
         }

@@ -348,10 +348,6 @@ async fn remove(client: &SearchClient, name: &str) -> Result<(), SearchError> {
     index::delete(client, name).await
 }
 
-fn length<T>(list: &[T]) -> u64 {
-    u64::try_from(list.len()).expect("a list's length fits 64 bits")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

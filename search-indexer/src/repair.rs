@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::{BULK_TIMEOUT, Request};
 use crate::compare::{Comparer, Difference, IdRange, Lines, Window, difference, product_id};
 use crate::consume;
+use crate::count;
 use crate::error::SearchError;
 use crate::pace::Pace;
 use crate::projection::{Projection, ProjectionError, within_deadline};
@@ -171,17 +172,20 @@ async fn repair_window(
     let comparer = Comparer { projection, index: projection.client.alias() };
     let Found { range, products, mut different, strangers } =
         within_deadline(Box::pin(find(comparer, after, Timestamp::now()))).await?;
-    let (ids, foreign): (Vec<_>, Vec<_>) =
-        strangers.into_iter().map(|text| product_id(&text).ok_or(text)).partition(Result::is_ok);
-    let ids: Vec<ProductId> = ids.into_iter().flatten().collect();
+    let (mut ids, mut foreign) = (Vec::new(), Vec::new());
+    for stranger in strangers {
+        match product_id(&stranger) {
+            Some(id) => ids.push(id),
+            None => foreign.push(stranger),
+        }
+    }
     let unknown = comparer.different(&ids).await?;
-    let foreign: Vec<String> = foreign.into_iter().filter_map(Result::err).collect();
-    count_found("unknown", length(&unknown) + length(&foreign));
+    count_found("unknown", count::of(unknown.len()) + count::of(foreign.len()));
     different.extend(unknown);
-    let found = length(&different) + length(&foreign);
+    let found = count::of(different.len()) + count::of(foreign.len());
     let left = comparer.mend(different).await?;
     let removed = remove(comparer, &foreign).await?;
-    let not_mended = length(&left) + length(&foreign).saturating_sub(removed);
+    let not_mended = count::of(left.len()) + count::of(foreign.len()).saturating_sub(removed);
     if let Some(first) = left.first() {
         let sample: Vec<String> = left.iter().take(SAMPLE_MAX).map(ToString::to_string).collect();
         tracing::error!(product.id = %first, ?sample, left = left.len(), "documents stay different");
@@ -247,10 +251,6 @@ async fn remove(comparer: Comparer<'_>, ids: &[String]) -> Result<u64, SearchErr
 
 fn count_found(kind: &'static str, count: u64) {
     metrics::counter!("search_drift_found_total", "kind" => kind).increment(count);
-}
-
-fn length<T>(list: &[T]) -> u64 {
-    u64::try_from(list.len()).expect("a list's length fits 64 bits")
 }
 
 #[cfg(test)]

@@ -7,11 +7,12 @@ use super::InvalidEvent;
 use crate::ids::{ImportRunId, MovementId, ProductId, VariantId};
 use crate::stock::MovementCause;
 
-/// One line per type: its data, its constant, its name (also the first part of its routing key), its aggregate's kind.
+/// One line per type: its data, its constant, its name (also the first part of its routing key), its aggregate's kind
+/// and the fields that name it.
 macro_rules! event_types {
     ($(
         $(#[doc = $documentation:literal])*
-        $name:ident($data:ident), $constant:ident = $event_type:literal, of $kind:literal;
+        $name:ident($data:ident), $constant:ident = $event_type:literal, of $kind:literal by $($field:ident)/+;
     )*) => {
         /// What happened.
         #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +38,7 @@ macro_rules! event_types {
             /// Kind and id of what it is about.
             pub(super) fn aggregate(&self) -> (&'static str, String) {
                 match self {
-                    $(Self::$name(data) => ($kind, data.aggregate_id()),)*
+                    $(Self::$name(data) => ($kind, [$(data.$field.to_string()),+].join("/")),)*
                 }
             }
 
@@ -71,21 +72,21 @@ macro_rules! event_types {
 
 event_types! {
     /// A product was made or changed.
-    ProductChanged(ProductChanged), PRODUCT_CHANGED = "product.changed.v1", of "product";
+    ProductChanged(ProductChanged), PRODUCT_CHANGED = "product.changed.v1", of "product" by product_id;
     /// A product was deleted. Should it come back, its versions go on.
-    ProductDeleted(ProductDeleted), PRODUCT_DELETED = "product.deleted.v1", of "product";
+    ProductDeleted(ProductDeleted), PRODUCT_DELETED = "product.deleted.v1", of "product" by product_id;
     /// Variants of a product cost something else from now on.
-    PriceChanged(PriceChanged), PRICE_CHANGED = "price.changed.v1", of "price";
+    PriceChanged(PriceChanged), PRICE_CHANGED = "price.changed.v1", of "price" by product_id;
     /// What lies of a variant in a warehouse changed.
-    InventoryChanged(StockChanged), INVENTORY_CHANGED = "inventory.changed.v1", of "stock";
+    InventoryChanged(StockChanged), INVENTORY_CHANGED = "inventory.changed.v1", of "stock" by variant_id/warehouse;
     /// Few pieces of a variant are left in all warehouses.
-    InventoryLow(VariantAvailability), INVENTORY_LOW = "inventory.low.v1", of "availability";
+    InventoryLow(VariantAvailability), INVENTORY_LOW = "inventory.low.v1", of "availability" by variant_id;
     /// No piece of a variant is left to sell.
-    OutOfStock(VariantAvailability), OUT_OF_STOCK = "inventory.out-of-stock.v1", of "availability";
+    OutOfStock(VariantAvailability), OUT_OF_STOCK = "inventory.out-of-stock.v1", of "availability" by variant_id;
     /// A variant that had run out can be bought again.
-    BackInStock(VariantAvailability), BACK_IN_STOCK = "inventory.back-in-stock.v1", of "availability";
+    BackInStock(VariantAvailability), BACK_IN_STOCK = "inventory.back-in-stock.v1", of "availability" by variant_id;
     /// An import of an order history ended.
-    OrdersImported(OrdersImported), ORDERS_IMPORTED = "orders.imported.v1", of "import_run";
+    OrdersImported(OrdersImported), ORDERS_IMPORTED = "orders.imported.v1", of "import_run" by import_run_id;
 }
 
 /// A product that was made or changed.
@@ -179,47 +180,6 @@ pub struct OrdersImported {
     pub orders: i64,
     /// Lines added.
     pub lines: i64,
-}
-
-/// The id of what an event is about.
-trait OfAggregate {
-    fn aggregate_id(&self) -> String;
-}
-
-impl OfAggregate for ProductChanged {
-    fn aggregate_id(&self) -> String {
-        self.product_id.to_string()
-    }
-}
-
-impl OfAggregate for ProductDeleted {
-    fn aggregate_id(&self) -> String {
-        self.product_id.to_string()
-    }
-}
-
-impl OfAggregate for PriceChanged {
-    fn aggregate_id(&self) -> String {
-        self.product_id.to_string()
-    }
-}
-
-impl OfAggregate for StockChanged {
-    fn aggregate_id(&self) -> String {
-        format!("{}/{}", self.variant_id, self.warehouse)
-    }
-}
-
-impl OfAggregate for VariantAvailability {
-    fn aggregate_id(&self) -> String {
-        self.variant_id.to_string()
-    }
-}
-
-impl OfAggregate for OrdersImported {
-    fn aggregate_id(&self) -> String {
-        self.import_run_id.to_string()
-    }
 }
 
 /// A type of events, for documents.

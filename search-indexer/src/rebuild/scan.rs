@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bulk::{self, ItemResult};
 use crate::compare::Window;
+use crate::count;
 use crate::document::ProductDocument;
 use crate::error::SearchError;
 use crate::pace::Pace;
 use crate::projection::{Projection, ProjectionError, within_deadline};
 use crate::rebuild::place::{Phase, Place};
-use crate::rebuild::{Progress, RebuildError, length};
+use crate::rebuild::{Progress, RebuildError};
 
 /// Products read and written at a time; fewer when a second may have fewer.
 const PAGE_SIZE: u32 = 500;
@@ -154,7 +155,7 @@ impl Scan<'_> {
         for (document, result) in documents.iter().zip(results) {
             check(document, result)?;
         }
-        Ok(Page { last: range.last, end, read, written: length(&documents) })
+        Ok(Page { last: range.last, end, read, written: count::of(documents.len()) })
     }
 
     async fn different(&self, documents: Vec<ProductDocument>) -> Result<Vec<ProductDocument>, SearchError> {

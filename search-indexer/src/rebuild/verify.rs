@@ -10,9 +10,10 @@ use domain::ids::ProductId;
 
 use crate::checksum;
 use crate::compare::{Comparer, IdRange, Lines, Window, product_id};
+use crate::count;
 use crate::projection::ProjectionError;
 use crate::rebuild::scan::Scan;
-use crate::rebuild::{Progress, RebuildError, length};
+use crate::rebuild::{Progress, RebuildError};
 
 /// Products of a window.
 const WINDOW_SIZE: usize = 1_000;
@@ -59,8 +60,8 @@ pub(super) async fn run(
             left.extend(settled.left);
         }
         verified.unreadable += unreadable;
-        verified.products += count(products);
-        verified.documents += count(documents);
+        verified.products += count::of(products);
+        verified.documents += count::of(documents);
         report(Progress::Verified(verified.products));
         checksums.push_str(&checksum);
         let is_last = range.last.is_none();
@@ -87,7 +88,7 @@ struct Sides {
 async fn read(comparer: Comparer<'_>, after: Option<ProductId>) -> Result<Sides, ProjectionError> {
     let window = Window::read(comparer.projection, after, WINDOW_SIZE).await?;
     let held = comparer.live(window.range).await?;
-    let unreadable = length(&window.unreadable);
+    let unreadable = count::of(window.unreadable.len());
     Ok(Sides { range: window.range, expected: Lines::of(&window.documents), unreadable, held })
 }
 
@@ -110,12 +111,8 @@ async fn settle(
     let foreign = unequal.iter().filter(|id| product_id(id).is_none()).map(|id| (*id).to_owned());
     let mut left: Vec<String> = foreign.collect();
     let different = scan.patiently(|| comparer.different(&ids)).await?;
-    let written = length(&different);
+    let written = count::of(different.len());
     let still = scan.patiently(|| comparer.mend(different.clone())).await?;
     left.extend(still.iter().map(ToString::to_string));
     Ok(Settled { different: written, left })
-}
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).expect("a count fits 64 bits")
 }

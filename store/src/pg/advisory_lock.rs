@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 
 use crate::error::StoreError;
@@ -17,6 +18,8 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 pub enum Right<'a> {
     /// Add an endpoint of webhooks.
     AddWebhook,
+    /// Change the stock of a variant, by its id.
+    ChangeStock(&'a str),
     /// Count the daily sales of a channel.
     CountDailySales(&'a str),
     /// Import orders into a channel.
@@ -35,6 +38,7 @@ impl Right<'_> {
     fn key(self) -> String {
         let (purpose, of) = match self {
             Self::AddWebhook => ("add_webhook", ""),
+            Self::ChangeStock(variant) => ("stock_change", variant),
             Self::CountDailySales(channel) => ("daily_sales", channel),
             Self::ImportOrders(channel) => ("order_import", channel),
             Self::ImportProducts(source) => ("product_import", source),
@@ -63,7 +67,8 @@ pub async fn take(client: &Client, right: Right<'_>) -> Result<bool, StoreError>
 
 /// Waits for a right and has it until the transaction ends. The server's timeouts bound the wait.
 pub async fn take_within(transaction: &Transaction<'_>, right: Right<'_>) -> Result<(), StoreError> {
-    transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 2))", &[&right.key()]).await?;
+    const SQL: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 2))";
+    transaction.query_typed(SQL, &[(&right.key(), Type::TEXT)]).await?;
     Ok(())
 }
 

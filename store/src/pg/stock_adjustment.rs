@@ -11,18 +11,18 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 
 use crate::error::StoreError;
+use crate::pg::advisory_lock::{self, Right};
 use crate::pg::outbox;
 use crate::pg::stock::{WAREHOUSE_COUNT_MAX, level};
 
 /// Locks what there is of a variant until the end of the transaction, also where nothing lies yet, and reads it. The
 /// server's timeouts bound the wait for another transaction.
 pub async fn lock(transaction: &Transaction<'_>, variant_id: VariantId) -> Result<VariantStock, StoreError> {
-    // Rows that are not there yet cannot be locked.
-    const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('stock' || E'\\n' || $1, 3))";
     const LEVELS: &str = "SELECT variant_id, sku, warehouse, on_hand, reserved, version FROM stock \
                           WHERE variant_id = $1 ORDER BY warehouse LIMIT $2 FOR UPDATE";
     const RECORDED: &str = "SELECT state, version FROM availability WHERE variant_id = $1";
-    transaction.query_typed(LOCK, &[(&variant_id.to_string(), Type::TEXT)]).await?;
+    // Rows that are not there yet cannot be locked.
+    advisory_lock::take_within(transaction, Right::ChangeStock(&variant_id.to_string())).await?;
     let levels = transaction
         .query_typed(LEVELS, &[(&variant_id.0, Type::UUID), (&WAREHOUSE_COUNT_MAX, Type::INT8)])
         .await?;

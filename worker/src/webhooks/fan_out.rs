@@ -10,6 +10,7 @@ use process::backoff::Backoff;
 use process::error_chain;
 use store::amqp::broker::Broker;
 use store::amqp::consumer::{Consumer, Delivery};
+use store::amqp::publisher::BODY_BYTES_MAX;
 use store::amqp::topology::{DurableQueue, WEBHOOK_QUEUE_COUNT};
 use store::error::StoreError;
 use store::pg::pool::PgPools;
@@ -26,8 +27,6 @@ use crate::webhooks::log_wait;
 const CONSUMER: &str = "webhooks";
 /// Deliveries of a queue that are held at once, and most of one transaction, which keeps their order.
 const PREFETCH: u16 = 50;
-/// Largest body that is sent.
-const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Longest subject, in bytes: it is part of an index.
 const SUBJECT_BYTES_MAX: usize = 500;
 /// Tries of an event that the store refuses, over some minutes, before it is given up.
