@@ -27,6 +27,10 @@ pub struct Size {
 
 /// Days of history.
 pub const HISTORY_DAYS: u32 = 730;
+/// Fewest products of a shop: some of them are on sale all the time.
+pub const PRODUCTS_MIN: u32 = 200;
+/// Most products: all of them are kept in memory.
+pub const PRODUCTS_MAX: u32 = 100_000;
 /// Most reviews: all of them are kept in memory until the last day.
 const REVIEWS_MAX: u32 = 1_000_000;
 
@@ -40,7 +44,7 @@ impl Size {
         };
         Self {
             seed,
-            products: share(10_000, 200).min(100_000),
+            products: share(10_000, PRODUCTS_MIN.into()).min(PRODUCTS_MAX),
             customers: share(20_000, 50),
             orders,
             events: share(3_000_000, 0),

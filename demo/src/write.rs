@@ -72,6 +72,8 @@ pub struct LakeSettings {
 pub struct Wanted {
     /// Orders.
     pub orders: u32,
+    /// Products; `None`: as many as such a shop has.
+    pub products: Option<u32>,
     /// Behaviour events, about; `None`: as many as such a shop has.
     pub events: Option<u32>,
     /// What all chance comes from.
@@ -101,9 +103,9 @@ pub enum SeedError {
     Busy,
     /// A shop has one history.
     #[error(
-        "a demonstration shop of {} orders with seed {} until {} is here already{}: \
+        "a demonstration shop of {} orders and {} products with seed {} until {} is here already{}: \
          `./dev reset` removes it, and everything else",
-        .0.orders, .0.seed, .0.end,
+        .0.orders, size(.0).products, .0.seed, .0.end,
         if .0.finished_at.is_some() { "" } else { ", not finished (the same arguments go on with it)" }
     )]
     OtherShop(SeedRecord),
@@ -194,10 +196,7 @@ async fn has_catalogue(mongo: &Mongo) -> Result<bool, StoreError> {
 
 /// Whether it is the shop that is asked for; without an end any end is.
 fn is_same(record: &SeedRecord, wanted: Wanted) -> bool {
-    record.orders == i64::from(wanted.orders)
-        && record.events == i64::from(events(wanted, record.end))
-        && record.seed == i64::from(wanted.seed)
-        && wanted.end.is_none_or(|end| end == record.end)
+    size(record) == wanted_size(wanted, wanted.end.unwrap_or(record.end))
 }
 
 fn new_record(wanted: Wanted, now: Timestamp) -> SeedRecord {
@@ -205,20 +204,29 @@ fn new_record(wanted: Wanted, now: Timestamp) -> SeedRecord {
         let hour = now.as_second() - now.as_second().rem_euclid(3_600);
         Timestamp::from_second(hour).expect("an hour that has begun")
     });
-    let seed = wanted.seed;
-    let run = ImportRunId(id(end, &mut stream(seed.into(), "run", wanted.orders.into())));
-    let (orders, events) = (wanted.orders.into(), events(wanted, end).into());
-    SeedRecord { seed: seed.into(), orders, events, end, run, generator: GENERATOR, finished_at: None }
+    let size = wanted_size(wanted, end);
+    SeedRecord {
+        seed: wanted.seed.into(),
+        orders: size.orders.into(),
+        products: Some(size.products.into()),
+        events: size.events.into(),
+        end,
+        run: ImportRunId(id(end, &mut stream(size.seed, "run", size.orders.into()))),
+        generator: GENERATOR,
+        finished_at: None,
+    }
 }
 
-fn events(wanted: Wanted, end: Timestamp) -> u32 {
-    wanted.events.unwrap_or_else(|| Size::of_orders(wanted.orders, wanted.seed.into(), end).events)
+fn wanted_size(wanted: Wanted, end: Timestamp) -> Size {
+    let size = Size::of_orders(wanted.orders, wanted.seed.into(), end);
+    let (products, events) = (wanted.products.unwrap_or(size.products), wanted.events.unwrap_or(size.events));
+    Size { products, events, ..size }
 }
 
 fn size(record: &SeedRecord) -> Size {
-    let [orders, events] =
-        [record.orders, record.events].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
-    Size { events, ..Size::of_orders(orders, record.seed.unsigned_abs(), record.end) }
+    let count = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);
+    let size = Size::of_orders(count(record.orders), record.seed.unsigned_abs(), record.end);
+    Size { products: record.products.map_or(size.products, count), events: count(record.events), ..size }
 }
 
 /// What is made before the first day.
@@ -308,4 +316,37 @@ async fn rated(
         (catalogue, reviews)
     });
     Ok(rated.await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WANTED: Wanted =
+        Wanted { orders: 5_000, products: None, events: None, seed: 7, end: None, if_empty: false };
+
+    #[test]
+    fn the_same_numbers_make_the_same_shop() {
+        let record = new_record(WANTED, "2026-11-21T09:30:00Z".parse().unwrap());
+        assert_eq!((record.products, record.events), (Some(500), 150_000));
+        assert!(is_same(&record, WANTED) && is_same(&record, Wanted { products: Some(500), ..WANTED }));
+        for other in [
+            Wanted { orders: 5_001, ..WANTED },
+            Wanted { products: Some(501), ..WANTED },
+            Wanted { events: Some(1), ..WANTED },
+            Wanted { seed: 8, ..WANTED },
+            Wanted { end: Some("2026-11-21T09:30:00Z".parse().unwrap()), ..WANTED },
+        ] {
+            assert!(!is_same(&record, other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_products_that_was_not_kept_is_in_proportion() {
+        let record = new_record(WANTED, "2026-11-21T09:30:00Z".parse().unwrap());
+        let older = SeedRecord { products: None, ..record };
+        assert_eq!(size(&older), size(&record));
+        let many = new_record(Wanted { products: Some(100_000), ..WANTED }, record.end);
+        assert_eq!((size(&many).products, size(&many).orders), (100_000, 5_000));
+    }
 }

@@ -1,42 +1,38 @@
-//! `kill -9` of one process at a seeded moment, while products and stock change: afterwards every acknowledged change
-//! is in its store, every event was sent in order, and the index shows what the stores hold.
+//! `kill -9` of one process, or of several one after the other, at seeded moments, while products and stock change:
+//! afterwards every acknowledged change is in its store, every event was sent in order, and the index shows what the
+//! stores hold.
 
-mod check;
-mod load;
-mod recorder;
-mod shop;
+mod outcome;
+mod plan;
 mod target;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use jiff::Timestamp;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-use support::running::{Client, Running};
+use support::running::Client;
+use tokio::time::Instant;
 
-use self::check::Before;
-use self::load::{Load, Log, Probe};
-use self::recorder::Recorder;
-use self::shop::Shop;
+use self::outcome::{Kill, Run, table};
+use self::plan::{AFTER, Plan};
 use self::target::Target;
-use crate::results::{self, Run};
-use crate::stack::{Victim, healed};
+use crate::check::{self, Before};
+use crate::load::{self, Load, Log, Probe};
+use crate::recorder::{self, Recorder};
+use crate::results;
+use crate::shop::Shop;
+use crate::stack::{self, Victim, healed};
 
 /// The name of the results.
 const NAME: &str = "events";
-/// When the kill comes, from the start of the load.
-const MOMENT_MS: std::ops::Range<u64> = 500..3_000;
-/// How long the load goes on after it.
-const AFTER: Duration = Duration::from_secs(2);
-/// How long the shop may take to be quiet.
-const QUIET_DEADLINE: Duration = Duration::from_secs(60);
+/// Each target once.
+const KILLS_MAX: i64 = Target::ALL.len() as i64;
+/// How long before its kill a victim is looked for, less than there is between two kills.
+const LOOK_AHEAD: Duration = Duration::from_millis(400);
 const QUIET_PAUSE: Duration = Duration::from_millis(500);
 /// One look at everything.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(15);
-/// A whole run without the healing before it.
-const RUN_TIMEOUT: Duration = Duration::from_secs(115);
 
 /// How often, and what.
 #[derive(Debug, clap::Args)]
@@ -44,10 +40,13 @@ pub struct Options {
     /// How many runs
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     runs: u32,
-    /// What target and moment are made from; the next run takes the next number [default: a random one]
+    /// What targets and moments are made from; the next run takes the next number [default: a random one]
     #[arg(long)]
     seed: Option<u64>,
-    /// Kill this one in every run
+    /// How many targets a run kills, one after the other
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=KILLS_MAX))]
+    kills: u8,
+    /// Kill this one first in every run
     #[arg(long, value_enum)]
     target: Option<Target>,
     /// Only print the sums of all runs that were recorded
@@ -55,54 +54,45 @@ pub struct Options {
     summary: bool,
 }
 
-/// What a run does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Plan {
-    seed: u64,
-    target: Target,
-    moment: Duration,
-}
-
-impl Plan {
-    /// The same for the same seed; the target that is asked for takes the place of the seed's own.
-    fn new(seed: u64, wanted: Option<Target>) -> Self {
-        let mut random = StdRng::seed_from_u64(seed);
-        let target = Target::any(&mut random);
-        let moment = Duration::from_millis(random.random_range(MOMENT_MS));
-        Self { seed, target: wanted.unwrap_or(target), moment }
+impl Options {
+    /// The command that does the run of a seed again.
+    fn again(&self, seed: u64) -> String {
+        let Self { kills, target, .. } = self;
+        let target = target.map(|target| format!(" --target {}", target.name())).unwrap_or_default();
+        format!("./dev faults events --runs 1 --seed {seed} --kills {kills}{target}")
     }
 }
 
 /// Runs until a run has a violation, which is an error, or all are done.
 pub async fn run(settings: &Path, options: Options) -> anyhow::Result<()> {
     let file = results::file(NAME);
+    // Before anything is killed: no line is added to a file that cannot be read.
+    let kept: Vec<Run> = results::read(&file)?;
     if options.summary {
-        print!("{}", results::table(&results::read(&file)?));
+        print!("{}", table(&kept));
         return Ok(());
     }
     let shop = Shop::open(settings).await?;
     let ended = run_all(&shop, &options, &file).await;
     shop.close().await;
     let runs = ended?;
-    print!("{}", results::table(&runs));
+    print!("{}", table(&runs));
     match runs.last().filter(|run| !run.violations.is_empty()) {
-        Some(Run { seed, target, .. }) => {
-            bail!("violations; the same again: ./dev faults events --runs 1 --seed {seed} --target {target}")
-        }
+        Some(run) => bail!("violations; the same again: {}", options.again(run.seed)),
         None => Ok(()),
     }
 }
 
 async fn run_all(shop: &Shop, options: &Options, file: &Path) -> anyhow::Result<Vec<Run>> {
     healed(&shop.settings.postgres).await?;
-    let client = look_at_stack().await?.client("vendor")?;
+    let client = stack::look().await?.client("vendor")?;
     let probes = load::make_probes(&client).await?;
     let first = options.seed.unwrap_or_else(|| rand::random::<u32>().into());
     let mut runs = Vec::new();
     for number in 0..u64::from(options.runs) {
-        let plan = Plan::new(first.wrapping_add(number), options.target);
+        let plan = Plan::new(first.wrapping_add(number), options.kills.into(), options.target);
         healed(&shop.settings.postgres).await?;
-        let run = run_in_time(shop, &client, &probes, plan).await.shortened();
+        let run = run_in_time(shop, &client, &probes, &plan).await;
         results::append(file, &run)?;
         print(&run);
         let is_broken = !run.violations.is_empty();
@@ -115,12 +105,11 @@ async fn run_all(shop: &Shop, options: &Options, file: &Path) -> anyhow::Result<
 }
 
 /// A run that cannot be ended is a violation too: nobody knows what holds.
-async fn run_in_time(shop: &Shop, client: &Client, probes: &[Probe], plan: Plan) -> Run {
+async fn run_in_time(shop: &Shop, client: &Client, probes: &[Probe], plan: &Plan) -> Run {
     let mut run = Run {
         at: Timestamp::now(),
         seed: plan.seed,
-        target: plan.target.name().to_owned(),
-        moment_ms: u64::try_from(plan.moment.as_millis()).expect("some seconds"),
+        kills: Vec::new(),
         changes: 0,
         adjustments: 0,
         unanswered: 0,
@@ -129,13 +118,14 @@ async fn run_in_time(shop: &Shop, client: &Client, probes: &[Probe], plan: Plan)
         violations: Vec::new(),
     };
     let work = Box::pin(break_once(shop, client, probes, plan, &mut run));
-    let ended = tokio::time::timeout(RUN_TIMEOUT, work).await;
+    let ended = tokio::time::timeout(plan.timeout(), work).await;
     match ended {
         Ok(Ok(())) => {}
         Ok(Err(error)) => run.violations.push(format!("not ended: {error:#}")),
-        Err(_) => run.violations.push(format!("not ended within {RUN_TIMEOUT:?}")),
+        Err(_) => run.violations.push(format!("not ended within {:?}", plan.timeout())),
     }
     run.at = Timestamp::now();
+    run.violations = results::shortened(run.violations);
     run
 }
 
@@ -143,31 +133,48 @@ async fn break_once(
     shop: &Shop,
     client: &Client,
     probes: &[Probe],
-    plan: Plan,
+    plan: &Plan,
     run: &mut Run,
 ) -> anyhow::Result<()> {
-    let victim = plan.target.victim(&look_at_stack().await?, &shop.database).await?;
     let warehouse = shop.warehouse().await?;
     let on_hand = shop.on_hand(probes, &warehouse).await?;
     let dead_letters = shop.dead_letters().await?;
     let recorder = Recorder::declare(&shop.settings.amqp).await?;
     let since = Timestamp::from_millisecond(Timestamp::now().as_millisecond())?;
     let load = Load::start(client, probes, &warehouse, &on_hand);
-    tokio::time::sleep(plan.moment).await;
-    victim.kill()?;
+    let victims = kill_all(shop, plan, &mut run.kills).await?;
     let killed_at = Instant::now();
     tokio::time::sleep(AFTER).await;
     let log = load.end().await?;
     count(run, &log);
-    run.recovery_seconds = until_quiet(shop, probes, &victim).await.map(|at| (at - killed_at).as_secs_f64());
-    if run.recovery_seconds.is_none() {
-        run.violations.push(format!("not quiet within {QUIET_DEADLINE:?}"));
+    let deadline = plan.quiet_deadline();
+    let quiet_at = until_quiet(shop, probes, &victims, deadline).await;
+    run.recovery_seconds = quiet_at.map(|at| (at - killed_at).as_secs_f64());
+    if quiet_at.is_none() {
+        run.violations.push(format!("not quiet within {deadline:?}"));
     }
     let recorded = recorder.take(&shop.settings.amqp).await?;
     run.recorded = length(&recorded);
     let before = Before { since, dead_letters };
     run.violations.extend(check::check(shop, probes, before, &log, &recorded).await?);
     Ok(())
+}
+
+/// Each victim is looked for just before its kill: the kill before may have made another process the primary.
+async fn kill_all(shop: &Shop, plan: &Plan, kills: &mut Vec<Kill>) -> anyhow::Result<Vec<Victim>> {
+    let began = Instant::now();
+    let mut victims = Vec::new();
+    for (target, moment) in &plan.kills {
+        let at = began + *moment;
+        tokio::time::sleep_until(at - LOOK_AHEAD).await;
+        let victim = target.victim(&stack::look().await?, &shop.database).await?;
+        tokio::time::sleep_until(at).await;
+        victim.kill()?;
+        let moment_ms = u64::try_from(began.elapsed().as_millis()).expect("some seconds");
+        kills.push(Kill { target: target.name().to_owned(), moment_ms });
+        victims.push(victim);
+    }
+    Ok(victims)
 }
 
 fn count(run: &mut Run, log: &Log) {
@@ -181,10 +188,15 @@ fn length<T>(list: &[T]) -> u64 {
 }
 
 /// When nothing was under way any more; `None`: something still is.
-async fn until_quiet(shop: &Shop, probes: &[Probe], victim: &Victim) -> Option<Instant> {
+async fn until_quiet(
+    shop: &Shop,
+    probes: &[Probe],
+    victims: &[Victim],
+    deadline: Duration,
+) -> Option<Instant> {
     let began = Instant::now();
-    while began.elapsed() < QUIET_DEADLINE {
-        let look = Box::pin(is_quiet(shop, probes, victim));
+    while began.elapsed() < deadline {
+        let look = Box::pin(is_quiet(shop, probes, victims));
         // A store that does not answer yet is not quiet.
         if let Ok(Ok(true)) = tokio::time::timeout(LOOK_TIMEOUT, look).await {
             return Some(Instant::now());
@@ -194,8 +206,9 @@ async fn until_quiet(shop: &Shop, probes: &[Probe], victim: &Victim) -> Option<I
     None
 }
 
-async fn is_quiet(shop: &Shop, probes: &[Probe], victim: &Victim) -> anyhow::Result<bool> {
-    if !victim.is_back(&look_at_stack().await?) || shop.unsent().await? > 0 {
+async fn is_quiet(shop: &Shop, probes: &[Probe], victims: &[Victim]) -> anyhow::Result<bool> {
+    let running = stack::look().await?;
+    if !victims.iter().all(|victim| victim.is_back(&running)) || shop.unsent().await? > 0 {
         return Ok(false);
     }
     let (waiting, _) = recorder::waiting(&shop.settings.amqp).await?;
@@ -203,17 +216,15 @@ async fn is_quiet(shop: &Shop, probes: &[Probe], victim: &Victim) -> anyhow::Res
     Ok(waiting == 0 && shop.unequal_documents(&products).await?.is_empty())
 }
 
-/// Away from the threads that send the load: it runs a program.
-async fn look_at_stack() -> anyhow::Result<Running> {
-    tokio::task::spawn_blocking(Running::find).await.context("look at the stack")?
-}
-
 fn print(run: &Run) {
-    let Run { seed, target, moment_ms, changes, adjustments, unanswered, recorded, .. } = run;
+    let Run { seed, changes, adjustments, unanswered, recorded, .. } = run;
+    let kills: Vec<_> =
+        run.kills.iter().map(|Kill { target, moment_ms }| format!("{target} {moment_ms} ms")).collect();
     let recovery = run.recovery_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1} s"));
     println!(
-        "seed {seed}: {target} killed after {moment_ms} ms; {changes} changes, {adjustments} adjustments, {unanswered} \
-         unanswered, {recorded} messages; quiet after {recovery}; {} violations",
+        "seed {seed}, kills [{}]: {changes} changes, {adjustments} adjustments, {unanswered} unanswered, {recorded} \
+         messages; quiet after {recovery}; {} violations",
+        kills.join(", "),
         run.violations.len()
     );
     for violation in &run.violations {
@@ -226,14 +237,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_makes_the_same_run_again() {
-        let plans: Vec<Plan> = (0..100).map(|seed| Plan::new(seed, None)).collect();
-        for (seed, plan) in (0..).zip(&plans) {
-            assert_eq!(*plan, Plan::new(seed, None));
-            let chosen = Plan::new(seed, Some(Target::Worker));
-            assert_eq!((chosen.target, chosen.moment), (Target::Worker, plan.moment));
-            assert!(MOMENT_MS.contains(&u64::try_from(plan.moment.as_millis()).unwrap()));
-        }
-        assert!(plans.iter().any(|plan| plan.target != plans[0].target));
+    fn a_run_is_done_again_by_the_whole_command() {
+        let options = |target| Options { runs: 20, seed: None, kills: 3, target, summary: false };
+        let any = "./dev faults events --runs 1 --seed 7 --kills 3";
+        assert_eq!(options(None).again(7), any);
+        assert_eq!(options(Some(Target::MongoPrimary)).again(7), format!("{any} --target mongo-primary"));
     }
 }

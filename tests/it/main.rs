@@ -26,6 +26,7 @@ mod products;
 mod rate_limits;
 mod readiness;
 mod rebuild;
+mod redelivery;
 mod repair;
 mod replay;
 mod requests;

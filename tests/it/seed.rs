@@ -28,6 +28,8 @@ const TABLES: [(&str, &str); 12] = [
     ("refund_lines", "refund_id, line_number"),
     ("judgments", "query, product_id"),
 ];
+/// Products of the shop that is killed: other than in proportion.
+const PRODUCTS: u16 = 250;
 const COLLECTIONS: [&str; 4] = ["categories", "products", "reviews", "price_changes"];
 
 pub fn settings(scope: &Scope) -> Settings {
@@ -42,7 +44,7 @@ pub fn settings(scope: &Scope) -> Settings {
 
 pub fn wanted(orders: u32) -> Wanted {
     let end: Timestamp = "2026-11-01T00:00:00Z".parse().expect("a time");
-    Wanted { orders, events: None, seed: 7, end: Some(end), if_empty: false }
+    Wanted { orders, products: None, events: None, seed: 7, end: Some(end), if_empty: false }
 }
 
 pub async fn make(scope: &Scope, wanted: Wanted) -> Result<Seeded, SeedError> {
@@ -97,6 +99,8 @@ async fn a_shop_is_whole_and_made_once() {
     let without_end = Wanted { end: None, if_empty: true, ..wanted(9) };
     assert!(matches!(make(&scope, without_end).await, Ok(Seeded::Before(_))));
     assert!(matches!(make(&scope, wanted(501)).await, Err(SeedError::OtherShop(_))));
+    let more = Wanted { products: Some(201), ..wanted(500) };
+    assert!(matches!(make(&scope, more).await, Err(SeedError::OtherShop(_))));
     assert_eq!(digests(&scope).await, before);
     check_purchases(&scope).await;
     check_pictures(&scope).await;
@@ -170,7 +174,10 @@ async fn a_killed_seed_goes_on_to_the_same_shop() {
     let (undisturbed, killed) = (Scope::new().await, Scope::new().await);
     // One into months that are there, the other mostly into months that it makes.
     undisturbed.primary().await.query_one(MONTHS, &[]).await.expect("months");
-    assert!(matches!(make(&undisturbed, wanted(3_000)).await, Ok(Seeded::Now(..))));
+    let wanted = Wanted { products: Some(PRODUCTS.into()), ..wanted(3_000) };
+    assert!(matches!(make(&undisturbed, wanted).await, Ok(Seeded::Now(..))));
+    let products = store::mongo::products::scan(&undisturbed.mongo().await, None, 1_000).await;
+    assert_eq!(products.expect("products").len(), usize::from(PRODUCTS));
 
     let client = killed.primary().await;
     for moment in [
@@ -193,7 +200,7 @@ async fn a_killed_seed_goes_on_to_the_same_shop() {
         seeding.wait().expect("gone");
     }
     let ended = wait::until("the servers have noticed", Duration::from_secs(60), async || {
-        match make(&killed, wanted(3_000)).await {
+        match make(&killed, wanted).await {
             Err(SeedError::Busy) => None,
             ended => Some(ended),
         }
@@ -210,6 +217,7 @@ async fn a_killed_seed_goes_on_to_the_same_shop() {
 fn start(scope: &Scope, orders: u32) -> Child {
     program::command(scope, "demo", &files::folder("seed"))
         .args(["seed", "--seed", "7", "--end", "2026-11-01T00:00:00Z", "--orders", &orders.to_string()])
+        .args(["--products", &PRODUCTS.to_string()])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

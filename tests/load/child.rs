@@ -2,76 +2,11 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, ensure};
-
-const READY_DEADLINE: Duration = Duration::from_secs(20);
-/// Requests of one caller in a minute while load is measured: the limit is raised, never off.
-const RAISED_REQUESTS: &str = "600000000";
-
-/// A process that listens; killed when dropped.
-#[derive(Debug)]
-pub struct Listening {
-    child: Child,
-    /// Where.
-    pub address: SocketAddr,
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Listening {
-    /// Its process.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Where it answers, as a URL.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-}
-
-/// Another API process on the stores of a settings file, with ports of its own. Returns when it is ready.
-pub async fn api(settings: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Listening> {
-    let free = || anyhow::Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?);
-    let (address, metrics) = (free()?, free()?);
-    let child = Command::new(std::env::current_exe()?.with_file_name("api"))
-        .arg("--settings")
-        .arg(settings)
-        .env("ENTREPOT__API__LISTEN", address.to_string())
-        .env("ENTREPOT__API__METRICS", metrics.to_string())
-        .envs(variables.iter().copied())
-        .stdout(Stdio::null())
-        .spawn()
-        .context("start the api beside this program")?;
-    let listening = Listening { child, address };
-    let ready = format!("{}/health/ready", listening.url());
-    let began = Instant::now();
-    while !reqwest::get(&ready).await.is_ok_and(|response| response.status().is_success()) {
-        ensure!(began.elapsed() < READY_DEADLINE, "the API process is not ready");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(listening)
-}
-
-/// An API process that takes any number of requests from one address.
-pub async fn raised_api(settings: &Path) -> anyhow::Result<Listening> {
-    let variables = [
-        ("ENTREPOT__API__RATE_LIMIT__ANONYMOUS__REQUESTS", RAISED_REQUESTS),
-        ("ENTREPOT__API__RATE_LIMIT__STAFF__REQUESTS", RAISED_REQUESTS),
-    ];
-    api(settings, &variables).await
-}
+use anyhow::Context;
+pub use support::listening::{Listening, raised_api};
 
 /// The bare handler with recorded answers.
 pub fn bare(recorded: &Path) -> anyhow::Result<Listening> {
@@ -80,7 +15,7 @@ pub fn bare(recorded: &Path) -> anyhow::Result<Listening> {
     let mut line = String::new();
     BufReader::new(child.stdout.take().context("its output")?).read_line(&mut line)?;
     match line.trim().parse() {
-        Ok(address) => Ok(Listening { child, address }),
+        Ok(address) => Ok(Listening::new(child, address)),
         Err(error) => {
             let _ = child.kill();
             let _ = child.wait();

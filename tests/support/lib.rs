@@ -6,6 +6,7 @@ pub mod api;
 pub mod database;
 pub mod figures;
 pub mod files;
+pub mod listening;
 pub mod prices;
 pub mod program;
 pub mod running;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{ORDERS_MAX, Progress, Seeded, Settings, Wanted};
+use crate::shop::{PRODUCTS_MAX, PRODUCTS_MIN};
 
 /// What a shell says of a program that Ctrl-C ended.
 const STOPPED: i32 = 130;
@@ -14,10 +15,13 @@ pub struct Seed {
     /// How many orders; all else is in proportion
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=i64::from(ORDERS_MAX)))]
     pub orders: u32,
+    /// How many products [default: one to ten orders]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(i64::from(PRODUCTS_MIN)..=i64::from(PRODUCTS_MAX)))]
+    pub products: Option<u32>,
     /// How many behaviour events, about [default: 30 to an order]
     #[arg(long)]
     pub events: Option<u32>,
-    /// What all chance comes from: the same seed, orders and end give the same shop
+    /// What all chance comes from: the same seed, numbers and end give the same shop
     #[arg(long, default_value_t = 42)]
     pub seed: u32,
     /// What the two years of history lead up to, such as 2026-11-01T00:00Z [default: the hour that has begun, or the
@@ -34,7 +38,7 @@ pub struct Seed {
 
 /// Makes the shop, shows how far it is and prints what was written.
 pub async fn run(arguments: Seed, settings: &Settings, stop: &CancellationToken) -> anyhow::Result<()> {
-    let Seed { orders, events, seed, end, if_empty, yes } = arguments;
+    let Seed { orders, products, events, seed, end, if_empty, yes } = arguments;
     anyhow::ensure!(
         yes || settings.environment == "development",
         "these stores are for {}: --yes makes a demonstration shop in them all the same",
@@ -42,7 +46,7 @@ pub async fn run(arguments: Seed, settings: &Settings, stop: &CancellationToken)
     );
     anyhow::ensure!(end.is_none_or(|end| end <= Timestamp::now()), "the end of the history is in the future");
     let progress = Progress::shown(orders);
-    let wanted = Wanted { orders, events, seed, end, if_empty };
+    let wanted = Wanted { orders, products, events, seed, end, if_empty };
     let seeded = tokio::select! {
         seeded = super::seed(settings, wanted, &progress) => seeded,
         () = stop.cancelled() => {

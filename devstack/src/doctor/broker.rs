@@ -11,8 +11,7 @@ use super::{
 use crate::{error::Result, servers::rabbitmq};
 
 const DEADLINE: Duration = Duration::from_secs(4);
-/// As the configuration of the stack has them.
-const MEMORY_SHARE: &str = "0.4";
+/// As the configuration of the stack has it.
 const DISK_LIMIT: u64 = 1_000_000_000;
 
 async fn ask(context: &Context, path: &str) -> Result<Value> {
@@ -52,7 +51,7 @@ pub(super) async fn memory(context: &Context) -> Result<Finding> {
     Ok(Finding::failure(
         seen,
         "the memory alarm blocks every publisher; queues are long, or the watermark is low",
-        control(context, &format!("set_vm_memory_high_watermark {MEMORY_SHARE}")),
+        control(context, &format!("set_vm_memory_high_watermark {}", rabbitmq::MEMORY_SHARE)),
     ))
 }
 

@@ -1,7 +1,7 @@
 //! RabbitMQ as a node of our own, and the Erlang port mapper that it would otherwise leave behind as a
 //! daemon.
 
-use std::{os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
+use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use rustix::process::Signal;
@@ -14,8 +14,13 @@ use crate::{
     stack::Stack,
 };
 
-const NAME: &str = "rabbitmq";
+/// The server's name.
+pub const NAME: &str = "rabbitmq";
 const PORT_MAPPER: &str = "rabbitmq_epmd";
+const NODE: &str = "entrepot@localhost";
+const ENVIRONMENT: &str = "rabbitmq-env.conf";
+/// The share of the machine's memory above which the broker takes nothing from publishers.
+pub const MEMORY_SHARE: &str = "0.4";
 
 /// The virtual host and the user of our processes.
 pub const APPLICATION: &str = "entrepot";
@@ -56,6 +61,22 @@ pub fn management_url(stack: &Stack) -> String {
     format!("http://127.0.0.1:{}", stack.ports.rabbitmq_management)
 }
 
+/// What the broker keeps: removed while it does not run, it starts as a new one with its users and virtual hosts.
+#[must_use]
+pub fn data_folder(stack: &Stack) -> PathBuf {
+    stack.folders.server(NAME).join("mnesia")
+}
+
+/// A command of the broker's own tool for a broker that runs, on behalf of [`NAME`].
+#[must_use]
+pub fn control(stack: &Stack, words: &[&str]) -> Launch {
+    Launch::new("/usr/lib/rabbitmq/bin/rabbitmqctl")
+        .args(["-n", NODE])
+        .args(words.iter().copied())
+        .env("RABBITMQ_CONF_ENV_FILE", stack.folders.server(NAME).join(ENVIRONMENT))
+        .env("ERL_EPMD_PORT", stack.ports.rabbitmq_epmd.to_string())
+}
+
 fn user(name: &str, password: &str, tags: &str) -> Value {
     json!({ "name": name, "password": password, "tags": tags })
 }
@@ -75,6 +96,7 @@ impl RabbitMq {
              prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {prometheus}\n\
              load_definitions = {definitions}\n\
              disk_free_limit.absolute = 1GB\n\
+             vm_memory_high_watermark.relative = {MEMORY_SHARE}\n\
              raft.wal_max_size_bytes = 67108864\n\
              consumer_timeout = 1800000\n\
              log.console = true\nlog.console.level = info\nlog.file = false\n",
@@ -153,7 +175,7 @@ impl Server for RabbitMq {
         async {
             let folder = self.stack.server_folder(NAME)?;
             let account = &self.stack.account;
-            account.make_folder(&folder.join("mnesia"))?;
+            account.make_folder(&data_folder(&self.stack))?;
             account.make_folder(&folder.join("log"))?;
             let definitions = folder.join("definitions.json");
             account.write_private(&definitions, &self.definitions())?;
@@ -162,7 +184,7 @@ impl Server for RabbitMq {
                 &folder.join("enabled_plugins"),
                 "[rabbitmq_management,rabbitmq_prometheus].\n",
             )?;
-            account.write_private(&folder.join("rabbitmq-env.conf"), "")?;
+            account.write_private(&folder.join(ENVIRONMENT), "")?;
             self.write_cookie()
         }
         .boxed()
@@ -172,10 +194,10 @@ impl Server for RabbitMq {
         let folder = self.stack.folders.server(NAME);
         let ports = &self.stack.ports;
         Ok(Launch::new("/usr/lib/rabbitmq/bin/rabbitmq-server")
-            .env("RABBITMQ_NODENAME", "entrepot@localhost")
+            .env("RABBITMQ_NODENAME", NODE)
             .env("RABBITMQ_CONFIG_FILE", folder.join("rabbitmq.conf"))
-            .env("RABBITMQ_CONF_ENV_FILE", folder.join("rabbitmq-env.conf"))
-            .env("RABBITMQ_MNESIA_BASE", folder.join("mnesia"))
+            .env("RABBITMQ_CONF_ENV_FILE", folder.join(ENVIRONMENT))
+            .env("RABBITMQ_MNESIA_BASE", data_folder(&self.stack))
             .env("RABBITMQ_LOG_BASE", folder.join("log"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder.join("enabled_plugins"))
             .env("RABBITMQ_DIST_PORT", ports.rabbitmq_distribution.to_string())

@@ -7,19 +7,21 @@ use jiff::{SignedDuration, Timestamp};
 use process::backoff::Backoff;
 use process::error_chain;
 use store::amqp::broker::Broker;
-use store::amqp::publisher::{PUBLISH_TIMEOUT, Publisher};
+use store::amqp::publisher::Publisher;
 use store::error::StoreError;
 use store::mongo::connection::Mongo;
 use store::mongo::outbox::{self, News, UnsentEvent};
 use store::mongo::relay_state::{self, WatchLease};
 use store::settings::AmqpSettings;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::relay::lease;
 use crate::relay::waves::{Batch, publish_batch};
 
-const LEASE: Duration = Duration::from_secs(30);
-const LEASE_RENEWAL: Duration = Duration::from_secs(5);
+/// How often what waits is looked for, also while there is news all the time.
+const SCAN_PERIOD: Duration = Duration::from_secs(5);
 const BATCH_MAX: i64 = 500;
 
 /// Relays until the program stops. A store that is away is tried again, for ever.
@@ -49,13 +51,9 @@ async fn attempt(
 ) -> Result<(), StoreError> {
     let broker = Broker::connect(amqp).await?;
     let publisher = broker.publisher().await?;
-    let leased_at = Instant::now();
-    let outcome = match relay_state::lease(mongo, owner, lease_ms()).await? {
-        None => {
-            backoff.pause(stop).await;
-            Ok(())
-        }
-        Some(lease) => {
+    let outcome = match leased(mongo, owner, stop).await? {
+        None => Ok(()),
+        Some((lease, leased_at)) => {
             let news = watch(mongo, &lease).await?;
             backoff.reset();
             Relay { mongo, owner, lease, leased_at, broker: &broker, publisher, stop }.relay(news).await
@@ -63,6 +61,25 @@ async fn attempt(
     };
     broker.close().await;
     outcome
+}
+
+/// Asks until the lease is free. `None`: the program is to stop.
+async fn leased(
+    mongo: &Mongo,
+    owner: &str,
+    stop: &CancellationToken,
+) -> Result<Option<(WatchLease, Instant)>, StoreError> {
+    while !stop.is_cancelled() {
+        let asked_at = Instant::now();
+        if let Some(lease) = relay_state::lease(mongo, owner, lease::length_ms()).await? {
+            return Ok(Some((lease, asked_at)));
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(lease::RENEWAL) => {}
+        }
+    }
+    Ok(None)
 }
 
 async fn watch(mongo: &Mongo, lease: &WatchLease) -> Result<News, StoreError> {
@@ -73,10 +90,6 @@ async fn watch(mongo: &Mongo, lease: &WatchLease) -> Result<News, StoreError> {
         }
         news => news,
     }
-}
-
-fn lease_ms() -> i64 {
-    i64::try_from(LEASE.as_millis()).expect("half a minute")
 }
 
 struct Relay<'a> {
@@ -92,16 +105,17 @@ struct Relay<'a> {
 
 impl Relay<'_> {
     async fn relay(&mut self, mut news: News) -> Result<(), StoreError> {
-        self.scan().await?;
+        let mut scans = tokio::time::interval(SCAN_PERIOD);
+        scans.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let until_renewal = LEASE_RENEWAL.saturating_sub(self.leased_at.elapsed());
+            let until_renewal = lease::RENEWAL.saturating_sub(self.leased_at.elapsed());
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(until_renewal) => {
-                    self.renew_when_due().await?;
-                    self.report_backlog().await?;
+                () = tokio::time::sleep(until_renewal) => self.renew_when_due().await?,
+                _ = scans.tick() => {
                     self.scan().await?;
+                    self.report_backlog().await?;
                 }
                 news = news.next() => {
                     let (aggregates, place) = news?;
@@ -115,13 +129,13 @@ impl Relay<'_> {
     }
 
     async fn renew_when_due(&mut self) -> Result<(), StoreError> {
-        if self.leased_at.elapsed() < LEASE_RENEWAL {
+        if self.leased_at.elapsed() < lease::RENEWAL {
             return Ok(());
         }
         // Another queue may want the same events, so that nobody would hear of a lost one.
         self.broker.declare().await?;
         let asked_at = Instant::now();
-        let lease = relay_state::lease(self.mongo, self.owner, lease_ms()).await?;
+        let lease = relay_state::lease(self.mongo, self.owner, lease::length_ms()).await?;
         self.lease = lease.ok_or_else(|| StoreError::unavailable("another relay has taken over"))?;
         self.leased_at = asked_at;
         Ok(())
@@ -173,7 +187,7 @@ impl Relay<'_> {
         if events.is_empty() {
             return Ok(0);
         }
-        let until = self.leased_at + LEASE - PUBLISH_TIMEOUT;
+        let until = lease::publish_until(self.leased_at);
         let keyed = events.iter().map(|event| (event.id.clone(), &event.envelope));
         let Batch { sent, refused } = publish_batch(&self.publisher, keyed, until).await?;
         metrics::counter!("relay_refused_total", "outbox" => "mongodb").increment(refused.len() as u64);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use process::backoff::Backoff;
 use process::error_chain;
 use store::amqp::broker::Broker;
-use store::amqp::publisher::{PUBLISH_TIMEOUT, Publisher};
+use store::amqp::publisher::Publisher;
 use store::error::StoreError;
 use store::pg::outbox::{self, ShardLease, UnsentEvent};
 use store::pg::pool::{Connection, PgPools};
@@ -13,13 +13,10 @@ use store::settings::AmqpSettings;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::relay::lease;
 use crate::relay::waves::{Batch, publish_batch};
 
 const POLL: Duration = Duration::from_millis(50);
-const LEASE: Duration = Duration::from_secs(30);
-const LEASE_RENEWAL: Duration = Duration::from_secs(5);
-/// Longest time of one round: a statement that waits for a standby has no other end.
-const ROUND_TIMEOUT: Duration = Duration::from_secs(25);
 const BATCH_MAX: i64 = 500;
 
 /// Relays until the program stops. A store that is away is tried again, for ever.
@@ -58,7 +55,8 @@ async fn attempt(
             broker.declare().await?;
         }
         let client = pools.write().await?;
-        let sent = match tokio::time::timeout(ROUND_TIMEOUT, relay.round(&client)).await {
+        // A statement that waits for a standby has no other end, and without a lease there is nothing to do.
+        let sent = match tokio::time::timeout(lease::LENGTH, relay.round(&client)).await {
             Ok(sent) => sent?,
             Err(elapsed) => {
                 pools.abandon(client);
@@ -92,21 +90,20 @@ impl Relay {
         if events.is_empty() {
             return Ok(0);
         }
-        self.send(client, &events, leased_at + LEASE - PUBLISH_TIMEOUT).await
+        self.send(client, &events, lease::publish_until(leased_at)).await
     }
 
     /// Whether it has leases that are to be renewed.
     fn is_renewal_due(&self) -> bool {
-        self.leased_at.is_some_and(|at| at.elapsed() >= LEASE_RENEWAL)
+        self.leased_at.is_some_and(|at| at.elapsed() >= lease::RENEWAL)
     }
 
     async fn renew_when_due(&mut self, client: &Connection) -> Result<Instant, StoreError> {
-        if let Some(leased_at) = self.leased_at.filter(|at| at.elapsed() < LEASE_RENEWAL) {
+        if let Some(leased_at) = self.leased_at.filter(|at| at.elapsed() < lease::RENEWAL) {
             return Ok(leased_at);
         }
         let asked_at = Instant::now();
-        let lease_ms = i64::try_from(LEASE.as_millis()).expect("half a minute");
-        self.leases = outbox::lease(&***client, self.owner, lease_ms).await?;
+        self.leases = outbox::lease(&***client, self.owner, lease::length_ms()).await?;
         self.leased_at = Some(asked_at);
         report_backlog(client).await?;
         Ok(asked_at)

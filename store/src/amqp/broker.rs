@@ -15,6 +15,7 @@ use crate::error::StoreError;
 use crate::settings::AmqpSettings;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long it may take to declare everything: on a broker that has nothing yet each queue is made.
 const DECLARE_TIMEOUT: Duration = Duration::from_secs(20);
 /// A broker that is silent for twice as long is gone, whatever TCP says. The URL may ask for another value.
@@ -111,10 +112,15 @@ impl Broker {
         Ok(Consumer::new(channel, deliveries))
     }
 
-    /// Closes the connection.
+    /// Closes the connection. A broker with an alarm does not listen to publishers: it is left after a while.
     pub async fn close(self) {
-        if let Err(error) = self.connection.close(200, "stopping".into()).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "the broker had closed already");
+        let closing = self.connection.close(200, "stopping".into());
+        match tokio::time::timeout(CLOSE_TIMEOUT, closing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "the broker had closed already");
+            }
+            Err(_) => tracing::debug!("the broker does not answer: its connection is dropped"),
         }
     }
 }

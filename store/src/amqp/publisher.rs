@@ -14,7 +14,7 @@ use crate::amqp::topology::{DurableQueue, EVENTS};
 use crate::error::StoreError;
 
 /// How long a batch may take: a broker with an alarm takes nothing and says nothing.
-pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(4);
 /// Largest message; a larger one is refused before it is sent.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Routes a message to the queue that its key names.

@@ -50,6 +50,8 @@ pub struct SeedRecord {
     pub seed: i64,
     /// How many orders were asked for.
     pub orders: i64,
+    /// How many products were asked for; `None`: as many as so many orders have.
+    pub products: Option<i64>,
     /// How many behaviour events were asked for.
     pub events: i64,
     /// What its history leads up to.
@@ -89,16 +91,17 @@ pub struct Ending<'a> {
 /// The demonstration shop that is here, whole or not.
 pub async fn find(client: &impl GenericClient) -> Result<Option<SeedRecord>, StoreError> {
     const SQL: &str =
-        "SELECT seed, orders, events, end_at, import_run_id, generator, finished_at FROM demo_seed";
+        "SELECT seed, orders, products, events, end_at, import_run_id, generator, finished_at FROM demo_seed";
     let row = client.query_opt(SQL, &[]).await?;
     Ok(row.map(|row| SeedRecord {
         seed: row.get(0),
         orders: row.get(1),
-        events: row.get(2),
-        end: row.get(3),
-        run: ImportRunId(row.get(4)),
-        generator: row.get(5),
-        finished_at: row.get(6),
+        products: row.get(2),
+        events: row.get(3),
+        end: row.get(4),
+        run: ImportRunId(row.get(5)),
+        generator: row.get(6),
+        finished_at: row.get(7),
     }))
 }
 
@@ -115,18 +118,19 @@ pub async fn begin(
     beginning: Beginning<'_>,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO demo_seed (seed, orders, events, end_at, import_run_id, generator, started_at) \
-                       VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    const SQL: &str = "INSERT INTO demo_seed \
+                       (seed, orders, products, events, end_at, import_run_id, generator, started_at) \
+                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     const PARTS: &str = "INSERT INTO demo_seed_parts (part, until) \
                          SELECT part, '-infinity' FROM unnest($1::text[]) AS part";
     let parts = [Part::Orders, Part::Ledger, Part::Behaviour].map(Part::name);
     transaction::run_direct(client, "begin_seed", async |transaction| {
-        let SeedRecord { seed, orders, events, end, run, generator, .. } = record;
+        let SeedRecord { seed, orders, products, events, end, run, generator, .. } = record;
         let file_name = &*format!("demo seed {seed}");
         let (kind, channel) = ("orders", SHOP_CHANNEL);
         let new = NewRun { id: *run, kind, channel, file_name, fingerprint: None, at };
         import_runs::begin(transaction, new).await?;
-        transaction.execute(SQL, &[seed, orders, events, end, &run.0, generator, &at]).await?;
+        transaction.execute(SQL, &[seed, orders, products, events, end, &run.0, generator, &at]).await?;
         transaction.execute(PARTS, &[&parts.as_slice()]).await?;
         copy_users(transaction, beginning.users).await?;
         copy_warehouses(transaction, beginning.warehouses).await?;

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use store::mongo::audit::event_versions;
 use store::pg::audit::{CHECKS, prepare, run};
 
-use super::load::{Change, Log, Probe};
-use super::recorder::{Recorded, violations};
-use super::shop::{Shop, StockVersions};
+use crate::load::{Change, Log, Probe};
+use crate::recorder::{Recorded, violations};
+use crate::shop::{Shop, StockVersions};
 
 /// The invariants of PostgreSQL that events and stock are part of.
 const INVARIANTS: [&str; 5] = [
@@ -86,7 +86,7 @@ fn untold_stock(levels: &[StockVersions]) -> Vec<String> {
 }
 
 /// Versions count changes, so one that was acknowledged twice, or is above the present one, was lost once.
-fn lost_changes(products: &[Product], changes: &[Change]) -> Vec<String> {
+pub fn lost_changes(products: &[Product], changes: &[Change]) -> Vec<String> {
     let present: HashMap<ProductId, &Product> =
         products.iter().map(|product| (product.id, product)).collect();
     let mut acknowledged = HashSet::new();

@@ -22,8 +22,8 @@ use store::settings::{AmqpSettings, MongoSettings, PostgresSettings};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::load::Probe;
-use super::recorder::{self, Recorded};
+use crate::load::Probe;
+use crate::recorder::{self, Recorded};
 
 /// How long the search engine may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,7 +39,8 @@ pub struct Settings {
     pub mongo: MongoSettings,
     /// The broker.
     pub amqp: AmqpSettings,
-    search: SearchSettings,
+    /// The search engine.
+    pub search: SearchSettings,
 }
 
 /// What lies of a variant in a warehouse, by its version.

@@ -21,6 +21,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const EXPIRES_MS: i32 = 3_600_000;
 /// Far more than a run publishes. Without a bound a forgotten queue would fill the disk.
 const LENGTH_MAX: i32 = 500_000;
+/// The AMQP type of a message that is no event on purpose: it is not recorded. No consumer looks at it.
+pub const POISON: &str = "poison";
 
 /// An event by what its order depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -65,7 +67,10 @@ impl Recorder {
             let mut recorded = Vec::new();
             while let Some(message) = channel.basic_get(name.into(), BasicGetOptions { no_ack: true }).await?
             {
-                recorded.push(read(&message.delivery.data)?);
+                let kind = message.delivery.properties.kind().as_ref();
+                if kind.is_none_or(|kind| kind.as_str() != POISON) {
+                    recorded.push(read(&message.delivery.data)?);
+                }
             }
             channel.queue_delete(name.into(), QueueDeleteOptions::default()).await?;
             Ok(recorded)

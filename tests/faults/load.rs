@@ -1,6 +1,6 @@
 //! Changes of products and of stock over HTTP, one after the other for each product, and what of it was acknowledged.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use domain::ids::{ProductId, VariantId};
@@ -43,9 +43,28 @@ pub struct Change {
     pub title: String,
 }
 
+/// A write that was acknowledged.
+#[derive(Debug, Clone, Copy)]
+pub struct Write {
+    /// When it was sent.
+    pub sent_at: Instant,
+    /// How long its answer took.
+    pub took: Duration,
+    /// The product that it changed, with the version after it; `None`: it adjusted stock.
+    pub version: Option<(ProductId, i64)>,
+}
+
+impl Write {
+    fn now(sent_at: Instant, version: Option<(ProductId, i64)>) -> Self {
+        Self { sent_at, took: sent_at.elapsed(), version }
+    }
+}
+
 /// What became of the requests.
 #[derive(Debug, Default)]
 pub struct Log {
+    /// Writes that were acknowledged, each a change or an adjustment.
+    pub writes: Vec<Write>,
     /// Changes that were acknowledged.
     pub changes: Vec<Change>,
     /// Reasons of the adjustments that were acknowledged.
@@ -60,6 +79,7 @@ pub struct Log {
 
 impl Log {
     fn merge(&mut self, other: Self) {
+        self.writes.extend(other.writes);
         self.changes.extend(other.changes);
         self.adjusted.extend(other.adjusted);
         self.unknown.extend(other.unknown);
@@ -143,9 +163,11 @@ async fn change_product(client: Client, probe: Probe, stop: CancellationToken) -
         };
         number += 1;
         let title = format!("Fault probe {}", Uuid::new_v4().simple());
+        let sent_at = Instant::now();
         match client.change(&before, &patch(&probe, &title, number)).await {
             Ok(after) => {
                 let version = after.product["version"].as_i64().unwrap_or_default();
+                log.writes.push(Write::now(sent_at, Some((probe.product, version))));
                 log.changes.push(Change { product: probe.product, version, title });
                 seen = Some(after);
             }
@@ -185,9 +207,11 @@ async fn adjust_stock(client: Client, mut stock: Stock, stop: CancellationToken)
             "cause": "adjustment", "reason": reason
         });
         loop {
+            let sent_at = Instant::now();
             match client.post("/inventory/adjustments", &key, &body).await {
                 Ok((201, _)) => {
                     stock.on_hand += delta;
+                    log.writes.push(Write::now(sent_at, None));
                     log.adjusted.push(reason);
                     break;
                 }
