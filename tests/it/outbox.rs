@@ -445,8 +445,12 @@ async fn what_waits_is_found_page_by_page() {
         event.time = Timestamp::from_second(1_700_000_000 + second).expect("a time");
         products::insert(&mongo, product, &event).await.expect("inserted");
     }
+    let late = Timestamp::from_second(1_700_000_001).expect("a time");
+    let early = store::mongo::outbox::waiting(&mongo, None, late, 3).await.expect("asked").expect("some");
+    assert_eq!((early.aggregates.len(), early.written_at), (2, late), "what is written later is left");
     let (mut found, mut place) = (Vec::new(), None);
-    while let Some(page) = store::mongo::outbox::waiting(&mongo, place, 2).await.expect("asked") {
+    let now = Timestamp::now();
+    while let Some(page) = store::mongo::outbox::waiting(&mongo, place, now, 2).await.expect("asked") {
         assert!(page.aggregates.len() <= 2);
         assert!(place < Some(page.written_at), "it goes on");
         place = Some(page.written_at);

@@ -1,5 +1,5 @@
 //! The relay of MongoDB's outbox: a change stream, watched under a lease, says which aggregates have news; its place is
-//! saved after the broker's confirm. A scan finds what a lost place or a refused publish left behind.
+//! saved some time after the broker's confirm. A scan finds what a lost place or a refused publish left behind.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use store::amqp::broker::Broker;
 use store::amqp::publisher::Publisher;
 use store::error::StoreError;
 use store::mongo::connection::Mongo;
-use store::mongo::outbox::{self, News, UnsentEvent};
+use store::mongo::outbox::{self, News, ResumeToken, UnsentEvent};
 use store::mongo::relay_state::{self, WatchLease};
 use store::settings::AmqpSettings;
 use tokio::time::MissedTickBehavior;
@@ -22,7 +22,7 @@ use crate::relay::waves::{Batch, publish_batch};
 
 /// How often what waits is looked for, also while there is news all the time.
 const SCAN_PERIOD: Duration = Duration::from_secs(5);
-const BATCH_MAX: i64 = 500;
+const BATCH_MAX: u16 = 500;
 
 /// Relays until the program stops. A store that is away is tried again, for ever.
 pub async fn run(mongo: &Mongo, amqp: &AmqpSettings, stop: &CancellationToken) {
@@ -56,7 +56,10 @@ async fn attempt(
         Some((lease, leased_at)) => {
             let news = watch(mongo, &lease).await?;
             backoff.reset();
-            Relay { mongo, owner, lease, leased_at, broker: &broker, publisher, stop }.relay(news).await
+            let place = None;
+            Relay { mongo, owner, lease, leased_at, broker: &broker, publisher, place, stop }
+                .relay(news)
+                .await
         }
     };
     broker.close().await;
@@ -100,6 +103,8 @@ struct Relay<'a> {
     leased_at: Instant,
     broker: &'a Broker,
     publisher: Publisher,
+    /// After the last news that were sent, until it is saved: with each renewal, as what is told again is sent already.
+    place: Option<ResumeToken>,
     stop: &'a CancellationToken,
 }
 
@@ -114,15 +119,15 @@ impl Relay<'_> {
                 () = self.stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(until_renewal) => self.renew_when_due().await?,
                 _ = scans.tick() => {
+                    // Another queue may want the same events, so that nobody would hear of a lost one.
+                    self.broker.declare().await?;
                     self.scan().await?;
                     self.report_backlog().await?;
                 }
                 news = news.next() => {
                     let (aggregates, place) = news?;
                     self.send(&aggregates).await?;
-                    if !relay_state::save_token(self.mongo, &self.lease, &place).await? {
-                        return Err(StoreError::unavailable("another relay has taken over"));
-                    }
+                    self.place = Some(place);
                 }
             }
         }
@@ -132,11 +137,15 @@ impl Relay<'_> {
         if self.leased_at.elapsed() < lease::RENEWAL {
             return Ok(());
         }
-        // Another queue may want the same events, so that nobody would hear of a lost one.
-        self.broker.declare().await?;
+        let taken_over = || StoreError::unavailable("another relay has taken over");
+        if let Some(place) = self.place.take()
+            && !relay_state::save_token(self.mongo, &self.lease, &place).await?
+        {
+            return Err(taken_over());
+        }
         let asked_at = Instant::now();
         let lease = relay_state::lease(self.mongo, self.owner, lease::length_ms()).await?;
-        self.lease = lease.ok_or_else(|| StoreError::unavailable("another relay has taken over"))?;
+        self.lease = lease.ok_or_else(taken_over)?;
         self.leased_at = asked_at;
         Ok(())
     }
@@ -151,17 +160,20 @@ impl Relay<'_> {
         Ok(())
     }
 
-    /// Sends what waits, whoever was told of it.
+    /// Sends what waits now, whoever was told of it. What is written meanwhile is news: it would never end.
     async fn scan(&mut self) -> Result<(), StoreError> {
-        while self.walk().await? > 0 && !self.stop.is_cancelled() {}
+        let until = Timestamp::now();
+        while self.walk(until).await? > 0 && !self.stop.is_cancelled() {}
         Ok(())
     }
 
     /// Goes once through what waits, also past what is held back. Returns how many were sent.
-    async fn walk(&mut self) -> Result<usize, StoreError> {
+    async fn walk(&mut self, until: Timestamp) -> Result<usize, StoreError> {
         let (mut total, mut place) = (0, None);
         while !self.stop.is_cancelled() {
-            let Some(page) = outbox::waiting(self.mongo, place, BATCH_MAX).await? else { break };
+            let Some(page) = outbox::waiting(self.mongo, place, until, BATCH_MAX.into()).await? else {
+                break;
+            };
             total += self.send(&page.aggregates).await?;
             place = Some(page.written_at);
         }
@@ -173,10 +185,11 @@ impl Relay<'_> {
         let mut total = 0;
         while !self.stop.is_cancelled() {
             self.renew_when_due().await?;
-            let events = outbox::unsent_of(self.mongo, aggregates, BATCH_MAX).await?;
+            let events = outbox::unsent_of(self.mongo, aggregates, BATCH_MAX.into()).await?;
             let sent = self.send_batch(&events).await?;
             total += sent;
-            if sent == 0 {
+            // A batch that was not full was all.
+            if sent == 0 || events.len() < usize::from(BATCH_MAX) {
                 break;
             }
         }

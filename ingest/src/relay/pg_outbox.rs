@@ -17,7 +17,12 @@ use crate::relay::lease;
 use crate::relay::waves::{Batch, publish_batch};
 
 const POLL: Duration = Duration::from_millis(50);
-const BATCH_MAX: i64 = 500;
+/// How often the exchange and the queues are declared anew.
+const DECLARATION_PERIOD: Duration = Duration::from_secs(5);
+/// Most events that are read at a time.
+const BATCH_MAX: i64 = 2_000;
+/// Events that are published at a time, while those before them are marked.
+const CHUNK: usize = 500;
 
 /// Relays until the program stops. A store that is away is tried again, for ever.
 pub async fn run(pools: &PgPools, amqp: &AmqpSettings, stop: &CancellationToken) {
@@ -48,11 +53,13 @@ async fn attempt(
 ) -> Result<(), StoreError> {
     let broker = Broker::connect(amqp).await?;
     let publisher = broker.publisher().await?;
+    let mut declared_at = Instant::now();
     let mut relay = Relay { owner, publisher, leases: Vec::new(), leased_at: None };
     while !stop.is_cancelled() {
         // Another queue may want the same events, so that nobody would hear of a lost one.
-        if relay.is_renewal_due() {
+        if declared_at.elapsed() >= DECLARATION_PERIOD {
             broker.declare().await?;
+            declared_at = Instant::now();
         }
         let client = pools.write().await?;
         // A statement that waits for a standby has no other end, and without a lease there is nothing to do.
@@ -93,11 +100,6 @@ impl Relay {
         self.send(client, &events, lease::publish_until(leased_at)).await
     }
 
-    /// Whether it has leases that are to be renewed.
-    fn is_renewal_due(&self) -> bool {
-        self.leased_at.is_some_and(|at| at.elapsed() >= lease::RENEWAL)
-    }
-
     async fn renew_when_due(&mut self, client: &Connection) -> Result<Instant, StoreError> {
         if let Some(leased_at) = self.leased_at.filter(|at| at.elapsed() < lease::RENEWAL) {
             return Ok(leased_at);
@@ -109,25 +111,50 @@ impl Relay {
         Ok(asked_at)
     }
 
+    /// Returns how many were sent. After a refusal the rest is read anew, without what is put off.
     async fn send(
         &self,
         client: &Connection,
         events: &[UnsentEvent],
         until: Instant,
     ) -> Result<usize, StoreError> {
-        let keyed = events.iter().map(|event| (event.id, &event.envelope));
-        let Batch { sent, refused } = publish_batch(&self.publisher, keyed, until).await?;
+        let (mut total, mut confirmed) = (0, Vec::new());
+        for chunk in events.chunks(CHUNK) {
+            let keyed = chunk.iter().map(|event| (event.id, &event.envelope));
+            let publishing = publish_batch(&self.publisher, keyed, until);
+            let (marked, published) = tokio::join!(self.mark(client, &confirmed), publishing);
+            marked?;
+            let Batch { sent, refused } = published?;
+            total += sent.len();
+            confirmed = sent;
+            if confirmed.len() < chunk.len() {
+                self.postpone(client, &refused).await?;
+                break;
+            }
+        }
+        self.mark(client, &confirmed).await?;
+        Ok(total)
+    }
+
+    async fn postpone(&self, client: &Connection, refused: &[Uuid]) -> Result<(), StoreError> {
         metrics::counter!("relay_refused_total", "outbox" => "postgresql").increment(refused.len() as u64);
-        for id in refused {
+        for &id in refused {
             outbox::postpone(&***client, id).await?;
         }
-        if outbox::mark_sent(&***client, self.owner, &self.leases, &sent).await? < sent.len() {
+        Ok(())
+    }
+
+    async fn mark(&self, client: &Connection, sent: &[Uuid]) -> Result<(), StoreError> {
+        if sent.is_empty() {
+            return Ok(());
+        }
+        if outbox::mark_sent(&***client, self.owner, &self.leases, sent).await? < sent.len() {
             tracing::warn!(
                 "a lease was lost in the middle of a batch: its events are sent again by the next owner"
             );
         }
         metrics::counter!("relay_events_total", "outbox" => "postgresql").increment(sent.len() as u64);
-        Ok(sent.len())
+        Ok(())
     }
 }
 

@@ -11,7 +11,9 @@ use domain::ids::{EventId, uuid_v7};
 use futures_util::stream::ReadyChunks;
 use futures_util::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use mongodb::change_stream::event::{ChangeStreamEvent, ResumeToken};
+use mongodb::change_stream::event::ChangeStreamEvent;
+/// A place in the news.
+pub use mongodb::change_stream::event::ResumeToken;
 use mongodb::options::Hint;
 use mongodb::{ClientSession, Collection};
 use serde::{Deserialize, Serialize};
@@ -130,18 +132,21 @@ pub struct Waiting {
     pub written_at: Timestamp,
 }
 
-/// Unsent events that may be tried now and were written after a moment, the longest waiting first; `None` when there is
-/// none. Some of them may be held back by an earlier event of their aggregate.
+/// Unsent events that may be tried now and were written after one moment and not after another, the longest waiting
+/// first; `None` when there is none. Some of them may be held back by an earlier event of their aggregate.
 pub async fn waiting(
     mongo: &Mongo,
     after: Option<Timestamp>,
+    until: Timestamp,
     limit: i64,
 ) -> Result<Option<Waiting>, StoreError> {
     let now = DateTime::now();
     let mut ready = doc! {"sent_at": null, "$or": [{"retry_at": null}, {"retry_at": {"$lte": now}}]};
+    let mut written = doc! {"$lte": date(until)};
     if let Some(after) = after {
-        ready.insert("created_at", doc! {"$gt": date(after)});
+        written.insert("$gt", date(after));
     }
+    ready.insert("created_at", written);
     let documents: Vec<Document> = mongo
         .database
         .collection::<Document>(COLLECTION)

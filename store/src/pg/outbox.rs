@@ -77,14 +77,7 @@ pub async fn unsent(
     shards: &[i16],
     limit: i64,
 ) -> Result<Vec<UnsentEvent>, StoreError> {
-    const SQL: &str = "SELECT id, envelope FROM outbox AS event \
-                       WHERE sent_at IS NULL AND shard = ANY($1) AND NOT EXISTS ( \
-                           SELECT FROM outbox AS waiting \
-                           WHERE waiting.sent_at IS NULL AND waiting.shard = event.shard \
-                             AND waiting.aggregate_kind = event.aggregate_kind \
-                             AND waiting.aggregate_id = event.aggregate_id \
-                             AND waiting.retry_at > clock_timestamp()) \
-                       ORDER BY shard, aggregate_kind, aggregate_id, aggregate_version LIMIT $2";
+    const SQL: &str = "SELECT id, envelope FROM unsent_events($1, $2)";
     let rows = client.query_typed(SQL, &[(&shards, Type::INT2_ARRAY), (&limit, Type::INT8)]).await?;
     let events = rows.iter().map(|row| {
         let envelope: Json<serde_json::Value> = row.get(1);
@@ -103,10 +96,11 @@ pub async fn mark_sent(
 ) -> Result<usize, StoreError> {
     const SQL: &str = "WITH held AS MATERIALIZED ( \
                            SELECT shard FROM outbox_leases JOIN unnest($1::int2[], $2::int8[]) AS mine (shard, fence) \
-                           USING (shard, fence) WHERE owner = $3 FOR SHARE OF outbox_leases) \
-                       UPDATE outbox SET sent_at = clock_timestamp(), attempts = attempts + 1 \
-                       FROM unnest($4::uuid[]) AS sent (id) \
-                       WHERE outbox.created_at = uuid_v7_time(sent.id) AND outbox.id = sent.id AND sent_at IS NULL \
+                           USING (shard, fence) WHERE owner = $3 FOR SHARE OF outbox_leases), \
+                       sent AS MATERIALIZED ( \
+                           SELECT uuid_v7_time(id) AS created_at, id FROM unnest($4::uuid[]) AS id) \
+                       UPDATE outbox SET sent_at = clock_timestamp(), attempts = attempts + 1 FROM sent \
+                       WHERE outbox.created_at = sent.created_at AND outbox.id = sent.id \
                          AND shard IN (SELECT shard FROM held) RETURNING outbox.id";
     let (shards, fences): (Vec<_>, Vec<_>) = leases.iter().map(|lease| (lease.shard, lease.fence)).unzip();
     let rows = client
