@@ -1,7 +1,5 @@
 //! Many documents in one request, each guarded by the ticket as its external version.
 
-use std::collections::BTreeMap;
-
 use domain::ids::ProductId;
 use elasticsearch::http::Method;
 use serde::Serialize;
@@ -80,26 +78,6 @@ pub async fn remove(
         |item: &&Value| item["delete"]["status"].as_u64().is_some_and(|status| (200..300).contains(&status));
     let removed = items(&body)?.iter().filter(is_removed).count();
     Ok(count::of(removed))
-}
-
-/// The content hashes that an index holds of those products; a product that is not in it is missing.
-pub async fn content_hashes(
-    client: &SearchClient,
-    index: &str,
-    products: &[ProductId],
-) -> Result<BTreeMap<ProductId, String>, SearchError> {
-    if products.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let request = Request::json(Method::Post, format!("{index}/_mget"), json!({"ids": products}));
-    let query = [("_source_includes", "content_hash")];
-    let body = client.send(Request { query: &query, timeout: BULK_TIMEOUT, ..request }).await?;
-    let documents = body["docs"].as_array().ok_or_else(|| SearchError::Malformed("no docs".to_owned()))?;
-    let hash = |document: &Value| {
-        let id = document["_id"].as_str()?.parse().ok()?;
-        Some((id, document["_source"]["content_hash"].as_str()?.to_owned()))
-    };
-    Ok(documents.iter().filter_map(hash).collect())
 }
 
 fn append(lines: &mut Vec<u8>, ticket: i64, document: &ProductDocument) {

@@ -166,10 +166,9 @@ async fn rebuild(
         println!("rebuild: {} products cannot be read and were left out: see the log", verified.unreadable);
     }
     println!(
-        "rebuild: {} holds {} products ({} were written again by the second scan); replaced {}",
+        "rebuild: {} holds {} products; replaced {}",
         rebuilt.index,
         rebuilt.products,
-        rebuilt.different,
         rebuilt.replaced.as_deref().unwrap_or("nothing"),
     );
     if rebuilt.replaced.is_some() {

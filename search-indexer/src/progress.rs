@@ -35,9 +35,6 @@ impl Lines {
                 }
             }
             Progress::Filled(products) => self.line(products, "written"),
-            Progress::Compared { products, different } => {
-                self.line(products, &format!("compared, {different} differed"));
-            }
             Progress::Verified(products) => self.line(products, "verified"),
         }
     }
@@ -87,7 +84,7 @@ mod tests {
         assert_eq!((lines.before, lines.next), (7_000, 12_000));
         lines.print(Progress::Filled(12_000));
         assert_eq!(lines.next, 17_000);
-        lines.print(Progress::Compared { products: 500, different: 0 });
+        lines.print(Progress::Verified(500));
         assert_eq!((lines.before, lines.next), (0, 5_000));
     }
 }

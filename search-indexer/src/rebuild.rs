@@ -3,12 +3,11 @@
 //! # What is guaranteed
 //! The shop goes on while it runs. When the alias is switched, in one step, the new index holds every product
 //! as it was when its last event was consumed, or newer: consumers write to both indexes from before the scan
-//! begins ([`crate::projection`] says why none is missed), tickets keep the newest, a second scan compares
-//! every document's content hash and writes those that differ, and before the switch it is verified window by
-//! window that both sides have the same products with the same hashes. A change whose event is still in the
-//! queue comes with its event. A document that the engine refuses stops the rebuild before the switch; a product
-//! that cannot be read is left out. What the new index did not take after its window was verified is found by the
-//! pass of the repair that follows.
+//! begins ([`crate::projection`] says why none is missed), tickets keep the newest, and before the switch both
+//! sides are compared window by window: what differs is written again until they have the same products with
+//! the same hashes. A change whose event is still in the queue comes with its event. A document that the engine
+//! refuses stops the rebuild before the switch; a product that cannot be read is left out. What the new index
+//! did not take after its window was verified is found by the pass of the repair that follows.
 //!
 //! # When it ends before the switch
 //! The index in use is untouched. Stopped, killed, or left alone by a store or the engine, the new index stays
@@ -81,15 +80,8 @@ pub enum Progress {
         /// Products there are, about.
         of: u64,
     },
-    /// Products written by the first scan so far.
+    /// Products written so far.
     Filled(u64),
-    /// Products compared by the second scan so far, and how many of them differed.
-    Compared {
-        /// Products read.
-        products: u64,
-        /// Documents that were missing or other, and were written again.
-        different: u64,
-    },
     /// Products verified so far.
     Verified(u64),
 }
@@ -101,10 +93,8 @@ pub struct Rebuilt {
     pub index: String,
     /// The index that was in use, if any: the previous one now.
     pub replaced: Option<String>,
-    /// Products written by the first scan.
+    /// Products that the scan wrote.
     pub products: u64,
-    /// Documents that the second scan wrote again.
-    pub different: u64,
     /// What was found before the switch.
     pub verified: Verified,
 }
@@ -291,16 +281,15 @@ async fn fill_and_switch(
     report(Progress::Begun { index: name.to_owned(), filled: place.products, of });
     if place.phase == Phase::Fill {
         scan.fill(&mut place, report).await?;
-        place.phase = Phase::Compare;
+        place.phase = Phase::Verify;
         scan.keep(&place).await;
     }
-    let different = scan.compare(report).await?;
     scan.patiently(|| refresh(client, name)).await?;
     let verified = Box::pin(verify::run(scan, report)).await?;
     // Another rebuild may have begun since the lock was lost, and removed this index.
     advisory_lock::check_held(scan.lock).await?;
     let replaced = put_in_use(client, name).await?;
-    Ok(Rebuilt { index: name.to_owned(), replaced, products: place.products, different, verified })
+    Ok(Rebuilt { index: name.to_owned(), replaced, products: place.products, verified })
 }
 
 async fn refresh(client: &SearchClient, name: &str) -> Result<(), ProjectionError> {

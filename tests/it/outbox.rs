@@ -20,7 +20,7 @@ use store::amqp::publisher::BODY_BYTES_MAX;
 use store::amqp::topology::{DEAD_LETTERS, DurableQueue, EVENTS};
 use store::error::StoreError;
 use store::mongo::products::{self, Inserted};
-use store::pg::{outbox, transaction};
+use store::pg::{direct, outbox, transaction};
 use support::{Scope, shop, stack, wait};
 use tokio_util::sync::CancellationToken;
 
@@ -460,4 +460,33 @@ async fn what_waits_is_found_page_by_page() {
     let mut expected: Vec<_> = made.iter().map(|product| product.id.to_string()).collect();
     expected.sort_unstable();
     assert_eq!(found, expected);
+}
+
+/// Rows of 500 aggregates, each a few.
+const FILL: &str = "INSERT INTO outbox (id, created_at, shard, aggregate_kind, aggregate_id, aggregate_version, \
+                    event_type, envelope, sent_at) \
+                    SELECT id, uuid_v7_time(id), number % 16, 'test', number % 500, $2::bigint + number, 'test', '{}', $1 \
+                    FROM (SELECT number, overlay(overlay(md5(random()::text) PLACING \
+                                         lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0') FROM 1) \
+                                         PLACING '7' FROM 13)::uuid AS id \
+                          FROM generate_series(1, 6000) AS number) AS made";
+
+#[tokio::test]
+async fn a_batch_costs_the_same_however_much_waits() {
+    let scope = Scope::new().await;
+    let client = direct::primary(&scope.postgres).await.expect("connected");
+    let (sent, unsent) = (Some(Timestamp::now()), None::<Timestamp>);
+    client.execute(FILL, &[&sent, &0_i64]).await.expect("filled");
+    // From now on the planner believes that nothing waits.
+    client.batch_execute("ANALYZE outbox").await.expect("analysed");
+    client.execute(FILL, &[&unsent, &10_000_i64]).await.expect("filled");
+    let shards: Vec<i16> = (0..16).collect();
+    assert_eq!(outbox::unsent(&client, &shards, 100).await.expect("read").len(), 100);
+    let explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT id, envelope FROM unsent_events($1, 100)";
+    let plan: serde_json::Value = client.query_one(explain, &[&shards]).await.expect("explained").get(0);
+    let plan = &plan[0]["Plan"];
+    let pages =
+        ["Shared Hit Blocks", "Shared Read Blocks"].map(|name| plan[name].as_u64().expect("a number"));
+    // All that waits is more than 6,000 rows by their index.
+    assert!(pages.iter().sum::<u64>() < 2_000, "{pages:?} pages");
 }

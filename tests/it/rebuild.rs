@@ -97,7 +97,7 @@ async fn a_stopped_rebuild_is_resumed_and_misses_nothing() {
     assert!(goes_on(begun, &second, PAGE));
     let rebuilt = rebuilt.expect("rebuilt");
     assert_eq!((&rebuilt.index, rebuilt.replaced.as_ref()), (&second, Some(&first)));
-    assert_eq!((rebuilt.products, rebuilt.different), (121, 0));
+    assert_eq!(rebuilt.products, 121);
     let verified = &rebuilt.verified;
     assert_eq!((verified.products, verified.documents, verified.different), (121, 121, 0));
     assert_eq!(hits(&projection, "waistcoat").await, 1);

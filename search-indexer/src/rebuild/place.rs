@@ -15,10 +15,11 @@ use crate::mapping::{Analysis, index_body};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Phase {
-    /// The first scan, which writes everything.
+    /// The scan, which writes everything.
     Fill,
-    /// The second one and what follows, which begin anew when they are resumed.
-    Compare,
+    /// What follows, which begins anew when it is resumed.
+    #[serde(alias = "compare")]
+    Verify,
 }
 
 /// A place in a rebuild.

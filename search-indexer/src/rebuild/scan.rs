@@ -1,4 +1,4 @@
-//! The two scans over all products: the first writes every document, the second those that differ.
+//! The scan over all products, which writes every document.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -11,12 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bulk::{self, ItemResult};
 use crate::compare::Window;
-use crate::count;
 use crate::document::ProductDocument;
 use crate::error::SearchError;
 use crate::pace::Pace;
 use crate::projection::{Projection, ProjectionError, within_deadline};
-use crate::rebuild::place::{Phase, Place};
+use crate::rebuild::place::Place;
 use crate::rebuild::{Progress, RebuildError};
 
 /// Products read and written at a time; fewer when a second may have fewer.
@@ -38,14 +37,10 @@ pub(super) struct Scan<'a> {
     pub(super) rate: Option<NonZeroU32>,
 }
 
-/// One page of a scan.
+/// One page, with the ticket that was taken before it was read.
 struct Page {
-    /// Where the next page begins; `None` after the last one.
-    last: Option<ProductId>,
-    /// The last product of it.
-    end: Option<ProductId>,
-    read: u64,
-    written: u64,
+    ticket: i64,
+    window: Window,
 }
 
 impl Scan<'_> {
@@ -69,6 +64,7 @@ impl Scan<'_> {
         }
     }
 
+    /// The next page is read while one is written.
     async fn fill_pages(
         &self,
         place: &mut Place,
@@ -76,41 +72,50 @@ impl Scan<'_> {
     ) -> Result<(), RebuildError> {
         let (mut pace, clock) = (Pace::per_second(self.rate), Instant::now());
         let mut kept = place.products;
-        loop {
+        let mut next = Some(self.read(place.after).await?);
+        while let Some(page) = next {
             self.pause(pace.pause(clock.elapsed())).await?;
             let began_at = clock.elapsed();
-            let page = self.patiently(|| self.page(Phase::Fill, place.after)).await?;
-            pace.took(page.read, began_at);
-            place.products += page.read;
-            place.after = page.end.or(place.after);
+            let written = self.patiently(|| self.write(&page));
+            let (written, read) = tokio::join!(written, self.read_after(&page.window));
+            written?;
+            pace.took(page.window.read, began_at);
+            place.products += page.window.read;
+            place.after = page.window.end.or(place.after);
             report(Progress::Filled(place.products));
-            if page.last.is_none() {
-                return Ok(());
-            }
             if place.products - kept >= KEEP_EVERY {
                 self.keep(place).await;
                 kept = place.products;
             }
+            next = read?;
+        }
+        Ok(())
+    }
+
+    async fn read_after(&self, window: &Window) -> Result<Option<Page>, RebuildError> {
+        match window.range.last {
+            Some(last) => self.read(Some(last)).await.map(Some),
+            None => Ok(None),
         }
     }
 
-    /// Compares every document and writes those that differ; how many did.
-    pub(super) async fn compare(&self, report: &mut impl FnMut(Progress)) -> Result<u64, RebuildError> {
-        let (mut pace, clock) = (Pace::per_second(self.rate), Instant::now());
-        let (mut products, mut different, mut after) = (0, 0, None);
-        loop {
-            self.pause(pace.pause(clock.elapsed())).await?;
-            let began_at = clock.elapsed();
-            let page = self.patiently(|| self.page(Phase::Compare, after)).await?;
-            pace.took(page.read, began_at);
-            products += page.read;
-            different += page.written;
-            report(Progress::Compared { products, different });
-            if page.last.is_none() {
-                return Ok(different);
-            }
-            after = page.last;
+    async fn read(&self, after: Option<ProductId>) -> Result<Page, RebuildError> {
+        let size = self.rate.map_or(PAGE_SIZE, |rate| rate.get().min(PAGE_SIZE));
+        let size = usize::try_from(size).expect("a page is small");
+        self.patiently(|| async move {
+            let ticket = self.projection.ticket().await?;
+            Ok(Page { ticket, window: Window::read(self.projection, after, size).await? })
+        })
+        .await
+    }
+
+    async fn write(&self, Page { ticket, window }: &Page) -> Result<(), ProjectionError> {
+        let client = &self.projection.client;
+        let results = bulk::index(client, &client.next_alias(), *ticket, &window.documents).await?;
+        for (document, result) in window.documents.iter().zip(results) {
+            check(document, result)?;
         }
+        Ok(())
     }
 
     /// Waits before a page; fails when it is told to stop, or when the right is lost.
@@ -139,31 +144,6 @@ impl Scan<'_> {
                 other => return Ok(other?),
             }
         }
-    }
-
-    async fn page(&self, phase: Phase, after: Option<ProductId>) -> Result<Page, ProjectionError> {
-        let client = &self.projection.client;
-        let ticket = self.projection.ticket().await?;
-        let size = self.rate.map_or(PAGE_SIZE, |rate| rate.get().min(PAGE_SIZE));
-        let size = usize::try_from(size).expect("a page is small");
-        let Window { range, documents, read, end, .. } = Window::read(self.projection, after, size).await?;
-        let documents = match phase {
-            Phase::Fill => documents,
-            Phase::Compare => self.different(documents).await?,
-        };
-        let results = bulk::index(client, &client.next_alias(), ticket, &documents).await?;
-        for (document, result) in documents.iter().zip(results) {
-            check(document, result)?;
-        }
-        Ok(Page { last: range.last, end, read, written: count::of(documents.len()) })
-    }
-
-    async fn different(&self, documents: Vec<ProductDocument>) -> Result<Vec<ProductDocument>, SearchError> {
-        let ids: Vec<ProductId> = documents.iter().map(|document| document.product_id).collect();
-        let known = bulk::content_hashes(&self.projection.client, self.name, &ids).await?;
-        let is_different =
-            |document: &ProductDocument| known.get(&document.product_id) != Some(&document.content_hash);
-        Ok(documents.into_iter().filter(is_different).collect())
     }
 }
 

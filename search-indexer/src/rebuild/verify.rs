@@ -4,13 +4,14 @@
 //! window that is unequal is looked at product by product instead, past the searches, which are a moment
 //! behind; what differs is written again, three times at most.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use domain::ids::ProductId;
 
 use crate::checksum;
 use crate::compare::{Comparer, IdRange, Lines, Window, product_id};
 use crate::count;
+use crate::pace::Pace;
 use crate::projection::ProjectionError;
 use crate::rebuild::scan::Scan;
 use crate::rebuild::{Progress, RebuildError};
@@ -45,8 +46,10 @@ pub(super) async fn run(
     let mut verified =
         Verified { products: 0, documents: 0, different: 0, unreadable: 0, checksum: String::new() };
     let (mut checksums, mut left, mut after) = (String::new(), Vec::new(), None);
+    let (mut pace, clock) = (Pace::per_second(scan.rate), Instant::now());
     loop {
-        scan.pause(Duration::ZERO).await?;
+        scan.pause(pace.pause(clock.elapsed())).await?;
+        let began_at = clock.elapsed();
         let Sides { range, expected, unreadable, held } = scan.patiently(|| read(comparer, after)).await?;
         let checksum = expected.checksum();
         let products = expected.ids().count();
@@ -59,6 +62,7 @@ pub(super) async fn run(
             }
             left.extend(settled.left);
         }
+        pace.took(count::of(products), began_at);
         verified.unreadable += unreadable;
         verified.products += count::of(products);
         verified.documents += count::of(documents);
