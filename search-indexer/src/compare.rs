@@ -197,18 +197,23 @@ impl Comparer<'_> {
 
     /// Those of the products whose document is not what the stores say now. One that cannot be read is left as it is.
     pub(crate) async fn different(&self, products: &[ProductId]) -> Result<Vec<ProductId>, ProjectionError> {
-        let mut different = Vec::new();
-        for some in products.chunks(BATCH_SIZE) {
-            different.extend(within_deadline(Box::pin(self.different_now(some))).await?);
-        }
-        Ok(different)
+        Ok(self.unequal(products).await?.into_keys().collect())
     }
 
-    async fn different_now(&self, products: &[ProductId]) -> Result<Vec<ProductId>, ProjectionError> {
+    async fn unequal(&self, products: &[ProductId]) -> Result<Unequal, ProjectionError> {
+        let mut unequal = Unequal::new();
+        for some in products.chunks(BATCH_SIZE) {
+            unequal.extend(within_deadline(Box::pin(self.unequal_now(some))).await?);
+        }
+        Ok(unequal)
+    }
+
+    /// The index first: what it got in between is what the stores say, or older.
+    async fn unequal_now(&self, products: &[ProductId]) -> Result<Unequal, ProjectionError> {
+        let held = self.held(products).await?;
         let Readable { products: found, unreadable } = readable::read(self.projection, products).await?;
         let unreadable: HashSet<ProductId> = unreadable.into_iter().collect();
         let documents = self.projection.documents(&found).await?;
-        let held = self.held(products).await?;
         let expected: HashMap<ProductId, &ProductDocument> =
             documents.iter().map(|document| (document.product_id, document)).collect();
         let is_different = |id: &ProductId| match (expected.get(id), held.get(id)) {
@@ -217,13 +222,15 @@ impl Comparer<'_> {
             (None, None) => false,
         };
         let is_known = |id: &ProductId| !unreadable.contains(id);
-        Ok(products.iter().copied().filter(is_known).filter(is_different).collect())
+        let asked = |id: ProductId| (id, expected.get(&id).map(|document| document.content_hash.clone()));
+        Ok(products.iter().copied().filter(is_known).filter(is_different).map(asked).collect())
     }
 
     /// Writes the documents of those products again, as a consumer would, to every index that is written to.
-    /// Gives back those that differ still.
+    /// Gives back those that differ still, but for those that change all the time: their events bring them.
     pub(crate) async fn mend(&self, mut products: Vec<ProductId>) -> Result<Vec<ProductId>, ProjectionError> {
         let next = if self.index == self.projection.client.alias() { Next::Counted } else { Next::Needed };
+        let mut before = Unequal::new();
         for round in 0..ROUND_COUNT_MAX {
             if products.is_empty() {
                 break;
@@ -234,10 +241,21 @@ impl Comparer<'_> {
             for some in products.chunks(BATCH_SIZE) {
                 Box::pin(self.projection.project_as(some, next)).await?;
             }
-            products = self.different(&products).await?;
+            let now = self.unequal(&products).await?;
+            let is_last = round + 1 == ROUND_COUNT_MAX;
+            products = if is_last { unchanged(&before, &now) } else { now.keys().copied().collect() };
+            before = now;
         }
         Ok(products)
     }
+}
+
+/// Products whose document is not what the stores say, with the hash of what they say; `None`: it is to be gone.
+type Unequal = BTreeMap<ProductId, Option<String>>;
+
+/// Those of which the stores said the same a round ago.
+fn unchanged(before: &Unequal, now: &Unequal) -> Vec<ProductId> {
+    now.iter().filter(|(id, asked)| before.get(*id) == Some(*asked)).map(|(id, _)| *id).collect()
 }
 
 /// A document without the field is nobody's: it belongs to the window that ends open.
@@ -290,6 +308,14 @@ mod tests {
 
     fn id(number: u8) -> ProductId {
         ProductId::new(Timestamp::UNIX_EPOCH, [number; 10])
+    }
+
+    #[test]
+    fn what_changes_between_two_looks_is_not_named() {
+        let hash = |text: &str| Some(text.to_owned());
+        let before = Unequal::from([(id(1), hash("a")), (id(2), hash("b")), (id(3), None)]);
+        let now = Unequal::from([(id(1), hash("a")), (id(2), hash("c")), (id(3), None), (id(4), hash("d"))]);
+        assert_eq!(unchanged(&before, &now), [id(1), id(3)]);
     }
 
     fn document(number: u8) -> ProductDocument {

@@ -177,7 +177,7 @@ async fn rebuild(
     let each_second = rate.map_or(u64::MAX, |rate| rate.get().into());
     repair_once(projection, Duration::from_secs(rebuilt.products / each_second), stop)
         .await
-        .context("the new index is in use, but was not compared once more")
+        .context("the new index is in use, but the comparison after the switch did not end well")
 }
 
 async fn abandon(projection: &Projection, postgres: &PostgresSettings) -> anyhow::Result<()> {

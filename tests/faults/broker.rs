@@ -119,9 +119,10 @@ pub async fn run(settings: &Path, options: Options) -> anyhow::Result<()> {
     let checkout = std::env::var_os("ENTREPOT_CHECKOUT").context("run it by ./dev")?;
     let stack = Stack::open(StackKind::Development, Path::new(&checkout), None)?;
     let bench = Bench { shop: Shop::open(settings).await?, stack };
+    let stop = process::shutdown::signal();
     let ended = tokio::select! {
         ended = Box::pin(run_all(&bench, &options, &file)) => ended,
-        _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+        () = stop.cancelled() => Err(anyhow!("interrupted")),
     };
     bench.shop.close().await;
     let runs = ended?;

@@ -465,7 +465,8 @@ async fn what_waits_is_found_page_by_page() {
 /// Rows of 500 aggregates, each a few.
 const FILL: &str = "INSERT INTO outbox (id, created_at, shard, aggregate_kind, aggregate_id, aggregate_version, \
                     event_type, envelope, sent_at) \
-                    SELECT id, uuid_v7_time(id), number % 16, 'test', number % 500, $2::bigint + number, 'test', '{}', $1 \
+                    SELECT id, uuid_v7_time(id), number % 16, 'test', number % 500, $2::bigint + number, \
+                           'test', '{}', $1 \
                     FROM (SELECT number, overlay(overlay(md5(random()::text) PLACING \
                                          lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0') FROM 1) \
                                          PLACING '7' FROM 13)::uuid AS id \

@@ -51,7 +51,7 @@ async fn attempt(
 ) -> Result<(), StoreError> {
     let broker = Broker::connect(amqp).await?;
     let publisher = broker.publisher().await?;
-    let outcome = match leased(mongo, owner, stop).await? {
+    let outcome = match leased(mongo, &broker, owner, stop).await? {
         None => Ok(()),
         Some((lease, leased_at)) => {
             let news = watch(mongo, &lease).await?;
@@ -66,13 +66,17 @@ async fn attempt(
     outcome
 }
 
-/// Asks until the lease is free. `None`: the program is to stop.
+/// Asks until the lease is free, as long as the broker is there. `None`: the program is to stop.
 async fn leased(
     mongo: &Mongo,
+    broker: &Broker,
     owner: &str,
     stop: &CancellationToken,
 ) -> Result<Option<(WatchLease, Instant)>, StoreError> {
     while !stop.is_cancelled() {
+        if !broker.is_connected() {
+            return Err(StoreError::unavailable("the broker is gone"));
+        }
         let asked_at = Instant::now();
         if let Some(lease) = relay_state::lease(mongo, owner, lease::length_ms()).await? {
             return Ok(Some((lease, asked_at)));
@@ -123,6 +127,8 @@ impl Relay<'_> {
                     self.broker.declare().await?;
                     self.scan().await?;
                     self.report_backlog().await?;
+                    // Counted from the end of a long one, so that news come in between.
+                    scans.reset();
                 }
                 news = news.next() => {
                     let (aggregates, place) = news?;
@@ -188,8 +194,8 @@ impl Relay<'_> {
             let events = outbox::unsent_of(self.mongo, aggregates, BATCH_MAX.into()).await?;
             let sent = self.send_batch(&events).await?;
             total += sent;
-            // A batch that was not full was all.
-            if sent == 0 || events.len() < usize::from(BATCH_MAX) {
+            // A batch that was not full was all, when all of it was sent.
+            if sent == 0 || (sent == events.len() && sent < usize::from(BATCH_MAX)) {
                 break;
             }
         }

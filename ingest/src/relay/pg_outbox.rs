@@ -17,8 +17,8 @@ use crate::relay::lease;
 use crate::relay::waves::{Batch, publish_batch};
 
 const POLL: Duration = Duration::from_millis(50);
-/// How often the exchange and the queues are declared anew.
-const DECLARATION_PERIOD: Duration = Duration::from_secs(5);
+/// How often the exchange and the queues are declared anew, and what waits is counted.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 /// Most events that are read at a time.
 const BATCH_MAX: i64 = 2_000;
 /// Events that are published at a time, while those before them are marked.
@@ -53,13 +53,14 @@ async fn attempt(
 ) -> Result<(), StoreError> {
     let broker = Broker::connect(amqp).await?;
     let publisher = broker.publisher().await?;
-    let mut declared_at = Instant::now();
+    let mut kept_up_at = None::<Instant>;
     let mut relay = Relay { owner, publisher, leases: Vec::new(), leased_at: None };
     while !stop.is_cancelled() {
         // Another queue may want the same events, so that nobody would hear of a lost one.
-        if declared_at.elapsed() >= DECLARATION_PERIOD {
+        if kept_up_at.is_none_or(|at| at.elapsed() >= UPKEEP_PERIOD) {
             broker.declare().await?;
-            declared_at = Instant::now();
+            report_backlog(pools).await;
+            kept_up_at = Some(Instant::now());
         }
         let client = pools.write().await?;
         // A statement that waits for a standby has no other end, and without a lease there is nothing to do.
@@ -107,7 +108,6 @@ impl Relay {
         let asked_at = Instant::now();
         self.leases = outbox::lease(&***client, self.owner, lease::length_ms()).await?;
         self.leased_at = Some(asked_at);
-        report_backlog(client).await?;
         Ok(asked_at)
     }
 
@@ -118,7 +118,7 @@ impl Relay {
         events: &[UnsentEvent],
         until: Instant,
     ) -> Result<usize, StoreError> {
-        let (mut total, mut confirmed) = (0, Vec::new());
+        let (mut total, mut confirmed, mut put_off) = (0, Vec::new(), Vec::new());
         for chunk in events.chunks(CHUNK) {
             let keyed = chunk.iter().map(|event| (event.id, &event.envelope));
             let publishing = publish_batch(&self.publisher, keyed, until);
@@ -128,11 +128,15 @@ impl Relay {
             total += sent.len();
             confirmed = sent;
             if confirmed.len() < chunk.len() {
-                self.postpone(client, &refused).await?;
+                put_off = refused;
                 break;
             }
         }
         self.mark(client, &confirmed).await?;
+        if total == 0 && put_off.is_empty() {
+            tracing::warn!(events = events.len(), "no time was left to send anything: the store is slow");
+        }
+        self.postpone(client, &put_off).await?;
         Ok(total)
     }
 
@@ -158,12 +162,17 @@ impl Relay {
     }
 }
 
-async fn report_backlog(client: &Connection) -> Result<(), StoreError> {
-    let (count, age_seconds) = outbox::backlog(&***client).await?;
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-    metrics::gauge!("outbox_backlog", "outbox" => "postgresql").set(count as f64);
-    metrics::gauge!("outbox_oldest_age_seconds", "outbox" => "postgresql").set(age_seconds);
-    Ok(())
+/// Away from the leases: counting may take its time, and nothing depends on it.
+async fn report_backlog(pools: &PgPools) {
+    let counted = async { outbox::backlog(&**pools.write().await?).await };
+    match counted.await {
+        Ok((count, age_seconds)) => {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+            metrics::gauge!("outbox_backlog", "outbox" => "postgresql").set(count as f64);
+            metrics::gauge!("outbox_oldest_age_seconds", "outbox" => "postgresql").set(age_seconds);
+        }
+        Err(error) => tracing::warn!(error = error_chain::text(&error), "what waits was not counted"),
+    }
 }
 
 async fn wait(stop: &CancellationToken) {

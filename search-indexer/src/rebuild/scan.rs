@@ -77,8 +77,7 @@ impl Scan<'_> {
             self.pause(pace.pause(clock.elapsed())).await?;
             let began_at = clock.elapsed();
             let written = self.patiently(|| self.write(&page));
-            let (written, read) = tokio::join!(written, self.read_after(&page.window));
-            written?;
+            let ((), read) = tokio::try_join!(written, self.read_after(&page.window))?;
             pace.took(page.window.read, began_at);
             place.products += page.window.read;
             place.after = page.window.end.or(place.after);
@@ -87,7 +86,7 @@ impl Scan<'_> {
                 self.keep(place).await;
                 kept = place.products;
             }
-            next = read?;
+            next = read;
         }
         Ok(())
     }

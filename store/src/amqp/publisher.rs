@@ -13,8 +13,10 @@ use crate::amqp::dead_letter::REDRIVEN_FROM;
 use crate::amqp::topology::{DurableQueue, EVENTS};
 use crate::error::StoreError;
 
-/// How long a batch may take: a broker with an alarm takes nothing and says nothing.
+/// How long a batch may take under a lease: a broker with an alarm takes nothing and says nothing.
 pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long what is sent again may take, for which nobody waits.
+const REPEAT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest message; a larger one is refused before it is sent.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Routes a message to the queue that its key names.
@@ -49,21 +51,21 @@ impl Publisher {
     /// that a queue has; `false` for one that was refused or returned, or that is larger than [`BODY_BYTES_MAX`]. An
     /// error means unknown for all of them: send them again.
     pub async fn publish(&self, events: &[&CloudEvent]) -> Result<Vec<bool>, StoreError> {
-        within_time(self.publish_events(events, None)).await
+        within_time(PUBLISH_TIMEOUT, self.publish_events(events, None)).await
     }
 
-    /// The same, to one queue alone: whoever else wants the events does not get them again.
+    /// The same, within 10 s, to one queue alone: whoever else wants the events does not get them again.
     pub async fn publish_to(
         &self,
         queue: DurableQueue,
         events: &[&CloudEvent],
     ) -> Result<Vec<bool>, StoreError> {
-        within_time(self.publish_events(events, Some(queue))).await
+        within_time(REPEAT_TIMEOUT, self.publish_events(events, Some(queue))).await
     }
 
     /// Sends dead letters to the queues that they died in. `true` per message that its queue has.
     pub async fn redrive(&self, letters: &[Redrive<'_>]) -> Result<Vec<bool>, StoreError> {
-        within_time(self.publish_letters(letters)).await
+        within_time(REPEAT_TIMEOUT, self.publish_letters(letters)).await
     }
 
     async fn publish_events(
@@ -111,9 +113,10 @@ impl Publisher {
 }
 
 async fn within_time(
+    limit: Duration,
     publishing: impl Future<Output = Result<Vec<bool>, StoreError>>,
 ) -> Result<Vec<bool>, StoreError> {
-    tokio::time::timeout(PUBLISH_TIMEOUT, publishing).await.map_err(StoreError::unavailable)?
+    tokio::time::timeout(limit, publishing).await.map_err(StoreError::unavailable)?
 }
 
 async fn confirmed(confirms: Vec<Option<PublisherConfirm>>) -> Result<Vec<bool>, StoreError> {

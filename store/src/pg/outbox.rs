@@ -161,10 +161,13 @@ pub async fn sent_between(
     Ok(events.collect())
 }
 
-/// How many events wait, and the age of the oldest in seconds.
+/// Most events that are counted.
+const BACKLOG_MAX: i64 = 100_000;
+
+/// How many events wait, 100,000 at most, and the age of the oldest of them in seconds.
 pub async fn backlog(client: &impl GenericClient) -> Result<(i64, f64), StoreError> {
     const SQL: &str = "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 \
-                       FROM outbox WHERE sent_at IS NULL";
-    let rows = client.query_typed(SQL, &[]).await?;
+                       FROM (SELECT created_at FROM outbox WHERE sent_at IS NULL LIMIT $1) AS waiting";
+    let rows = client.query_typed(SQL, &[(&BACKLOG_MAX, Type::INT8)]).await?;
     Ok(rows.first().map_or((0, 0.0), |row| (row.get(0), row.get(1))))
 }

@@ -137,7 +137,11 @@ fn late(left: &[Before], took: Duration) -> Option<String> {
         return is_late.then(|| format!("mended after {:.1} s: more than {GOAL:?}", took.as_secs_f64()));
     }
     let named: Vec<String> = left.iter().take(NAMED_MAX).map(|(id, _)| id.to_string()).collect();
-    Some(format!("{} documents were not mended within {DEADLINE:?}: {}", left.len(), named.join(", ")))
+    Some(format!(
+        "{} documents were not mended within {DEADLINE:?} (./dev search repair mends them): {}",
+        left.len(),
+        named.join(", ")
+    ))
 }
 
 #[cfg(test)]

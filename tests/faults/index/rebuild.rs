@@ -39,6 +39,9 @@ pub async fn run(stage: &Stage<'_>, figures: &mut Rebuild) -> anyhow::Result<Vec
     let done = stage.stop.run_until_cancelled(work).await;
     // Also when something failed: the shop keeps nothing of the run.
     let removed = probes::remove(&stage.client, &ids).await;
+    if done.is_none() {
+        abandon(stage.settings).await?;
+    }
     let violations = done.context("stopped")??;
     removed?;
     Ok(violations)
@@ -110,10 +113,23 @@ async fn under_load(
     Ok((rebuilt, changes, searches))
 }
 
-/// The program, as `./dev search rebuild` runs it.
+/// The program, as `./dev search rebuild` runs it. What it leaves when it fails nobody needs.
 async fn rebuild(settings: &Path) -> anyhow::Result<()> {
+    let rebuilt = search_indexer(settings, &["rebuild"]).await;
+    if rebuilt.is_err() {
+        abandon(settings).await?;
+    }
+    rebuilt
+}
+
+/// Removes the index that a rebuild left; there need not be one.
+async fn abandon(settings: &Path) -> anyhow::Result<()> {
+    search_indexer(settings, &["rebuild", "--abandon"]).await
+}
+
+async fn search_indexer(settings: &Path, words: &[&str]) -> anyhow::Result<()> {
     let mut command = Command::new(std::env::current_exe()?.with_file_name("search-indexer"));
-    command.arg("--settings").arg(settings).arg("rebuild").env("RUST_LOG", "warn");
+    command.arg("--settings").arg(settings).args(words).env("RUST_LOG", "warn");
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
     let ended = tokio::time::timeout(REBUILD_DEADLINE, output).await;
     let output = ended
