@@ -20,7 +20,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use support::running::Client;
 
-use self::fault::{Alarm, Frozen};
+use self::fault::Alarm;
 use self::index_watch::{IndexWatch, waits};
 use self::judgement::{Episode, judge};
 use self::outcome::{Run, table};
@@ -29,7 +29,7 @@ use crate::load::{self, Load, Probe};
 use crate::recorder::{self, Recorded, Recorder};
 use crate::results;
 use crate::shop::Shop;
-use crate::stack::{healed, look};
+use crate::stack::{Victim, healed, look};
 
 /// The name of the results.
 const NAME: &str = "broker";
@@ -245,7 +245,7 @@ async fn break_broker(bench: &Bench, plan: Plan, run: &mut Run) -> anyhow::Resul
     let mut poison = Vec::new();
     match plan.case {
         Case::Down if plan.is_frozen() => {
-            let frozen = Frozen::freeze(&look().await?, devstack::servers::rabbitmq::NAME)?;
+            let frozen = Victim::find(&look().await?, devstack::servers::rabbitmq::NAME)?.freeze()?;
             run.fault = format!("stopped for {AWAY:?}");
             run.unsent_max = unsent_max(shop, AWAY).await;
             drop(frozen);
@@ -275,7 +275,7 @@ async fn break_broker(bench: &Bench, plan: Plan, run: &mut Run) -> anyhow::Resul
             let running = look().await?;
             let _held = CONSUMERS
                 .iter()
-                .map(|name| Frozen::freeze(&running, name))
+                .map(|name| Victim::find(&running, name)?.freeze())
                 .collect::<anyhow::Result<Vec<_>>>()?;
             run.unsent_max = unsent_max(shop, HELD).await;
             (run.lost, _) = recorder::waiting(amqp).await?;

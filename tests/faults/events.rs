@@ -154,7 +154,7 @@ async fn break_once(
         run.violations.push(format!("not quiet within {deadline:?}"));
     }
     let recorded = recorder.take(&shop.settings.amqp).await?;
-    run.recorded = length(&recorded);
+    run.recorded = results::figure(recorded.len());
     let before = Before { since, dead_letters };
     run.violations.extend(check::check(shop, probes, before, &log, &recorded).await?);
     Ok(())
@@ -178,13 +178,9 @@ async fn kill_all(shop: &Shop, plan: &Plan, kills: &mut Vec<Kill>) -> anyhow::Re
 }
 
 fn count(run: &mut Run, log: &Log) {
-    run.changes = length(&log.changes);
-    run.adjustments = length(&log.adjusted);
+    run.changes = results::figure(log.changes.len());
+    run.adjustments = results::figure(log.adjusted.len());
     run.unanswered = log.unanswered;
-}
-
-fn length<T>(list: &[T]) -> u64 {
-    u64::try_from(list.len()).expect("a list's length fits 64 bits")
 }
 
 /// When nothing was under way any more; `None`: something still is.

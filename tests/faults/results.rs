@@ -17,6 +17,11 @@ pub fn file(name: &str) -> PathBuf {
     checkout.join("target/faults").join(format!("{name}.ndjson"))
 }
 
+/// A count as results have it.
+pub fn figure(count: usize) -> u64 {
+    u64::try_from(count).expect("a count fits 64 bits")
+}
+
 /// Adds a run.
 pub fn append(file: &Path, line: &impl Serialize) -> anyhow::Result<()> {
     let folder = file.parent().context("a folder")?;

@@ -29,8 +29,19 @@ impl Victim {
 
     /// Kills its process with what it has started: each server leads a group of its own.
     pub fn kill(&self) -> anyhow::Result<()> {
-        let pid = Pid::from_raw(self.pid).context("a process")?;
-        kill_process_group(pid, Signal::KILL).with_context(|| format!("kill {} ({})", self.name, self.pid))
+        self.signal(Signal::KILL)
+    }
+
+    /// Stops its process with what it has started, in the middle of whatever they do, until that is dropped.
+    pub fn freeze(self) -> anyhow::Result<Frozen> {
+        self.signal(Signal::STOP)?;
+        Ok(Frozen { victim: self })
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let group = Pid::from_raw(self.pid).context("a process")?;
+        let sent = kill_process_group(group, signal);
+        sent.with_context(|| format!("send {signal:?} to {} ({})", self.name, self.pid))
     }
 
     /// Whether another process serves under its name.
@@ -43,6 +54,20 @@ impl Victim {
 /// What the stack says of itself. It runs a program, away from the threads that send a load.
 pub async fn look() -> anyhow::Result<Running> {
     tokio::task::spawn_blocking(Running::find).await.context("look at the stack")?
+}
+
+/// A server that takes nothing and answers nothing, until this is dropped.
+#[derive(Debug)]
+pub struct Frozen {
+    victim: Victim,
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        if let Err(error) = self.victim.signal(Signal::CONT) {
+            eprintln!("{error:#}");
+        }
+    }
 }
 
 /// Waits until every server answers and the primary has two streaming standbys again. The error says what was amiss

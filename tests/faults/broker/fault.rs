@@ -10,10 +10,8 @@ use devstack::process::{Mark, wait_for_end};
 use devstack::servers::rabbitmq::{MEMORY_SHARE, NAME, control, data_folder};
 use devstack::stack::Stack;
 use lapin::{Connection, ConnectionProperties};
-use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::ExposeSecret;
 use store::settings::AmqpSettings;
-use support::running::Running;
 
 use crate::stack::{Victim, look};
 
@@ -48,30 +46,6 @@ pub async fn returned(amqp: &AmqpSettings) -> anyhow::Result<Instant> {
         }
         ensure!(began.elapsed() < RETURN_DEADLINE, "the broker was not back within {RETURN_DEADLINE:?}");
         tokio::time::sleep(RETURN_PAUSE).await;
-    }
-}
-
-/// A server that takes nothing and answers nothing, until this is dropped.
-#[derive(Debug)]
-pub struct Frozen {
-    group: Pid,
-}
-
-impl Frozen {
-    /// Stops its process with what it has started, in the middle of whatever they do.
-    pub fn freeze(running: &Running, name: &str) -> anyhow::Result<Self> {
-        let server = running.servers.get(name).with_context(|| format!("the stack has no {name}"))?;
-        let group = server.pid.and_then(Pid::from_raw).with_context(|| format!("{name} has no process"))?;
-        kill_process_group(group, Signal::STOP).with_context(|| format!("stop {name}"))?;
-        Ok(Self { group })
-    }
-}
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        if let Err(error) = kill_process_group(self.group, Signal::CONT) {
-            eprintln!("the process group {:?} could not be continued: {error}", self.group);
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::outcome::Run;
 use super::poison::Message;
 use super::{Case, QUIET_DEADLINE};
 use crate::load::{Log, Write};
+use crate::results::figure;
 
 /// All events have to be out so soon after the broker is back.
 const OUT_GOAL: Duration = Duration::from_secs(30);
@@ -32,8 +33,8 @@ pub struct Episode {
 
 /// The figures of a run, and which of them miss their goal.
 pub fn judge(run: &mut Run, case: Case, episode: &Episode, log: &Log, waited: &[Wait]) {
-    run.changes = length(&log.changes);
-    run.adjustments = length(&log.adjusted);
+    run.changes = figure(log.changes.len());
+    run.adjustments = figure(log.adjusted.len());
     run.unanswered = log.unanswered;
     let away = episode.began..episode.returned;
     let baseline = took(log, |write| write.sent_at + write.took < away.start);
@@ -91,7 +92,7 @@ fn slow_writes(before: Option<Duration>, during: Option<Duration>) -> Option<Str
 }
 
 fn is_idle(unsent_max: u64, writes: usize) -> bool {
-    unsent_max == 0 || unsent_max < length_of(writes / WRITES_PER_UNSENT)
+    unsent_max == 0 || unsent_max < figure(writes / WRITES_PER_UNSENT)
 }
 
 /// The longest wait of changes that were in the index before the poison came, and of all others.
@@ -105,14 +106,6 @@ fn longest_waits(waited: &[Wait], poisoned_at: Instant) -> (Duration, Duration) 
 
 fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
-}
-
-fn length<T>(list: &[T]) -> u64 {
-    length_of(list.len())
-}
-
-fn length_of(count: usize) -> u64 {
-    u64::try_from(count).expect("a list's length fits 64 bits")
 }
 
 #[cfg(test)]
