@@ -61,6 +61,14 @@ pub struct Attempt {
     pub duration_ms: i32,
 }
 
+/// Whether any endpoint asks for any of the types.
+pub async fn are_wanted(client: &impl GenericClient, event_types: &[&str]) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT EXISTS (SELECT FROM webhook_endpoints \
+                       WHERE state = 'enabled' AND (event_types = '{}' OR event_types && $1))";
+    let rows = client.query_typed(SQL, &[(&event_types, Type::TEXT_ARRAY)]).await?;
+    Ok(rows.first().is_some_and(|row| row.get(0)))
+}
+
 /// Endpoints that ask for a type. They are there until the transaction ends.
 pub async fn matching(transaction: &Transaction<'_>, event_type: &str) -> Result<Vec<WebhookId>, StoreError> {
     const SQL: &str = "SELECT id FROM webhook_endpoints \
