@@ -12,7 +12,6 @@ use crate::checksum;
 use crate::compare::{Comparer, IdRange, Lines, Window, product_id};
 use crate::count;
 use crate::pace::Pace;
-use crate::projection::ProjectionError;
 use crate::rebuild::scan::Scan;
 use crate::rebuild::{Progress, RebuildError};
 
@@ -45,17 +44,19 @@ pub(super) async fn run(
     let comparer = Comparer { projection: scan.projection, index: scan.name };
     let mut verified =
         Verified { products: 0, documents: 0, different: 0, unreadable: 0, checksum: String::new() };
-    let (mut checksums, mut left, mut after) = (String::new(), Vec::new(), None);
+    let (mut checksums, mut left) = (String::new(), Vec::new());
     let (mut pace, clock) = (Pace::per_second(scan.rate), Instant::now());
-    loop {
+    let mut next = Some(read(scan, None).await?);
+    while let Some(Expected { range, lines, unreadable }) = next {
         scan.pause(pace.pause(clock.elapsed())).await?;
         let began_at = clock.elapsed();
-        let Sides { range, expected, unreadable, held } = scan.patiently(|| read(comparer, after)).await?;
-        let checksum = expected.checksum();
-        let products = expected.ids().count();
+        let held = scan.patiently(|| async move { Ok(comparer.live(range).await?) });
+        let (held, read) = tokio::try_join!(held, read_after(scan, range))?;
+        let checksum = lines.checksum();
+        let products = lines.ids().count();
         let mut documents = held.ids().count();
         if checksum != held.checksum() {
-            let settled = Box::pin(settle(scan, comparer, &expected, &held)).await?;
+            let settled = Box::pin(settle(scan, comparer, &lines, &held)).await?;
             verified.different += settled.different;
             if settled.left.is_empty() {
                 documents = products;
@@ -68,32 +69,35 @@ pub(super) async fn run(
         verified.documents += count::of(documents);
         report(Progress::Verified(verified.products));
         checksums.push_str(&checksum);
-        let is_last = range.last.is_none();
-        if !left.is_empty() && (is_last || left.len() >= ENOUGH) {
+        if !left.is_empty() && (read.is_none() || left.len() >= ENOUGH) {
             let first = left.iter().take(NAMED_MAX).cloned().collect();
             return Err(RebuildError::NotEqual { count: left.len(), first });
         }
-        if is_last {
-            verified.checksum = checksum::of(checksums.as_bytes());
-            return Ok(verified);
-        }
-        after = range.last;
+        next = read;
     }
+    verified.checksum = checksum::of(checksums.as_bytes());
+    Ok(verified)
 }
 
-/// A window of both sides.
-struct Sides {
+/// What the stores say of a window.
+struct Expected {
     range: IdRange,
-    expected: Lines,
+    lines: Lines,
     unreadable: u64,
-    held: Lines,
 }
 
-async fn read(comparer: Comparer<'_>, after: Option<ProductId>) -> Result<Sides, ProjectionError> {
-    let window = Window::read(comparer.projection, after, WINDOW_SIZE).await?;
-    let held = comparer.live(window.range).await?;
+async fn read(scan: &Scan<'_>, after: Option<ProductId>) -> Result<Expected, RebuildError> {
+    let window = scan.patiently(|| Window::read(scan.projection, after, WINDOW_SIZE)).await?;
     let unreadable = count::of(window.unreadable.len());
-    Ok(Sides { range: window.range, expected: Lines::of(&window.documents), unreadable, held })
+    Ok(Expected { range: window.range, lines: Lines::of(&window.documents), unreadable })
+}
+
+/// The next window, while the index is asked for this one.
+async fn read_after(scan: &Scan<'_>, range: IdRange) -> Result<Option<Expected>, RebuildError> {
+    match range.last {
+        Some(last) => read(scan, Some(last)).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// What became of a window that is unequal.
