@@ -61,6 +61,8 @@ error_codes! {
     AlreadyTaken = "already_taken", CONFLICT, "A value is already taken";
     /// A request with this key is still running.
     RequestInProgress = "request_in_progress", CONFLICT, "The same request is still running";
+    /// One of its kind waits or runs already; `Location` says where it is.
+    TaskUnderWay = "task_under_way", CONFLICT, "Such a task is under way already";
     /// More would go than is there and not reserved.
     InsufficientStock = "insufficient_stock", CONFLICT, "There is not enough stock";
     /// The endpoint gets nothing.

@@ -11,8 +11,12 @@ use crate::openapi;
 use crate::problem::Problem;
 use crate::route_figures::RouteFigures;
 use crate::routes::admin::{
-    get_dead_letter::get_dead_letter, list_dead_letters::list_dead_letters,
+    get_dead_letter::get_dead_letter,
+    get_index_task::get_index_task,
+    list_dead_letters::list_dead_letters,
+    list_index_tasks::list_index_tasks,
     redrive_dead_letters::redrive_dead_letters,
+    start_index_task::{rebuild_index, repair_index},
 };
 use crate::routes::analytics::daily_sales::daily_sales;
 use crate::routes::catalogue::{
@@ -68,6 +72,10 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .service(resource("/admin/dead-letters", "GET, HEAD").route(get(list_dead_letters)))
                 .service(resource("/admin/dead-letters/redrive", "POST").route(post(redrive_dead_letters)))
                 .service(resource("/admin/dead-letters/{id}", "GET, HEAD").route(get(get_dead_letter)))
+                .service(resource("/admin/index/rebuild", "POST").route(post(rebuild_index)))
+                .service(resource("/admin/index/repair", "POST").route(post(repair_index)))
+                .service(resource("/admin/index/tasks", "GET, HEAD").route(get(list_index_tasks)))
+                .service(resource("/admin/index/tasks/{id}", "GET, HEAD").route(get(get_index_task)))
                 .service(
                     resource("/webhooks", "GET, HEAD, POST")
                         .route(get(list_webhooks))

@@ -17,6 +17,8 @@ pub enum Permission {
     ReadInventory,
     /// See what consumers gave up, and send it again.
     ManageEvents,
+    /// Rebuild and repair the search index.
+    ManageIndex,
     /// Change stock by hand.
     ManageInventory,
     /// Say who gets webhooks, and see what was sent.

@@ -1,4 +1,4 @@
-//! What the daemon does beside consuming: it repairs, measures, and clears away what is over.
+//! What the daemon does beside consuming: it repairs, measures, does what was asked for, and clears away what is over.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::projection::Projection;
 use crate::rebuild::RebuildError;
-use crate::{freshness, rebuild, repair, rollback, sweep};
+use crate::{freshness, rebuild, repair, rollback, sweep, tasks};
 
 /// Between two clearings.
 const CLEARING_PERIOD: Duration = Duration::from_secs(600);
@@ -31,6 +31,7 @@ pub async fn run(
         Box::pin(repair::run(projection, postgres, repair_pass, stop)),
         Box::pin(freshness::run(projection, stop)),
         Box::pin(clear(projection, postgres, stop)),
+        Box::pin(tasks::run(projection, postgres, stop)),
     );
 }
 

@@ -31,3 +31,4 @@ pub mod rollback;
 pub mod settings;
 mod subject;
 pub mod sweep;
+pub mod tasks;

@@ -52,7 +52,15 @@ pub struct Repaired {
 
 /// One pass over the whole index, spread over about `whole`: zero is at once.
 pub async fn pass(projection: &Projection, whole: Duration) -> Result<Repaired, ProjectionError> {
-    pass_while(projection, whole, None).await
+    pass_while(projection, whole, None, |_, _| {}).await
+}
+
+/// One pass, at once. It tells after each window what was done so far, and how many products there are, about.
+pub(crate) async fn pass_at_once(
+    projection: &Projection,
+    report: impl FnMut(Repaired, u64),
+) -> Result<Repaired, ProjectionError> {
+    pass_while(projection, Duration::ZERO, None, report).await
 }
 
 /// Passes, one after the other, each spread over about `whole`. One process at a time does it.
@@ -106,7 +114,7 @@ async fn take_turn(
     }
     loop {
         let began = Instant::now();
-        let repaired = pass_while(projection, whole, Some(&lock)).await?;
+        let repaired = pass_while(projection, whole, Some(&lock), |_, _| {}).await?;
         backoff.reset();
         metrics::gauge!("search_repair_pass_seconds").set(began.elapsed().as_secs_f64());
         set_last_pass(Timestamp::now());
@@ -123,6 +131,7 @@ async fn pass_while(
     projection: &Projection,
     whole: Duration,
     lock: Option<&DirectClient>,
+    mut report: impl FnMut(Repaired, u64),
 ) -> Result<Repaired, ProjectionError> {
     if let Err(error) = consume::add_fields(&projection.client).await {
         tracing::warn!(error = error_chain::text(&error), "the index stays without the fields that are new");
@@ -140,6 +149,7 @@ async fn pass_while(
         sum.products += repaired.products;
         sum.different += repaired.different;
         sum.mended += repaired.mended;
+        report(sum, count);
         let Some(last) = range.last else {
             return Ok(sum);
         };

@@ -13,6 +13,7 @@ pub mod health;
 pub mod idempotency;
 pub mod import_runs;
 pub mod inbox;
+pub mod index_tasks;
 pub mod index_ticket;
 pub mod order_import;
 pub mod orders;

@@ -12,6 +12,7 @@ mod flow;
 mod import_formats;
 mod import_lost_commit;
 mod import_resume;
+mod index_tasks;
 mod index_wire;
 mod inventory;
 mod media;

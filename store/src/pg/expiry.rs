@@ -55,6 +55,18 @@ pub async fn delete_ended_deliveries(
     delete(client, SQL, before, limit).await
 }
 
+/// Deletes at most `limit` tasks of the search index that ended before that time. Returns how many.
+pub async fn delete_ended_index_tasks(
+    client: &impl GenericClient,
+    before: Timestamp,
+    limit: i64,
+) -> Result<usize, StoreError> {
+    const SQL: &str = "DELETE FROM index_tasks USING \
+                       (SELECT id FROM index_tasks WHERE finished_at < $1 LIMIT $2) AS old \
+                       WHERE index_tasks.id = old.id RETURNING index_tasks.id";
+    delete(client, SQL, before, limit).await
+}
+
 async fn delete(
     client: &impl GenericClient,
     sql: &str,
