@@ -46,7 +46,9 @@ impl Recorder {
     pub async fn declare(amqp: &AmqpSettings) -> anyhow::Result<Self> {
         let queue = format!("faults.{}", Uuid::new_v4().simple());
         let mut arguments = FieldTable::default();
-        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        // A quorum queue that is a moment old loses its leader when the broker is killed (rabbitmq-server#15725), and
+        // then publishers wait for it.
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
         arguments.insert("x-expires".into(), AMQPValue::LongInt(EXPIRES_MS));
         arguments.insert("x-max-length".into(), AMQPValue::LongInt(LENGTH_MAX));
         with_channel(amqp, TIMEOUT, async |channel| {
