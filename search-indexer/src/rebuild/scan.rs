@@ -1,9 +1,11 @@
 //! The scan over all products, which writes every document.
 
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::time::Duration;
 
 use domain::ids::ProductId;
+use futures_util::stream::{self, Stream, TryStreamExt};
 use store::pg::advisory_lock;
 use store::pg::direct::DirectClient;
 use tokio::time::Instant;
@@ -20,6 +22,8 @@ use crate::rebuild::{Progress, RebuildError};
 
 /// Products read and written at a time; fewer when a second may have fewer.
 const PAGE_SIZE: u32 = 500;
+/// Pages that are written at once: the engine has a thread for each.
+const WRITES_AT_ONCE: usize = 2;
 /// Products between two places that are kept.
 const KEEP_EVERY: u64 = 5_000;
 /// Tries of one page while a store or the engine is away, and the wait between them.
@@ -64,38 +68,39 @@ impl Scan<'_> {
         }
     }
 
-    /// The next page is read while one is written.
+    /// Pages are written side by side, and the next one is read meanwhile; the place follows their order.
     async fn fill_pages(
         &self,
         place: &mut Place,
         report: &mut impl FnMut(Progress),
     ) -> Result<(), RebuildError> {
-        let (mut pace, clock) = (Pace::per_second(self.rate), Instant::now());
         let mut kept = place.products;
-        let mut next = Some(self.read(place.after).await?);
-        while let Some(page) = next {
-            self.pause(pace.pause(clock.elapsed())).await?;
-            let began_at = clock.elapsed();
-            let written = self.patiently(|| self.write(&page));
-            let ((), read) = tokio::try_join!(written, self.read_after(&page.window))?;
-            pace.took(page.window.read, began_at);
-            place.products += page.window.read;
-            place.after = page.window.end.or(place.after);
+        let written = self.pages(place.after).map_ok(|page| self.written(page)).try_buffered(WRITES_AT_ONCE);
+        let mut written = pin!(written);
+        while let Some(Window { read, end, .. }) = written.try_next().await? {
+            place.products += read;
+            place.after = end.or(place.after);
             report(Progress::Filled(place.products));
             if place.products - kept >= KEEP_EVERY {
                 self.keep(place).await;
                 kept = place.products;
             }
-            next = read;
         }
         Ok(())
     }
 
-    async fn read_after(&self, window: &Window) -> Result<Option<Page>, RebuildError> {
-        match window.range.last {
-            Some(last) => self.read(Some(last)).await.map(Some),
-            None => Ok(None),
-        }
+    /// Every page after a product, not faster than is asked for.
+    fn pages(&self, after: Option<ProductId>) -> impl Stream<Item = Result<Page, RebuildError>> {
+        let (pace, clock) = (Pace::per_second(self.rate), Instant::now());
+        stream::try_unfold(Some((after, pace)), move |next| async move {
+            let Some((after, mut pace)) = next else { return Ok(None) };
+            self.pause(pace.pause(clock.elapsed())).await?;
+            let began_at = clock.elapsed();
+            let page = self.read(after).await?;
+            pace.took(page.window.read, began_at);
+            let next = page.window.range.last.map(|last| (Some(last), pace));
+            Ok(Some((page, next)))
+        })
     }
 
     async fn read(&self, after: Option<ProductId>) -> Result<Page, RebuildError> {
@@ -106,6 +111,11 @@ impl Scan<'_> {
             Ok(Page { ticket, window: Window::read(self.projection, after, size).await? })
         })
         .await
+    }
+
+    async fn written(&self, page: Page) -> Result<Window, RebuildError> {
+        self.patiently(|| self.write(&page)).await?;
+        Ok(page.window)
     }
 
     async fn write(&self, Page { ticket, window }: &Page) -> Result<(), ProjectionError> {
