@@ -31,8 +31,17 @@ pub async fn run(
         Box::pin(repair::run(projection, postgres, repair_pass, stop)),
         Box::pin(freshness::run(projection, stop)),
         Box::pin(clear(projection, postgres, stop)),
-        Box::pin(tasks::run(projection, postgres, stop)),
+        do_tasks(projection, postgres, stop),
     );
+}
+
+/// Beside the consumers, not between them: a rebuild has much to compute.
+async fn do_tasks(projection: &Projection, postgres: &PostgresSettings, stop: &CancellationToken) {
+    let (projection, postgres, stop) = (projection.clone(), postgres.clone(), stop.clone());
+    let doing = tokio::spawn(async move { tasks::run(&projection, &postgres, &stop).await });
+    if let Err(error) = doing.await {
+        tracing::error!(error = error_chain::text(&error), "tasks of the index are not done any more");
+    }
 }
 
 async fn clear(projection: &Projection, postgres: &PostgresSettings, stop: &CancellationToken) {

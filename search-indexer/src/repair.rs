@@ -55,12 +55,13 @@ pub async fn pass(projection: &Projection, whole: Duration) -> Result<Repaired, 
     pass_while(projection, whole, None, |_, _| {}).await
 }
 
-/// One pass, at once. It tells after each window what was done so far, and how many products there are, about.
-pub(crate) async fn pass_at_once(
+/// One pass that tells after each window what was done so far, and how many products there are, about.
+pub(crate) async fn told_pass(
     projection: &Projection,
+    whole: Duration,
     report: impl FnMut(Repaired, u64),
 ) -> Result<Repaired, ProjectionError> {
-    pass_while(projection, Duration::ZERO, None, report).await
+    pass_while(projection, whole, None, report).await
 }
 
 /// Passes, one after the other, each spread over about `whole`. One process at a time does it.

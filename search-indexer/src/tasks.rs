@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::consume::name_random;
-use crate::index::new_name;
+use crate::index::{self, new_name};
 use crate::mapping::Analysis;
 use crate::projection::{Projection, ProjectionError};
 use crate::rebuild::{self, Plan, Progress, RebuildError};
@@ -108,24 +108,37 @@ async fn work(
         }
         () = tokio::time::sleep(time_left(task)) => Err(TaskError::TooSlow),
     };
-    let progress = heard.borrow().clone();
-    let ended = match done {
-        Ok(()) => end(pools, leased, &progress, None).await,
-        Err(error) if error.is_stopped() => give_back(pools, leased, &progress, 0).await,
+    let mut progress = heard.borrow().clone();
+    let (written, result) = match done {
+        Ok(()) => (end(pools, leased, &progress, None).await, "finished"),
+        Err(error) if error.is_stopped() => (give_back(pools, leased, &progress, 0).await, "stopped"),
         Err(error) if error.is_passing() => {
-            tracing::warn!(task = %task.id, error = error_chain::text(&error), "a task cannot be done yet");
-            give_back(pools, leased, &progress, RETRY_MS).await
+            let reason = shortened(&error);
+            tracing::warn!(task = %task.id, error = reason, "a task cannot be done yet");
+            progress.waiting_for = Some(reason);
+            (give_back(pools, leased, &progress, RETRY_MS).await, "waiting")
         }
         Err(error) => {
-            let failure: String = error_chain::text(&error).chars().take(FAILURE_LENGTH_MAX).collect();
+            let failure = shortened(&error);
             tracing::warn!(task = %task.id, failure, "a task failed");
-            end(pools, leased, &progress, Some(&failure)).await
+            (end(pools, leased, &progress, Some(&failure)).await, "failed")
         }
     };
-    if let Err(error) = ended {
-        // Not ended it is free when the lease ends, and done again.
-        tracing::warn!(task = %task.id, error = error_chain::text(&error), "what became of a task is not written");
+    metrics::counter!("search_index_tasks_total", "kind" => task.kind.name(), "result" => result)
+        .increment(1);
+    match written {
+        Ok(true) => tracing::info!(task = %task.id, kind = task.kind.name(), result, "a task of the index"),
+        Ok(false) => tracing::warn!(task = %task.id, result, "another indexer has the task"),
+        // Free when the lease ends, and gone on with.
+        Err(error) => {
+            let error = error_chain::text(&error);
+            tracing::warn!(task = %task.id, result, error, "what became of a task is not written");
+        }
     }
+}
+
+fn shortened(error: &TaskError) -> String {
+    error_chain::text(error).chars().take(FAILURE_LENGTH_MAX).collect()
 }
 
 /// How long the task may go on; the time in the queue does not count.
@@ -151,8 +164,8 @@ async fn give_back(
     leased: &LeasedIndexTask,
     progress: &IndexTaskProgress,
     pause_ms: i64,
-) -> Result<(), StoreError> {
-    index_tasks::renew(&**pools.write().await?, leased, progress, pause_ms).await.map(drop)
+) -> Result<bool, StoreError> {
+    index_tasks::renew(&**pools.write().await?, leased, progress, pause_ms).await
 }
 
 async fn end(
@@ -160,8 +173,8 @@ async fn end(
     leased: &LeasedIndexTask,
     progress: &IndexTaskProgress,
     failure: Option<&str>,
-) -> Result<(), StoreError> {
-    index_tasks::end(&**pools.write().await?, leased, progress, failure).await.map(drop)
+) -> Result<bool, StoreError> {
+    index_tasks::end(&**pools.write().await?, leased, progress, failure).await
 }
 
 async fn perform(
@@ -171,16 +184,16 @@ async fn perform(
     said: &watch::Sender<IndexTaskProgress>,
     stop: &CancellationToken,
 ) -> Result<(), TaskError> {
-    match leased.task.kind {
-        IndexTaskKind::Rebuild => rebuild(projection, postgres, leased, said, stop).await,
-        IndexTaskKind::Repair => {
-            let repairing = Box::pin(repair(projection, said));
-            stop.run_until_cancelled(repairing).await.unwrap_or(Err(TaskError::Stopped))
-        }
+    said.send_modify(|told| told.waiting_for = None);
+    if leased.task.kind == IndexTaskKind::Rebuild {
+        rebuild(projection, postgres, leased, said, stop).await?;
     }
+    // After a rebuild it finds what the new index did not take after it was verified.
+    let repairing = Box::pin(repair(projection, &leased.task, said));
+    stop.run_until_cancelled(repairing).await.unwrap_or(Err(TaskError::Stopped))
 }
 
-/// An owner after the first one goes on with what the one before has left.
+/// Goes on with the index that an owner before has left; one that is in use already is not made again.
 async fn rebuild(
     projection: &Projection,
     postgres: &PostgresSettings,
@@ -188,17 +201,39 @@ async fn rebuild(
     said: &watch::Sender<IndexTaskProgress>,
     stop: &CancellationToken,
 ) -> Result<(), TaskError> {
-    let name = new_name(projection.client.alias(), Timestamp::now(), name_random());
-    let rate = leased.task.rate.and_then(|rate| NonZeroU32::new(rate.unsigned_abs()));
-    let plan = Plan { rate, resume: leased.fence > 1, ..Plan::new(&name, Analysis::English) };
+    let client = &projection.client;
+    let left = said.borrow().index.clone();
+    let aliases = index::aliases(client).await.map_err(RebuildError::from)?;
+    if left.is_some() && aliases.current == left {
+        return Ok(());
+    }
+    let resume = left.is_some() && aliases.next == left;
+    let name = new_name(client.alias(), Timestamp::now(), name_random());
+    if !resume {
+        said.send_modify(|told| told.index = Some(name.clone()));
+        keep(projection, leased, said).await?;
+    }
+    let plan = Plan { rate: rate(&leased.task), resume, ..Plan::new(&name, Analysis::English) };
     let report = |progress| said.send_modify(|told| tell(told, progress));
     let rebuilt = Box::pin(rebuild::run(projection, postgres, plan, stop, report)).await?;
-    said.send_modify(|told| {
-        told.different = rebuilt.verified.different;
-        told.mended = rebuilt.verified.different;
-        told.unreadable = rebuilt.verified.unreadable;
-    });
+    said.send_modify(|told| told.unreadable = rebuilt.verified.unreadable);
     Ok(())
+}
+
+/// The name of an index is written before there is one: who goes on has to know what was left.
+async fn keep(
+    projection: &Projection,
+    leased: &LeasedIndexTask,
+    said: &watch::Sender<IndexTaskProgress>,
+) -> Result<(), TaskError> {
+    let progress = said.borrow().clone();
+    let kept =
+        async { index_tasks::renew(&**projection.pools.write().await?, leased, &progress, LEASE_MS).await };
+    kept.await.map(drop).map_err(|error| TaskError::Rebuild(error.into()))
+}
+
+fn rate(task: &IndexTask) -> Option<NonZeroU32> {
+    task.rate.and_then(|rate| NonZeroU32::new(rate.unsigned_abs()))
 }
 
 fn tell(told: &mut IndexTaskProgress, progress: Progress) {
@@ -216,12 +251,20 @@ fn tell(told: &mut IndexTaskProgress, progress: Progress) {
     }
 }
 
-async fn repair(projection: &Projection, said: &watch::Sender<IndexTaskProgress>) -> Result<(), TaskError> {
+async fn repair(
+    projection: &Projection,
+    task: &IndexTask,
+    said: &watch::Sender<IndexTaskProgress>,
+) -> Result<(), TaskError> {
+    let seconds = rate(task).map_or(0, |rate| said.borrow().of / u64::from(rate.get()));
     let report = |Repaired { products, different, mended }, of| {
-        let phase = Some("compare".to_owned());
-        said.send_replace(IndexTaskProgress { phase, products, of, different, mended, ..Default::default() });
+        said.send_modify(|told| {
+            told.phase = Some("compare".to_owned());
+            (told.products, told.of, told.different, told.mended) = (products, of, different, mended);
+        });
     };
-    let Repaired { different, mended, .. } = Box::pin(repair::pass_at_once(projection, report)).await?;
+    let whole = Duration::from_secs(seconds);
+    let Repaired { different, mended, .. } = Box::pin(repair::told_pass(projection, whole, report)).await?;
     match different.saturating_sub(mended) {
         0 => Ok(()),
         left => Err(TaskError::LeftDifferent(left)),

@@ -18,7 +18,6 @@ use crate::{SHARED, shared};
 pub const SEEDS: &[Seed] = &[
     ("broker-memory-alarm", |_| memory_alarm().boxed_local()),
     ("broker-disk-alarm", |_| disk_alarm().boxed_local()),
-    ("queue-leaderless", |_| queue_leaderless().boxed_local()),
     ("queue-unread", |_| queue_unread().boxed_local()),
 ];
 
@@ -98,30 +97,4 @@ async fn queue_unread() {
         .await
         .expect("a reader");
     gone(look, "queue-unread").await;
-}
-
-/// What a kill of the broker leaves of a queue that was made just before: a member that was forgotten, and starts anew
-/// without ever standing for election.
-async fn queue_leaderless() {
-    let scope = Scope::new().await;
-    let vhost = &scope.prefix;
-    queue_with_message(vhost, "unread").await;
-    let quorum = json!({"durable": true, "arguments": {"x-queue-type": "quorum"}});
-    manage(Method::PUT, &format!("queues/{vhost}/analytics"), quorum).await;
-    let look = || in_vhost(vhost);
-    gone(look, "queue-leaderless").await;
-    let member = format!("{vhost}_analytics");
-    let forget = format!(
-        "eval \"Member = {{'{member}', node()}}, Uid = ra_directory:uid_of(quorum_queues, '{member}'), \
-         ok = ra:stop_server(quorum_queues, Member), _ = ra_directory:unregister_name(quorum_queues, Uid), \
-         {{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\\\"{vhost}\\\">>, queue, <<\\\"analytics\\\">>)), \
-         rabbit_quorum_queue:recover(<<\\\"{vhost}\\\">>, [Queue]).\""
-    );
-    shell(&control(&forget), Path::new("/"));
-    // A kill would end what was known of the queue before.
-    manage(Method::DELETE, "reset", Value::Null).await;
-    let trouble = found(look, "queue-leaderless").await;
-    assert_eq!(trouble.seen, "no leader: analytics");
-    follow(&trouble, Path::new("/"));
-    gone(look, "queue-leaderless").await;
 }

@@ -11,7 +11,8 @@ use search_indexer::projection::Projection;
 use search_indexer::rebuild::{self, Plan, Progress};
 use search_indexer::tasks;
 use serde_json::{Value, json};
-use store::pg::index_tasks;
+use store::pg::advisory_lock::{self, Right};
+use store::pg::index_tasks::{self, IndexTaskProgress};
 use support::api::{self, Answer, Client, Who, send};
 use support::search_index::{add_products, build, by_hand, hits, new_name, projection, remove_indexes};
 use support::{Scope, wait};
@@ -70,7 +71,7 @@ async fn a_rebuild_is_asked_for_once_and_puts_a_new_index_in_use() {
     let ended = with_indexer(&scope, &projection, async || until_ended(&client, &path(&queued)).await).await;
     let told =
         [&ended["status"], &ended["phase"], &ended["products"], &ended["different"], &ended["failure"]];
-    assert_eq!(told, [&json!("finished"), &json!("verify"), &json!(30), &json!(0), &Value::Null]);
+    assert_eq!(told, [&json!("finished"), &json!("compare"), &json!(30), &json!(0), &Value::Null]);
     let aliases = index::aliases(&projection.client).await.expect("aliases");
     assert_eq!(ended["index"], json!(aliases.current));
     assert_eq!(aliases.previous, Some(first));
@@ -123,6 +124,8 @@ async fn what_an_indexer_left_is_gone_on_with() {
     let plan = Plan { rate: NonZeroU32::new(100), ..Plan::new(&left, Analysis::English) };
     let stopped = Box::pin(rebuild::run(&projection, &scope.postgres, plan, &stop, report)).await;
     stopped.expect_err("stopped");
+    let progress = IndexTaskProgress { index: Some(left.clone()), ..IndexTaskProgress::default() };
+    assert!(index_tasks::renew(&postgres, &dead, &progress, 0).await.expect("answered"));
 
     let ended = with_indexer(&scope, &projection, async || until_ended(&client, &path(&queued)).await).await;
     assert_eq!((&ended["status"], &ended["index"]), (&json!("finished"), &json!(left)));
@@ -130,6 +133,60 @@ async fn what_an_indexer_left_is_gone_on_with() {
     let late = index_tasks::renew(&postgres, &dead, &dead.task.progress, 30_000).await.expect("answered");
     assert!(!late, "the dead one has lost it");
     assert!(index_tasks::lease(&postgres, 0).await.expect("answered").is_none(), "nothing waits");
+    api.stop().await.expect("stops");
+    remove_indexes(&projection.client).await;
+}
+
+/// An indexer put the new index in use and died before it could say so: another rebuild would remove the one of before.
+#[tokio::test]
+async fn what_is_in_use_already_is_not_made_again() {
+    let scope = Scope::new().await;
+    let projection = projection(&scope).await;
+    add_products(&projection, 10).await;
+    let [first, second] = [0, 1].map(|number| new_name(&projection, number));
+    build(&scope, &projection, &first).await.expect("rebuilt");
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    let queued = ask(&client, ADMIN, "rebuild", &json!({})).await.expect(202);
+    let postgres = scope.primary().await;
+    let dead = index_tasks::lease(&postgres, 30_000).await.expect("answered").expect("it waits");
+    build(&scope, &projection, &second).await.expect("rebuilt");
+    let progress = IndexTaskProgress { index: Some(second.clone()), ..IndexTaskProgress::default() };
+    assert!(index_tasks::renew(&postgres, &dead, &progress, 0).await.expect("answered"));
+
+    let ended = with_indexer(&scope, &projection, async || until_ended(&client, &path(&queued)).await).await;
+    assert_eq!((&ended["status"], &ended["index"]), (&json!("finished"), &json!(second)));
+    let aliases = index::aliases(&projection.client).await.expect("aliases");
+    assert_eq!((aliases.current, aliases.previous), (Some(second), Some(first)));
+    api.stop().await.expect("stops");
+    remove_indexes(&projection.client).await;
+}
+
+/// While somebody else rebuilds, a task waits and says for what.
+#[tokio::test]
+async fn a_task_that_waits_says_for_what() {
+    let scope = Scope::new().await;
+    let projection = projection(&scope).await;
+    build(&scope, &projection, &new_name(&projection, 0)).await.expect("rebuilt");
+    let holder = scope.primary().await;
+    let right = Right::RebuildIndex(projection.client.alias());
+    assert!(advisory_lock::take(&holder, right).await.expect("asked"));
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    let path = path(&ask(&client, ADMIN, "rebuild", &json!({})).await.expect(202));
+    let waiting = with_indexer(&scope, &projection, async || {
+        wait::until("it waits", DEADLINE, async || {
+            let task = client.get(ADMIN, &path).await.expect(200).body;
+            task["waiting_for"].is_string().then_some(task)
+        })
+        .await
+    })
+    .await;
+    assert_eq!((&waiting["status"], &waiting["failure"]), (&json!("running"), &Value::Null));
+    assert!(waiting["waiting_for"].as_str().is_some_and(|reason| reason.starts_with("another rebuild")));
+    drop(holder);
+    let ended = with_indexer(&scope, &projection, async || until_ended(&client, &path).await).await;
+    assert_eq!((&ended["status"], &ended["waiting_for"]), (&json!("finished"), &Value::Null));
     api.stop().await.expect("stops");
     remove_indexes(&projection.client).await;
 }

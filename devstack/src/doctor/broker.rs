@@ -1,4 +1,4 @@
-//! RabbitMQ: alarms and queues that stop publishers, queues that nobody reads, messages that were given up.
+//! RabbitMQ: alarms that stop publishers, queues that nobody reads, messages that were given up.
 
 use std::time::Duration;
 
@@ -75,30 +75,6 @@ pub(super) async fn disk(context: &Context) -> Result<Finding> {
     let mend =
         Mend::action(format!("make room; this shows what is big: du -xh --max-depth=3 {data} | sort -h"));
     Ok(Finding::failure(seen, cause, mend))
-}
-
-/// A quorum queue without a leader: the broker says nothing of what it holds.
-fn is_leaderless(queue: &Value) -> bool {
-    queue["type"] == "quorum" && queue["state"].is_null()
-}
-
-pub(super) async fn leaders(context: &Context) -> Result<Finding> {
-    let vhost = &context.names()?.vhost;
-    let queues = ask(context, &format!("queues/{vhost}?columns=name,type,state")).await?;
-    let queues = queues.as_array().map(Vec::as_slice).unwrap_or_default();
-    let leaderless = queues.iter().filter(|queue| is_leaderless(queue));
-    let names: Vec<&str> = leaderless.filter_map(|queue| queue["name"].as_str()).collect();
-    let Some(name) = names.first() else {
-        return Ok(Finding::well(format!("{} queues", queues.len())));
-    };
-    // As the broker names the queue's member.
-    let elect = format!("eval \"ra:trigger_election({{'{vhost}_{name}', node()}}).\"");
-    Ok(Finding::failure(
-        format!("no leader: {}", names.join(", ")),
-        "the broker was killed just after the queue was made; every publisher waits for its confirm, and what the \
-         queue had is lost: ./dev events replay brings it",
-        control(context, &elect),
-    ))
 }
 
 async fn queues(context: &Context) -> Result<Vec<(String, u64, u64)>> {

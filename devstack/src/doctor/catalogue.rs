@@ -54,7 +54,6 @@ pub const CHECKS: &[Check] = checks! {
     "mongo-member-away", Mongo, "members are healthy", mongo::healthy;
     "broker-memory-alarm", Broker, "memory of the broker", broker::memory;
     "broker-disk-alarm", Broker, "disk of the broker", broker::disk;
-    "queue-leaderless", Broker, "quorum queues have leaders", broker::leaders;
     "queue-unread", Broker, "queues are read", broker::read;
     "dead-letters", Broker, "dead letters", shop::dead_letters;
     "index-read-only", Search, "indices take writes", search::writable;

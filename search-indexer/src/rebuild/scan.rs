@@ -22,8 +22,8 @@ use crate::rebuild::{Progress, RebuildError};
 
 /// Products read and written at a time; fewer when a second may have fewer.
 const PAGE_SIZE: u32 = 500;
-/// Pages that are written at once: the engine has a thread for each.
-const WRITES_AT_ONCE: usize = 2;
+/// Pages that are read or written at once.
+const PAGES_AT_ONCE: usize = 2;
 /// Products between two places that are kept.
 const KEEP_EVERY: u64 = 5_000;
 /// Tries of one page while a store or the engine is away, and the wait between them.
@@ -42,9 +42,9 @@ pub(super) struct Scan<'a> {
 }
 
 /// One page, with the ticket that was taken before it was read.
-struct Page {
+pub(super) struct Page {
     ticket: i64,
-    window: Window,
+    pub(super) window: Window,
 }
 
 impl Scan<'_> {
@@ -75,7 +75,8 @@ impl Scan<'_> {
         report: &mut impl FnMut(Progress),
     ) -> Result<(), RebuildError> {
         let mut kept = place.products;
-        let written = self.pages(place.after).map_ok(|page| self.written(page)).try_buffered(WRITES_AT_ONCE);
+        let written =
+            self.pages(place.after, PAGE_SIZE).map_ok(|page| self.written(page)).try_buffered(PAGES_AT_ONCE);
         let mut written = pin!(written);
         while let Some(Window { read, end, .. }) = written.try_next().await? {
             place.products += read;
@@ -89,22 +90,26 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Every page after a product, not faster than is asked for.
-    fn pages(&self, after: Option<ProductId>) -> impl Stream<Item = Result<Page, RebuildError>> {
+    /// Every page of at most `size` products after one, not faster than is asked for.
+    pub(super) fn pages(
+        &self,
+        after: Option<ProductId>,
+        size: u32,
+    ) -> impl Stream<Item = Result<Page, RebuildError>> {
         let (pace, clock) = (Pace::per_second(self.rate), Instant::now());
         stream::try_unfold(Some((after, pace)), move |next| async move {
             let Some((after, mut pace)) = next else { return Ok(None) };
             self.pause(pace.pause(clock.elapsed())).await?;
             let began_at = clock.elapsed();
-            let page = self.read(after).await?;
+            let page = self.read(after, size).await?;
             pace.took(page.window.read, began_at);
             let next = page.window.range.last.map(|last| (Some(last), pace));
             Ok(Some((page, next)))
         })
     }
 
-    async fn read(&self, after: Option<ProductId>) -> Result<Page, RebuildError> {
-        let size = self.rate.map_or(PAGE_SIZE, |rate| rate.get().min(PAGE_SIZE));
+    async fn read(&self, after: Option<ProductId>, size: u32) -> Result<Page, RebuildError> {
+        let size = self.rate.map_or(size, |rate| rate.get().min(size));
         let size = usize::try_from(size).expect("a page is small");
         self.patiently(|| async move {
             let ticket = self.projection.ticket().await?;
@@ -128,7 +133,7 @@ impl Scan<'_> {
     }
 
     /// Waits before a page; fails when it is told to stop, or when the right is lost.
-    pub(super) async fn pause(&self, pause: Duration) -> Result<(), RebuildError> {
+    async fn pause(&self, pause: Duration) -> Result<(), RebuildError> {
         if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return Err(RebuildError::Stopped);
         }

@@ -4,19 +4,19 @@
 //! window that is unequal is looked at product by product instead, past the searches, which are a moment
 //! behind; what differs is written again, three times at most.
 
-use std::time::Instant;
+use std::pin::pin;
 
 use domain::ids::ProductId;
+use futures_util::stream::TryStreamExt;
 
 use crate::checksum;
-use crate::compare::{Comparer, IdRange, Lines, Window, product_id};
+use crate::compare::{Comparer, Lines, Window, product_id};
 use crate::count;
-use crate::pace::Pace;
 use crate::rebuild::scan::Scan;
 use crate::rebuild::{Progress, RebuildError};
 
 /// Products of a window.
-const WINDOW_SIZE: usize = 1_000;
+const WINDOW_SIZE: u32 = 1_000;
 /// Ids that are named when it is refused.
 const NAMED_MAX: usize = 10;
 /// So many documents that stay different are enough to refuse it.
@@ -45,59 +45,49 @@ pub(super) async fn run(
     let mut verified =
         Verified { products: 0, documents: 0, different: 0, unreadable: 0, checksum: String::new() };
     let (mut checksums, mut left) = (String::new(), Vec::new());
-    let (mut pace, clock) = (Pace::per_second(scan.rate), Instant::now());
-    let mut next = Some(read(scan, None).await?);
-    while let Some(Expected { range, lines, unreadable }) = next {
-        scan.pause(pace.pause(clock.elapsed())).await?;
-        let began_at = clock.elapsed();
-        let held = scan.patiently(|| async move { Ok(comparer.live(range).await?) });
-        let (held, read) = tokio::try_join!(held, read_after(scan, range))?;
-        let checksum = lines.checksum();
-        let products = lines.ids().count();
+    // The next window of the stores is read while the index is asked for this one.
+    let sides = scan.pages(None, WINDOW_SIZE).map_ok(|page| sides(scan, comparer, page.window));
+    let mut sides = pin!(sides.try_buffered(2));
+    while let Some(Sides { expected, unreadable, held }) = sides.try_next().await? {
+        let checksum = expected.checksum();
+        let products = expected.ids().count();
         let mut documents = held.ids().count();
         if checksum != held.checksum() {
-            let settled = Box::pin(settle(scan, comparer, &lines, &held)).await?;
+            let settled = Box::pin(settle(scan, comparer, &expected, &held)).await?;
             verified.different += settled.different;
             if settled.left.is_empty() {
                 documents = products;
             }
             left.extend(settled.left);
         }
-        pace.took(count::of(products), began_at);
         verified.unreadable += unreadable;
         verified.products += count::of(products);
         verified.documents += count::of(documents);
         report(Progress::Verified(verified.products));
         checksums.push_str(&checksum);
-        if !left.is_empty() && (read.is_none() || left.len() >= ENOUGH) {
-            let first = left.iter().take(NAMED_MAX).cloned().collect();
-            return Err(RebuildError::NotEqual { count: left.len(), first });
+        if left.len() >= ENOUGH {
+            break;
         }
-        next = read;
+    }
+    if !left.is_empty() {
+        let first = left.iter().take(NAMED_MAX).cloned().collect();
+        return Err(RebuildError::NotEqual { count: left.len(), first });
     }
     verified.checksum = checksum::of(checksums.as_bytes());
     Ok(verified)
 }
 
-/// What the stores say of a window.
-struct Expected {
-    range: IdRange,
-    lines: Lines,
+/// A window of both sides.
+struct Sides {
+    expected: Lines,
     unreadable: u64,
+    held: Lines,
 }
 
-async fn read(scan: &Scan<'_>, after: Option<ProductId>) -> Result<Expected, RebuildError> {
-    let window = scan.patiently(|| Window::read(scan.projection, after, WINDOW_SIZE)).await?;
+async fn sides(scan: &Scan<'_>, comparer: Comparer<'_>, window: Window) -> Result<Sides, RebuildError> {
+    let held = scan.patiently(|| async { Ok(comparer.live(window.range).await?) }).await?;
     let unreadable = count::of(window.unreadable.len());
-    Ok(Expected { range: window.range, lines: Lines::of(&window.documents), unreadable })
-}
-
-/// The next window, while the index is asked for this one.
-async fn read_after(scan: &Scan<'_>, range: IdRange) -> Result<Option<Expected>, RebuildError> {
-    match range.last {
-        Some(last) => read(scan, Some(last)).await.map(Some),
-        None => Ok(None),
-    }
+    Ok(Sides { expected: Lines::of(&window.documents), unreadable, held })
 }
 
 /// What became of a window that is unequal.

@@ -33,13 +33,13 @@ impl IndexTaskKind {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IndexTaskProgress {
-    /// `fill` or `verify` of a rebuild, `compare` of a repair.
+    /// `fill` and `verify` of a rebuild, `compare` of both.
     pub phase: Option<String>,
     /// Products done in that phase.
     pub products: u64,
     /// Products there are, about.
     pub of: u64,
-    /// Documents that were not what the stores say.
+    /// Documents that were not what the stores say when they were compared.
     pub different: u64,
     /// Of them those that are right now.
     pub mended: u64,
@@ -47,6 +47,8 @@ pub struct IndexTaskProgress {
     pub unreadable: u64,
     /// The index that a rebuild fills.
     pub index: Option<String>,
+    /// Why it was given back to be tried again.
+    pub waiting_for: Option<String>,
 }
 
 /// A task as it is asked for.

@@ -19,7 +19,7 @@ pub enum IndexTaskStatusName {
     Running,
     /// It is done.
     Finished,
-    /// It is not: see `failure`. The index in use is the one that was.
+    /// It is not: see `failure`.
     Failed,
 }
 
@@ -49,14 +49,14 @@ pub struct IndexTaskJson {
     /// When it ended.
     #[schema(required = true)]
     pub finished_at: Option<Timestamp>,
-    /// What it does: `fill`, then `verify`, or `compare`; `null` before it begins.
+    /// What it does: a rebuild `fill`, `verify`, then `compare`, a repair `compare`; `null` before it begins.
     #[schema(required = true)]
     pub phase: Option<String>,
     /// Products done in that phase.
     pub products: u64,
     /// Products there are, about.
     pub of: u64,
-    /// Documents that were not what the stores say.
+    /// Documents that were not what the stores say when they were compared.
     pub different: u64,
     /// Of them those that are right now.
     pub mended: u64,
@@ -65,6 +65,9 @@ pub struct IndexTaskJson {
     /// The index that a rebuild fills, and has put in use when it is finished.
     #[schema(required = true)]
     pub index: Option<String>,
+    /// Why it cannot go on at the moment: it is tried again every few seconds, for a day.
+    #[schema(required = true)]
+    pub waiting_for: Option<String>,
     /// Why it failed.
     #[schema(required = true)]
     pub failure: Option<String>,
@@ -89,6 +92,7 @@ impl From<IndexTask> for IndexTaskJson {
             mended: progress.mended,
             unreadable: progress.unreadable,
             index: progress.index,
+            waiting_for: progress.waiting_for,
             failure: task.failure,
         }
     }

@@ -30,7 +30,8 @@ pub struct RebuildIndex {
 }
 
 /// Fills a new search index beside the one in use, verifies it and puts it in use. The answer comes at once; the shop
-/// goes on meanwhile. One at a time: while one waits or runs, the answer is 409 with its address.
+/// goes on meanwhile. One at a time: while one waits or runs, the answer is 409 with its address. After a day it is
+/// given up.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/index/rebuild",
@@ -56,8 +57,8 @@ pub async fn rebuild_index(
     start(&state, IndexTaskKind::Rebuild, rate, &caller.actor()).await
 }
 
-/// Compares every document of the search index with the stores, once and at once, and writes what differs. One at a
-/// time: while one waits or runs, the answer is 409 with its address.
+/// Compares every document of the search index with the stores, once, and writes what differs; a rebuild that is under
+/// way may come first. One at a time: while one waits or runs, the answer is 409 with its address.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/index/repair",
