@@ -1,8 +1,9 @@
 //! A Prometheus of the test's own, whose targets are not there and then are.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
-use devstack::doctor;
+use devstack::doctor::{self, Finding};
 use devstack::servers::ours;
 use devstack::state::ServerState;
 use futures_util::FutureExt;
@@ -24,17 +25,14 @@ async fn faults_of_metrics_are_named_and_mended() {
     trial.end().await;
 }
 
-/// Jobs and ports of what Prometheus asks, beside itself.
-async fn targets(trial: &Trial) -> BTreeMap<u16, String> {
+/// Ports of what Prometheus asks, beside itself.
+async fn targets(trial: &Trial) -> BTreeSet<u16> {
     let own = trial.stack.ports.prometheus;
     let url = format!("http://127.0.0.1:{own}/api/v1/targets?state=active");
     let answer: Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
     let active = answer["data"]["activeTargets"].as_array().expect("targets").clone();
-    let port = |target: &Value| {
-        let url = reqwest::Url::parse(target["scrapeUrl"].as_str()?).ok()?;
-        Some((url.port()?, target["labels"]["job"].as_str()?.to_owned()))
-    };
-    active.iter().filter_map(port).filter(|(port, _)| *port != own).collect()
+    let port = |target: &Value| reqwest::Url::parse(target["scrapeUrl"].as_str()?).ok()?.port();
+    active.iter().filter_map(port).filter(|port| *port != own).collect()
 }
 
 /// Answers every request with one metric.
@@ -65,20 +63,23 @@ fn started(name: &str) -> ServerState {
 }
 
 async fn target_down(trial: &mut Trial) {
-    let deadline = std::time::Duration::from_secs(20);
-    let targets = wait::until("Prometheus knows its targets", deadline, async || {
-        let targets = targets(trial).await;
-        (targets.len() >= trial.stack.ports.metrics.len()).then_some(targets)
-    })
-    .await;
+    let deadline = std::time::Duration::from_secs(60);
+    let worker = trial.stack.ports.metrics[2];
     trial.state.servers.extend(ours::NAMES.map(started));
     found(|| trial.context(), "target-down").await;
     let mut servers = BTreeMap::new();
-    for (port, job) in &targets {
-        servers.insert(job.clone(), serve(*port).await);
-    }
-    gone(|| trial.context(), "target-down").await;
-    servers["worker"].abort();
+    // Prometheus learns of its jobs one after the other.
+    wait::until("every target is there", deadline, async || {
+        for port in targets(trial).await {
+            if let Entry::Vacant(vacant) = servers.entry(port) {
+                vacant.insert(serve(port).await);
+            }
+        }
+        let finding = doctor::ask(&trial.context(), "target-down").await.expect("a known code");
+        (servers.contains_key(&worker) && matches!(finding, Finding::Well(_))).then_some(())
+    })
+    .await;
+    servers[&worker].abort();
     let trouble = found(|| trial.context(), "target-down").await;
     assert!(trouble.seen.contains("worker ("), "{trouble:?}");
     assert_eq!(trouble.mend, doctor::Mend::command("./dev logs worker"));
@@ -86,7 +87,6 @@ async fn target_down(trial: &mut Trial) {
     gone(|| trial.context(), "target-down").await;
     trial.state.servers.push(started("worker"));
     found(|| trial.context(), "target-down").await;
-    let port = trial.stack.ports.metrics[2];
-    let _back = serve(port).await;
+    let _back = serve(worker).await;
     gone(|| trial.context(), "target-down").await;
 }
