@@ -111,12 +111,12 @@ async fn work(
     let mut progress = heard.borrow().clone();
     let (written, result) = match done {
         Ok(()) => (end(pools, leased, &progress, None).await, "finished"),
-        Err(error) if error.is_stopped() => (give_back(pools, leased, &progress, 0).await, "stopped"),
+        Err(error) if error.is_stopped() => (renew(pools, leased, &progress, 0).await, "stopped"),
         Err(error) if error.is_passing() => {
             let reason = shortened(&error);
             tracing::warn!(task = %task.id, error = reason, "a task cannot be done yet");
             progress.waiting_for = Some(reason);
-            (give_back(pools, leased, &progress, RETRY_MS).await, "waiting")
+            (renew(pools, leased, &progress, RETRY_MS).await, "waiting")
         }
         Err(error) => {
             let failure = shortened(&error);
@@ -152,20 +152,19 @@ async fn hold(pools: &PgPools, leased: &LeasedIndexTask, heard: &watch::Receiver
     loop {
         tokio::time::sleep(HEARTBEAT).await;
         let progress = heard.borrow().clone();
-        let Ok(client) = pools.write().await else { continue };
-        if let Ok(false) = index_tasks::renew(&**client, leased, &progress, LEASE_MS).await {
+        if let Ok(false) = renew(pools, leased, &progress, LEASE_MS).await {
             return;
         }
     }
 }
 
-async fn give_back(
+async fn renew(
     pools: &PgPools,
     leased: &LeasedIndexTask,
     progress: &IndexTaskProgress,
-    pause_ms: i64,
+    lease_ms: i64,
 ) -> Result<bool, StoreError> {
-    index_tasks::renew(&**pools.write().await?, leased, progress, pause_ms).await
+    index_tasks::renew(&**pools.write().await?, leased, progress, lease_ms).await
 }
 
 async fn end(
@@ -211,25 +210,15 @@ async fn rebuild(
     let name = new_name(client.alias(), Timestamp::now(), name_random());
     if !resume {
         said.send_modify(|told| told.index = Some(name.clone()));
-        keep(projection, leased, said).await?;
+        let progress = said.borrow().clone();
+        // Before there is an index of that name: who goes on has to know what was left.
+        renew(&projection.pools, leased, &progress, LEASE_MS).await.map_err(RebuildError::from)?;
     }
     let plan = Plan { rate: rate(&leased.task), resume, ..Plan::new(&name, Analysis::English) };
     let report = |progress| said.send_modify(|told| tell(told, progress));
     let rebuilt = Box::pin(rebuild::run(projection, postgres, plan, stop, report)).await?;
     said.send_modify(|told| told.unreadable = rebuilt.verified.unreadable);
     Ok(())
-}
-
-/// The name of an index is written before there is one: who goes on has to know what was left.
-async fn keep(
-    projection: &Projection,
-    leased: &LeasedIndexTask,
-    said: &watch::Sender<IndexTaskProgress>,
-) -> Result<(), TaskError> {
-    let progress = said.borrow().clone();
-    let kept =
-        async { index_tasks::renew(&**projection.pools.write().await?, leased, &progress, LEASE_MS).await };
-    kept.await.map(drop).map_err(|error| TaskError::Rebuild(error.into()))
 }
 
 fn rate(task: &IndexTask) -> Option<NonZeroU32> {

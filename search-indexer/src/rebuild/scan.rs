@@ -22,8 +22,8 @@ use crate::rebuild::{Progress, RebuildError};
 
 /// Products read and written at a time; fewer when a second may have fewer.
 const PAGE_SIZE: u32 = 500;
-/// Pages that are read or written at once.
-const PAGES_AT_ONCE: usize = 2;
+/// Pages that are read, written or compared at once.
+pub(super) const PAGES_AT_ONCE: usize = 2;
 /// Products between two places that are kept.
 const KEEP_EVERY: u64 = 5_000;
 /// Tries of one page while a store or the engine is away, and the wait between them.

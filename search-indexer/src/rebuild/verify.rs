@@ -12,7 +12,7 @@ use futures_util::stream::TryStreamExt;
 use crate::checksum;
 use crate::compare::{Comparer, Lines, Window, product_id};
 use crate::count;
-use crate::rebuild::scan::Scan;
+use crate::rebuild::scan::{PAGES_AT_ONCE, Scan};
 use crate::rebuild::{Progress, RebuildError};
 
 /// Products of a window.
@@ -47,7 +47,7 @@ pub(super) async fn run(
     let (mut checksums, mut left) = (String::new(), Vec::new());
     // The next window of the stores is read while the index is asked for this one.
     let sides = scan.pages(None, WINDOW_SIZE).map_ok(|page| sides(scan, comparer, page.window));
-    let mut sides = pin!(sides.try_buffered(2));
+    let mut sides = pin!(sides.try_buffered(PAGES_AT_ONCE));
     while let Some(Sides { expected, unreadable, held }) = sides.try_next().await? {
         let checksum = expected.checksum();
         let products = expected.ids().count();

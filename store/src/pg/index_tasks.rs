@@ -100,18 +100,23 @@ pub struct LeasedIndexTask {
 
 const COLUMNS: &str = "id, kind, rate, actor, status, created_at, started_at, finished_at, progress, failure";
 
-/// Puts a task into the queue. `false`: one of its kind waits or runs already.
-pub async fn insert(client: &impl GenericClient, task: NewIndexTask<'_>) -> Result<bool, StoreError> {
-    const SQL: &str = "INSERT INTO index_tasks (id, kind, rate, actor) VALUES ($1, $2, $3, $4) \
-                       ON CONFLICT (kind) WHERE status IN ('queued', 'running') DO NOTHING RETURNING id";
-    let NewIndexTask { id, kind, rate, actor } = task;
+/// Puts a task into the queue, and gives it back as it stands there. `None`: one of its kind waits or runs already.
+pub async fn insert(
+    client: &impl GenericClient,
+    new: NewIndexTask<'_>,
+) -> Result<Option<IndexTask>, StoreError> {
+    let sql = format!(
+        "INSERT INTO index_tasks (id, kind, rate, actor) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (kind) WHERE status IN ('queued', 'running') DO NOTHING RETURNING {COLUMNS}"
+    );
+    let NewIndexTask { id, kind, rate, actor } = new;
     let rows = client
         .query_typed(
-            SQL,
+            &sql,
             &[(&id, Type::UUID), (&kind.name(), Type::TEXT), (&rate, Type::INT4), (&actor, Type::TEXT)],
         )
         .await?;
-    Ok(!rows.is_empty())
+    rows.first().map(task).transpose()
 }
 
 /// One task.

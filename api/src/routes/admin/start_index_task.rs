@@ -87,9 +87,8 @@ async fn start(
     let id = uuid_v7(Timestamp::now(), rand::random());
     let client = state.pools.write().await?;
     for _ in 0..TRIES {
-        if index_tasks::insert(&**client, NewIndexTask { id, kind, rate, actor }).await? {
-            let task = index_tasks::find(&**client, id).await?;
-            return task.map(accepted).ok_or_else(|| Problem::internal("a task in the queue is gone"));
+        if let Some(task) = index_tasks::insert(&**client, NewIndexTask { id, kind, rate, actor }).await? {
+            return Ok(accepted(task));
         }
         if let Some(task) = index_tasks::under_way(&**client, kind).await? {
             return Err(in_the_way(&task));
