@@ -147,11 +147,10 @@ async fn bury_all(state: &AppState, mut waiting: mpsc::Receiver<Heard>) {
             state.products.invalidate_shared(change.product_id, change.version, *at)
         });
         join_all(tombstones).await;
-        for heard in batch.drain(..) {
-            if let Err(error) = heard.delivery.done().await {
-                tracing::warn!(error = error_chain::text(&error), "a change cannot be settled");
-                return;
-            }
+        let deliveries = batch.drain(..).map(|heard| heard.delivery).collect();
+        if let Some(Err(error)) = Delivery::all_done(deliveries).await.into_iter().find(Result::is_err) {
+            tracing::warn!(error = error_chain::text(&error), "a change cannot be settled");
+            return;
         }
     }
 }

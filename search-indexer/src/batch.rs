@@ -162,6 +162,7 @@ fn read(delivery: &Delivery) -> Result<(Subject, CloudEvent), String> {
 
 /// Settles what has a final result; the rest goes on waiting.
 async fn settle(waiting: &mut Waiting, results: impl Iterator<Item = (ProductId, ItemResult)>) {
+    let mut done = Vec::new();
     for (product, result) in results {
         if let ItemResult::Retryable(reason) = &result {
             tracing::warn!(product.id = %product, reason, "the engine could not take a product");
@@ -169,11 +170,14 @@ async fn settle(waiting: &mut Waiting, results: impl Iterator<Item = (ProductId,
         }
         for (delivery, event) in waiting.remove(&product).into_iter().flatten() {
             log_event(product, &event, &result);
-            log_lost(match result {
-                ItemResult::Refused(_) => delivery.fail().await,
-                _ => delivery.done().await,
-            });
+            match result {
+                ItemResult::Refused(_) => log_lost(delivery.fail().await),
+                _ => done.push(delivery),
+            }
         }
+    }
+    for settled in Delivery::all_done(done).await {
+        log_lost(settled);
     }
 }
 

@@ -13,14 +13,19 @@ use store::amqp::broker::Broker;
 use store::amqp::topology::DurableQueue;
 use store::error::StoreError;
 use store::settings::AmqpSettings;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::index_batch;
 use crate::batch_size::BatchSize;
-use crate::collect::{BATCH_MAX, next_batch};
 use process::backoff::Backoff;
 use process::error_chain;
 
+/// Most deliveries of a batch, and most that the broker hands out unsettled.
+const BATCH_MAX: u16 = 500;
+/// From the beginning of a batch to that of the next one that is not full: much of what a batch costs does not depend
+/// on its size. After a pause the first one goes at once.
+const BATCH_PERIOD: Duration = Duration::from_millis(150);
 /// Longest wait for an index that is not searched.
 const BESIDE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -55,11 +60,13 @@ async fn consume_connection(
     let broker = Broker::connect(settings).await?;
     let mut consumer = broker.consume(DurableQueue::SearchIndexer, BATCH_MAX).await?;
     tracing::info!("consuming");
+    let mut until = Instant::now();
     while !stop.is_cancelled() {
         let batch = tokio::select! {
             () = stop.cancelled() => break,
-            batch = next_batch(&mut consumer, size.get()) => batch,
+            batch = consumer.next_batch(size.get(), until) => batch,
         };
+        until = Instant::now() + BATCH_PERIOD;
         match batch {
             Some(deliveries) => index_batch(projection, deliveries, size, stop).await,
             None => return Ok(()),

@@ -11,7 +11,6 @@ pub mod bulk;
 mod checksum;
 pub mod client;
 pub mod clock;
-mod collect;
 mod compare;
 pub mod consume;
 mod count;

@@ -1,6 +1,7 @@
 //! The relay of MongoDB's outbox: a change stream, watched under a lease, says which aggregates have news; its place is
 //! saved some time after the broker's confirm. A scan finds what a lost place or a refused publish left behind.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +14,7 @@ use store::mongo::connection::Mongo;
 use store::mongo::outbox::{self, News, ResumeToken, UnsentEvent};
 use store::mongo::relay_state::{self, WatchLease};
 use store::settings::AmqpSettings;
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -23,6 +25,9 @@ use crate::relay::waves::{Batch, publish_batch};
 /// How often what waits is looked for, also while there is news all the time.
 const SCAN_PERIOD: Duration = Duration::from_secs(5);
 const BATCH_MAX: u16 = 500;
+/// From the beginning of a batch to that of the next one that is not full: much of what a batch costs does not depend
+/// on its size. After a pause the first one goes at once.
+const BATCH_PERIOD: Duration = Duration::from_millis(150);
 
 /// Relays until the program stops. A store that is away is tried again, for ever.
 pub async fn run(mongo: &Mongo, amqp: &AmqpSettings, stop: &CancellationToken) {
@@ -56,10 +61,12 @@ async fn attempt(
         Some((lease, leased_at)) => {
             let news = watch(mongo, &lease).await?;
             backoff.reset();
-            let place = None;
-            Relay { mongo, owner, lease, leased_at, broker: &broker, publisher, place, stop }
-                .relay(news)
-                .await
+            let (place, marking) = (None, Marking::default());
+            let mut relay =
+                Relay { mongo, owner, lease, leased_at, broker: &broker, publisher, place, marking, stop };
+            let relayed = relay.relay(news).await;
+            // What was sent last would be sent again.
+            relay.marking.end().await.and(relayed)
         }
     };
     broker.close().await;
@@ -109,13 +116,41 @@ struct Relay<'a> {
     publisher: Publisher,
     /// After the last news that were sent, until it is saved: with each renewal, as what is told again is sent already.
     place: Option<ResumeToken>,
+    marking: Marking,
     stop: &'a CancellationToken,
+}
+
+/// Events that were sent last and are being marked as sent, while the next ones are read.
+#[derive(Default)]
+struct Marking {
+    /// Kept until the next marking begins: a read may have begun before this one ended.
+    ids: HashSet<String>,
+    task: Option<JoinHandle<Result<(), StoreError>>>,
+}
+
+impl Marking {
+    async fn begin(&mut self, mongo: &Mongo, sent: Vec<String>) -> Result<(), StoreError> {
+        if sent.is_empty() {
+            return Ok(());
+        }
+        self.end().await?;
+        self.ids = sent.iter().cloned().collect();
+        let mongo = mongo.clone();
+        self.task = Some(tokio::spawn(async move { outbox::mark_sent(&mongo, &sent).await }));
+        Ok(())
+    }
+
+    async fn end(&mut self) -> Result<(), StoreError> {
+        let Some(task) = self.task.take() else { return Ok(()) };
+        task.await.map_err(|error| StoreError::Driver(error.into()))?
+    }
 }
 
 impl Relay<'_> {
     async fn relay(&mut self, mut news: News) -> Result<(), StoreError> {
         let mut scans = tokio::time::interval(SCAN_PERIOD);
         scans.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut until = tokio::time::Instant::now();
         loop {
             let until_renewal = lease::RENEWAL.saturating_sub(self.leased_at.elapsed());
             tokio::select! {
@@ -130,7 +165,8 @@ impl Relay<'_> {
                     // Counted from the end of a long one, so that news come in between.
                     scans.reset();
                 }
-                news = news.next() => {
+                news = news.next(until) => {
+                    until = tokio::time::Instant::now() + BATCH_PERIOD;
                     let (aggregates, place) = news?;
                     self.send(&aggregates).await?;
                     self.place = Some(place);
@@ -168,6 +204,8 @@ impl Relay<'_> {
 
     /// Sends what waits now, whoever was told of it. What is written meanwhile is news: it would never end.
     async fn scan(&mut self) -> Result<(), StoreError> {
+        // Those that could not be marked wait again, and the next relay of this outbox finds them.
+        self.marking.end().await?;
         let until = Timestamp::now();
         while self.walk(until).await? > 0 && !self.stop.is_cancelled() {}
         Ok(())
@@ -191,18 +229,26 @@ impl Relay<'_> {
         let mut total = 0;
         while !self.stop.is_cancelled() {
             self.renew_when_due().await?;
-            let events = outbox::unsent_of(self.mongo, aggregates, BATCH_MAX.into()).await?;
+            let mut events = outbox::unsent_of(self.mongo, aggregates, BATCH_MAX.into()).await?;
+            let read = events.len();
+            events.retain(|event| !self.marking.ids.contains(&event.id));
+            let are_sent_already = events.len() < read;
             let sent = self.send_batch(&events).await?;
             total += sent;
-            // A batch that was not full was all, when all of it was sent.
-            if sent == 0 || (sent == events.len() && sent < usize::from(BATCH_MAX)) {
+            // A page that was not full was all, when all of it was sent.
+            if sent == events.len() && read < usize::from(BATCH_MAX) {
                 break;
             }
+            if sent == 0 && !are_sent_already {
+                break;
+            }
+            // They would fill the next page too.
+            self.marking.end().await?;
         }
         Ok(total)
     }
 
-    async fn send_batch(&self, events: &[UnsentEvent]) -> Result<usize, StoreError> {
+    async fn send_batch(&mut self, events: &[UnsentEvent]) -> Result<usize, StoreError> {
         if events.is_empty() {
             return Ok(0);
         }
@@ -213,8 +259,9 @@ impl Relay<'_> {
         for id in &refused {
             outbox::postpone(self.mongo, id).await?;
         }
-        outbox::mark_sent(self.mongo, &sent).await?;
-        metrics::counter!("relay_events_total", "outbox" => "mongodb").increment(sent.len() as u64);
-        Ok(sent.len())
+        let count = sent.len();
+        self.marking.begin(self.mongo, sent).await?;
+        metrics::counter!("relay_events_total", "outbox" => "mongodb").increment(count as u64);
+        Ok(count)
     }
 }

@@ -2,9 +2,11 @@
 
 use domain::event::{CloudEvent, InvalidEvent};
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
+use tokio::time::Instant;
 
 use crate::amqp::dead_letter::DeadLetter;
 use crate::amqp::topology::DurableQueue;
@@ -33,6 +35,19 @@ impl Consumer {
             }
         }
     }
+
+    /// Waits for a delivery, then takes those that are there with it and those that come until a moment, `most` in
+    /// all. `None`: the connection is lost; what was taken cannot be settled any more and comes again.
+    pub async fn next_batch(&mut self, most: usize, until: Instant) -> Option<Vec<Delivery>> {
+        let mut batch = vec![self.next().await?];
+        while batch.len() < most {
+            match tokio::time::timeout_at(until, self.next()).await {
+                Ok(delivery) => batch.push(delivery?),
+                Err(_) => break,
+            }
+        }
+        Some(batch)
+    }
 }
 
 /// A message that waits to be settled. Dropped unsettled, it comes again when the connection ends.
@@ -56,6 +71,11 @@ impl Delivery {
     pub async fn done(self) -> Result<(), StoreError> {
         self.inner.ack(BasicAckOptions::default()).await?;
         Ok(())
+    }
+
+    /// The effects of all of them are in place. One wait for all: they are told to the broker together.
+    pub async fn all_done(deliveries: Vec<Self>) -> Vec<Result<(), StoreError>> {
+        join_all(deliveries.into_iter().map(Self::done)).await
     }
 
     /// Comes again, until the queue's delivery limit dead-letters it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::event::{CONTENT_TYPE, CloudEvent};
-use futures_util::future::{OptionFuture, join_all};
+use futures_util::future::{OptionFuture, join_all, try_join_all};
 use lapin::options::BasicPublishOptions;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, PublisherConfirm};
@@ -73,25 +73,33 @@ impl Publisher {
         events: &[&CloudEvent],
         queue: Option<DurableQueue>,
     ) -> Result<Vec<bool>, StoreError> {
-        let mut confirms = Vec::with_capacity(events.len());
+        let mut sent = Vec::with_capacity(events.len());
         for event in events {
-            let body = serde_json::to_vec(event).map_err(|error| StoreError::Driver(error.into()))?;
-            let (exchange, key) = match queue {
-                None => (EVENTS, event.routing_key()),
-                Some(queue) => (DEFAULT_EXCHANGE, queue.name().to_owned()),
-            };
-            confirms.push(self.send(exchange, key, &body, properties(event)).await?);
+            sent.push(self.send_event(event, queue));
         }
-        confirmed(confirms).await
+        confirmed(written(sent).await?).await
     }
 
     async fn publish_letters(&self, letters: &[Redrive<'_>]) -> Result<Vec<bool>, StoreError> {
-        let mut confirms = Vec::with_capacity(letters.len());
+        let mut sent = Vec::with_capacity(letters.len());
         for letter in letters {
             let key = letter.queue.name().to_owned();
-            confirms.push(self.send(DEFAULT_EXCHANGE, key, letter.body, redriven(letter)).await?);
+            sent.push(self.send(DEFAULT_EXCHANGE, key, letter.body, redriven(letter)));
         }
-        confirmed(confirms).await
+        confirmed(written(sent).await?).await
+    }
+
+    async fn send_event(
+        &self,
+        event: &CloudEvent,
+        queue: Option<DurableQueue>,
+    ) -> Result<Option<PublisherConfirm>, StoreError> {
+        let body = serde_json::to_vec(event).map_err(|error| StoreError::Driver(error.into()))?;
+        let (exchange, key) = match queue {
+            None => (EVENTS, event.routing_key()),
+            Some(queue) => (DEFAULT_EXCHANGE, queue.name().to_owned()),
+        };
+        self.send(exchange, key, &body, properties(event)).await
     }
 
     /// `None`: refused before it was sent.
@@ -110,6 +118,14 @@ impl Publisher {
         let confirm = self.channel.basic_publish(exchange.into(), key, options, body, properties).await?;
         Ok(Some(confirm))
     }
+}
+
+/// Sends messages in their order. The driver queues a message when it is first asked to send it and answers when the
+/// message is written: all are queued before one answer is waited for, so that they are written together.
+async fn written(
+    sent: Vec<impl Future<Output = Result<Option<PublisherConfirm>, StoreError>>>,
+) -> Result<Vec<Option<PublisherConfirm>>, StoreError> {
+    try_join_all(sent).await
 }
 
 async fn within_time(

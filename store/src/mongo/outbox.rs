@@ -2,7 +2,7 @@
 //! sent is always read anew, in version order, so that neither a stream that lags nor one that begins again can
 //! reorder it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use bson::{DateTime, Document, doc};
@@ -17,6 +17,7 @@ pub use mongodb::change_stream::event::ResumeToken;
 use mongodb::options::Hint;
 use mongodb::{ClientSession, Collection};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::error::StoreError;
 use crate::mongo::connection::Mongo;
@@ -26,6 +27,10 @@ use crate::sent_event::{PAGE_MAX, SentEvent};
 const COLLECTION: &str = "outbox";
 /// Most news that one call reads.
 const NEWS_MAX: usize = 500;
+/// How many answers of the server are taken together: the first was asked for long ago, the second has all since then.
+const ANSWER_COUNT: u32 = 3;
+/// A server that says nothing for this long has no more.
+const QUIET: Duration = Duration::from_millis(5);
 /// Longest pause before an event is tried again.
 const RETRY_PAUSE_MAX_MS: i64 = 300_000;
 
@@ -86,6 +91,9 @@ pub(super) async fn append<'a>(
 /// The aggregates of new events, as they are committed.
 pub struct News {
     inner: ReadyChunks<Changes>,
+    /// Heard, and not taken yet.
+    aggregates: HashSet<String>,
+    place: Option<ResumeToken>,
 }
 
 type Changes = mongodb::change_stream::ChangeStream<ChangeStreamEvent<Document>>;
@@ -103,24 +111,42 @@ pub async fn watch(mongo: &Mongo, from: Option<ResumeToken>) -> Result<News, Sto
         .resume_after(from)
         .max_await_time(Duration::from_millis(500))
         .await?;
-    Ok(News { inner: changes.ready_chunks(NEWS_MAX) })
+    Ok(News { inner: changes.ready_chunks(NEWS_MAX), aggregates: HashSet::new(), place: None })
 }
 
 impl News {
-    /// Waits for news: the aggregates that have some, and the place after them. Safe to cancel.
-    pub async fn next(&mut self) -> Result<(Vec<String>, ResumeToken), StoreError> {
-        let ended = || StoreError::unavailable("the change stream ended");
-        let changes = self.inner.next().await.ok_or_else(ended)?;
-        let mut place = None;
-        let mut aggregates = HashSet::new();
-        for change in changes {
+    /// Waits for news, and then for those that come until a moment: the aggregates that have some, and the place after
+    /// them. Safe to cancel: what was heard by then comes with the next call.
+    pub async fn next(&mut self, until: Instant) -> Result<(Vec<String>, ResumeToken), StoreError> {
+        while self.place.is_none() {
+            self.hear().await?;
+        }
+        // Not heard one by one: each answer costs the server as much as one with all of them.
+        tokio::time::sleep_until(until).await;
+        for _ in 0..ANSWER_COUNT {
+            if self.aggregates.len() >= NEWS_MAX {
+                break;
+            }
+            let Ok(heard) = tokio::time::timeout(QUIET, self.hear()).await else { break };
+            heard?;
+        }
+        let place = self.place.take().ok_or_else(ended)?;
+        Ok((self.aggregates.drain().collect(), place))
+    }
+
+    async fn hear(&mut self) -> Result<(), StoreError> {
+        for change in self.inner.next().await.ok_or_else(ended)? {
             let change = change?;
             let document = change.full_document.unwrap_or_default();
-            aggregates.extend(document.get_str("aggregate_id").map(str::to_owned).ok());
-            place = Some(change.id);
+            self.aggregates.extend(document.get_str("aggregate_id").map(str::to_owned).ok());
+            self.place = Some(change.id);
         }
-        Ok((aggregates.into_iter().collect(), place.ok_or_else(ended)?))
+        Ok(())
     }
+}
+
+fn ended() -> StoreError {
+    StoreError::unavailable("the change stream ended")
 }
 
 /// A page of unsent events.
@@ -172,34 +198,44 @@ pub async fn unsent_of(
     aggregates: &[String],
     limit: i64,
 ) -> Result<Vec<UnsentEvent>, StoreError> {
-    let postponed = doc! {
-        "aggregate_id": {"$in": aggregates}, "sent_at": null, "retry_at": {"$gt": DateTime::now()}
-    };
-    // Each is a filter of its aggregate as it is.
-    let held_back: Vec<Document> = mongo
-        .database
-        .collection::<Document>(COLLECTION)
-        .find(postponed)
-        .projection(doc! {"_id": 0, "aggregate_kind": 1, "aggregate_id": 1})
-        .await?
-        .try_collect()
-        .await?;
-    let mut free = doc! {"aggregate_id": {"$in": aggregates}, "sent_at": null};
-    if !held_back.is_empty() {
-        free.insert("$nor", held_back);
+    let mut held_back: Vec<Document> = Vec::new();
+    loop {
+        let mut free = doc! {"aggregate_id": {"$in": aggregates}, "sent_at": null};
+        if !held_back.is_empty() {
+            free.insert("$nor", held_back.clone());
+        }
+        let page: Vec<OutboxDocument> = collection(mongo)
+            .find(free)
+            .sort(doc! {"aggregate_id": 1, "aggregate_version": 1})
+            .limit(limit)
+            .await?
+            .try_collect()
+            .await?;
+        let postponed = postponed(&page, DateTime::now());
+        if postponed.is_empty() {
+            return Ok(page.into_iter().map(UnsentEvent::from).collect());
+        }
+        // They may have filled the page.
+        held_back.extend(postponed);
     }
-    let documents: Vec<_> = collection(mongo)
-        .find(free)
-        .sort(doc! {"aggregate_id": 1, "aggregate_version": 1})
-        .limit(limit)
-        .await?
-        .try_collect()
-        .await?;
-    let unsent = documents.into_iter().map(|document: OutboxDocument| UnsentEvent {
-        envelope: CloudEvent::from_bytes(document.envelope.as_bytes()),
-        id: document.id,
-    });
-    Ok(unsent.collect())
+}
+
+/// The aggregates that have an event which waits for a retry; each is a filter of its aggregate as it is.
+fn postponed(page: &[OutboxDocument], now: DateTime) -> Vec<Document> {
+    let is_postponed = |event: &&OutboxDocument| event.retry_at.is_some_and(|retry_at| retry_at > now);
+    let aggregates: BTreeSet<_> = page
+        .iter()
+        .filter(is_postponed)
+        .map(|event| (event.aggregate_kind.as_str(), event.aggregate_id.as_str()))
+        .collect();
+    let filter = |(kind, id)| doc! {"aggregate_kind": kind, "aggregate_id": id};
+    aggregates.into_iter().map(filter).collect()
+}
+
+impl From<OutboxDocument> for UnsentEvent {
+    fn from(document: OutboxDocument) -> Self {
+        Self { envelope: CloudEvent::from_bytes(document.envelope.as_bytes()), id: document.id }
+    }
 }
 
 /// Marks events as sent.

@@ -26,8 +26,8 @@ const PRODUCT_COUNT: usize = 400;
 const CONCURRENCY: usize = 16;
 /// Changes in a second that are followed to the index.
 const SAMPLE_RATE: u32 = 10;
-/// Between two questions whether the changes can be found.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Between two questions whether the changes can be found: more of them would slow down what they measure.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How long the engine may take to answer one of them.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a change may take to be found before it counts as one that did not come.

@@ -1,9 +1,10 @@
 //! From events to deliveries: their ids and what is to be sent are recorded in one transaction, then the messages are
 //! acknowledged. A message that comes twice finds its id and adds nothing.
 
+use std::time::Duration;
+
 use domain::event::CloudEvent;
 use domain::ids::{DeliveryId, WebhookId};
-use futures_util::FutureExt;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use process::backoff::Backoff;
@@ -18,6 +19,7 @@ use store::pg::transaction::{self, Transaction};
 use store::pg::webhooks::deliveries;
 use store::pg::{health, inbox};
 use store::settings::AmqpSettings;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -27,6 +29,8 @@ use crate::webhooks::log_wait;
 const CONSUMER: &str = "webhooks";
 /// Deliveries of a queue that are held at once, and most of one transaction, which keeps their order.
 const PREFETCH: u16 = 50;
+/// From the beginning of a transaction to that of the next one that is not full. After a pause the first goes at once.
+const BATCH_PERIOD: Duration = Duration::from_millis(500);
 /// Longest subject, in bytes: it is part of an index.
 const SUBJECT_BYTES_MAX: usize = 500;
 /// Tries of an event that the store refuses, over some minutes, before it is given up.
@@ -68,31 +72,19 @@ async fn consume_connection(
 }
 
 async fn consume(pools: &PgPools, consumer: &mut Consumer, end: &CancellationToken) {
+    let mut until = Instant::now();
     loop {
         let ready = tokio::select! {
             () = end.cancelled() => break,
-            ready = next_ready(consumer) => ready,
+            ready = consumer.next_batch(usize::from(PREFETCH), until) => ready,
         };
+        until = Instant::now() + BATCH_PERIOD;
         match ready {
             Some(ready) => take(pools, ready, end).await,
             None => break,
         }
     }
     end.cancel();
-}
-
-/// Waits for a delivery and takes those that are there with it. `None`: the connection is lost.
-async fn next_ready(consumer: &mut Consumer) -> Option<Vec<Delivery>> {
-    let mut ready = vec![consumer.next().await?];
-    while ready.len() < usize::from(PREFETCH) {
-        match consumer.next().now_or_never() {
-            Some(Some(delivery)) => ready.push(delivery),
-            // What was taken cannot be settled any more; it comes again.
-            Some(None) => return None,
-            None => break,
-        }
-    }
-    Some(ready)
 }
 
 /// An event with the body that is sent.
@@ -110,8 +102,8 @@ async fn take(pools: &PgPools, ready: Vec<Delivery>, end: &CancellationToken) {
     }
     match Box::pin(fan_out_until_done(pools, &messages, 1, end)).await {
         Outcome::Done => {
-            for delivery in deliveries {
-                log_lost(delivery.done().await);
+            for settled in Delivery::all_done(deliveries).await {
+                log_lost(settled);
             }
         }
         Outcome::Refused => Box::pin(take_singly(pools, deliveries, &messages, end)).await,
