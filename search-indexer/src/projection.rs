@@ -21,7 +21,6 @@ use std::time::{Duration, Instant};
 
 use domain::ids::{ProductId, VariantId};
 use domain::product::Product;
-use futures_util::TryFutureExt;
 use jiff::Timestamp;
 use process::error_chain;
 use store::error::StoreError;
@@ -135,9 +134,9 @@ impl Projection {
         next: Next,
     ) -> Result<Vec<ItemResult>, ProjectionError> {
         let client = &self.client;
-        let aliases = index::aliases(client).map_err(ProjectionError::from);
-        let ticket = self.ticket().map_err(ProjectionError::from);
-        let (aliases, ticket) = futures_util::try_join!(aliases, ticket)?;
+        // Both to their ends: a question that is dropped would be in the way of the connection's next one.
+        let (aliases, ticket) = tokio::join!(index::aliases(client), self.ticket());
+        let (aliases, ticket) = (aliases?, ticket?);
         let found = products::find_many(&self.mongo, products).await?;
         let documents = in_order(products, self.documents(&found).await?, Timestamp::now());
         let results = bulk::index(client, client.alias(), ticket, &documents).await?;

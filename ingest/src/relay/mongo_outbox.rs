@@ -204,8 +204,6 @@ impl Relay<'_> {
 
     /// Sends what waits now, whoever was told of it. What is written meanwhile is news: it would never end.
     async fn scan(&mut self) -> Result<(), StoreError> {
-        // Those that could not be marked wait again, and the next relay of this outbox finds them.
-        self.marking.end().await?;
         let until = Timestamp::now();
         while self.walk(until).await? > 0 && !self.stop.is_cancelled() {}
         Ok(())
@@ -213,6 +211,8 @@ impl Relay<'_> {
 
     /// Goes once through what waits, also past what is held back. Returns how many were sent.
     async fn walk(&mut self, until: Timestamp) -> Result<usize, StoreError> {
+        // What is being marked does not wait; what could not be marked is found by the next relay.
+        self.marking.end().await?;
         let (mut total, mut place) = (0, None);
         while !self.stop.is_cancelled() {
             let Some(page) = outbox::waiting(self.mongo, place, until, BATCH_MAX.into()).await? else {

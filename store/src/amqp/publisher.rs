@@ -1,12 +1,13 @@
 //! Publishing with confirms: an event counts as sent when the broker has said so, and some queue has it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::event::{CONTENT_TYPE, CloudEvent};
 use futures_util::future::{OptionFuture, join_all, try_join_all};
 use lapin::options::BasicPublishOptions;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, PublisherConfirm};
+use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
 use uuid::Uuid;
 
 use crate::amqp::dead_letter::REDRIVEN_FROM;
@@ -19,6 +20,8 @@ pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(4);
 const REPEAT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest message; a larger one is refused before it is sent.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Messages that are written together; each is there twice until it is written.
+const WRITTEN_TOGETHER: usize = 100;
 /// Routes a message to the queue that its key names.
 const DEFAULT_EXCHANGE: &str = "";
 const PERSISTENT: u8 = 2;
@@ -73,20 +76,26 @@ impl Publisher {
         events: &[&CloudEvent],
         queue: Option<DurableQueue>,
     ) -> Result<Vec<bool>, StoreError> {
-        let mut sent = Vec::with_capacity(events.len());
-        for event in events {
-            sent.push(self.send_event(event, queue));
+        let mut confirms = Vec::with_capacity(events.len());
+        for together in events.chunks(WRITTEN_TOGETHER) {
+            let mut sent = Vec::with_capacity(together.len());
+            for event in together {
+                sent.push(self.send_event(event, queue));
+            }
+            // The driver queues a message when it is first asked to send it and answers when the message is written:
+            // all are queued, in their order, before one answer is waited for.
+            confirms.extend(try_join_all(sent).await?);
         }
-        confirmed(written(sent).await?).await
+        confirmed(confirms, events.iter().map(|event| event.id.to_string())).await
     }
 
     async fn publish_letters(&self, letters: &[Redrive<'_>]) -> Result<Vec<bool>, StoreError> {
-        let mut sent = Vec::with_capacity(letters.len());
+        let mut confirms = Vec::with_capacity(letters.len());
         for letter in letters {
             let key = letter.queue.name().to_owned();
-            sent.push(self.send(DEFAULT_EXCHANGE, key, letter.body, redriven(letter)));
+            confirms.push(self.send(DEFAULT_EXCHANGE, key, letter.body, redriven(letter)).await?);
         }
-        confirmed(written(sent).await?).await
+        confirmed(confirms, letters.iter().map(|letter| letter.id.to_string())).await
     }
 
     async fn send_event(
@@ -120,14 +129,6 @@ impl Publisher {
     }
 }
 
-/// Sends messages in their order. The driver queues a message when it is first asked to send it and answers when the
-/// message is written: all are queued before one answer is waited for, so that they are written together.
-async fn written(
-    sent: Vec<impl Future<Output = Result<Option<PublisherConfirm>, StoreError>>>,
-) -> Result<Vec<Option<PublisherConfirm>>, StoreError> {
-    try_join_all(sent).await
-}
-
 async fn within_time(
     limit: Duration,
     publishing: impl Future<Output = Result<Vec<bool>, StoreError>>,
@@ -135,16 +136,30 @@ async fn within_time(
     tokio::time::timeout(limit, publishing).await.map_err(StoreError::unavailable)?
 }
 
-async fn confirmed(confirms: Vec<Option<PublisherConfirm>>) -> Result<Vec<bool>, StoreError> {
-    join_all(confirms.into_iter().map(OptionFuture::from))
-        .await
-        .into_iter()
-        // A returned message is confirmed too, but then it carries itself back.
-        .map(|confirmation| {
-            let Some(confirmation) = confirmation.transpose()? else { return Ok(false) };
-            Ok(confirmation.is_ack() && confirmation.take_message().is_none())
-        })
-        .collect()
+/// Whether a queue has each message. The broker gives a message back before it confirms it, but not right before: the
+/// driver hands it out with a confirm of any of those that were sent together, so it is known by its name.
+async fn confirmed(
+    confirms: Vec<Option<PublisherConfirm>>,
+    names: impl Iterator<Item = String>,
+) -> Result<Vec<bool>, StoreError> {
+    let (mut taken, mut returned) = (Vec::with_capacity(confirms.len()), HashSet::new());
+    for confirmation in join_all(confirms.into_iter().map(OptionFuture::from)).await {
+        let confirmation = confirmation.transpose()?;
+        taken.push(confirmation.as_ref().is_some_and(Confirmation::is_ack));
+        let message = confirmation.and_then(|confirmation| confirmation.take_message());
+        returned.extend(message.map(|message| name(&message.delivery.properties)));
+    }
+    let is_there = |(is_taken, name)| is_taken && !returned.contains(&Some(name));
+    Ok(taken.into_iter().zip(names).map(is_there).collect())
+}
+
+/// The dead letter that a message was, or its event.
+fn name(properties: &BasicProperties) -> Option<String> {
+    let headers = properties.headers().as_ref();
+    match headers.and_then(|headers| headers.inner().get(REDRIVEN_FROM)) {
+        Some(AMQPValue::LongString(letter)) => Some(letter.to_string()),
+        _ => properties.message_id().as_ref().map(ToString::to_string),
+    }
 }
 
 fn properties(event: &CloudEvent) -> BasicProperties {

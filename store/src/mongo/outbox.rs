@@ -27,10 +27,8 @@ use crate::sent_event::{PAGE_MAX, SentEvent};
 const COLLECTION: &str = "outbox";
 /// Most news that one call reads.
 const NEWS_MAX: usize = 500;
-/// How many answers of the server are taken together: the first was asked for long ago, the second has all since then.
-const ANSWER_COUNT: u32 = 3;
-/// A server that says nothing for this long has no more.
-const QUIET: Duration = Duration::from_millis(5);
+/// A server that says nothing for this long has no news.
+const QUIET: Duration = Duration::from_millis(50);
 /// Longest pause before an event is tried again.
 const RETRY_PAUSE_MAX_MS: i64 = 300_000;
 
@@ -115,20 +113,18 @@ pub async fn watch(mongo: &Mongo, from: Option<ResumeToken>) -> Result<News, Sto
 }
 
 impl News {
-    /// Waits for news, and then for those that come until a moment: the aggregates that have some, and the place after
-    /// them. Safe to cancel: what was heard by then comes with the next call.
+    /// Waits for news, and then for those that come until a moment, unless there are many already: the aggregates that
+    /// have some, and the place after them. Safe to cancel: what was heard by then comes with the next call.
     pub async fn next(&mut self, until: Instant) -> Result<(Vec<String>, ResumeToken), StoreError> {
         while self.place.is_none() {
             self.hear().await?;
         }
-        // Not heard one by one: each answer costs the server as much as one with all of them.
-        tokio::time::sleep_until(until).await;
-        for _ in 0..ANSWER_COUNT {
-            if self.aggregates.len() >= NEWS_MAX {
-                break;
+        if self.aggregates.len() < NEWS_MAX && Instant::now() < until {
+            tokio::time::sleep_until(until).await;
+            // Asked for now and not before: one answer has all that came meanwhile.
+            if let Ok(heard) = tokio::time::timeout(QUIET, self.hear()).await {
+                heard?;
             }
-            let Ok(heard) = tokio::time::timeout(QUIET, self.hear()).await else { break };
-            heard?;
         }
         let place = self.place.take().ok_or_else(ended)?;
         Ok((self.aggregates.drain().collect(), place))
