@@ -63,6 +63,11 @@ impl IfMatch {
         self.check_tag(&of_product(id, version))
     }
 
+    /// Whether the version of the product is the only one that may be replaced.
+    pub fn is_only(&self, id: ProductId, version: i64) -> bool {
+        matches!(self.0.as_slice(), [tag] if *tag == of_product(id, version))
+    }
+
     fn check_tag(&self, tag: &str) -> Result<(), Problem> {
         if self.0.iter().any(|candidate| candidate == "*" || candidate == tag) {
             return Ok(());
@@ -130,6 +135,11 @@ mod tests {
         assert!(condition.check_product(other, 3).is_err());
         assert!(if_match("\"v3\"").expect("a tag of before").check_product(product, 3).is_err());
         assert!(if_match("*").expect("any").check_product(other, 3).is_ok());
+        assert!(condition.is_only(product, 3) && !condition.is_only(product, 4));
+        assert!(!condition.is_only(other, 3));
+        for more in ["*", "\"v3-000a00ff\", \"v4-000a00ff\"", "W/\"v3-000a00ff\""] {
+            assert!(!if_match(more).expect("tags").is_only(product, 3), "{more}");
+        }
         let known = |value: &str, id| {
             let request = TestRequest::get().insert_header(("if-none-match", value)).to_http_request();
             is_known_product(&request, id, 3)

@@ -1,7 +1,7 @@
 //! Products by id: moka in the process, then Memcached, then the caller's loader (MongoDB's primary).
 //!
-//! What is believed: an entry is answered only when it was read from the store while this process was hearing
-//! of changes ([`ProductCache::listen_from`]), and when its version is not below the lowest one that a change
+//! What is believed: an entry is answered only when it was read from the store, or written to it, while this
+//! process was hearing of changes ([`ProductCache::listen_from`]), and when its version is not below the lowest one that a change
 //! has left. While the invalidation queue's connection is down ([`ProductCache::bypass`]) every read goes to
 //! the store, and what was cached before is never believed again: changes may have passed unheard. A connection
 //! that stands but is silent is found out by its heartbeat; until then [`LOCAL_LIFETIME`] bounds how old an
@@ -66,8 +66,10 @@ pub struct Sight {
 #[derive(Debug, Clone)]
 struct Entry {
     product: Arc<KeptProduct>,
-    /// The `listening_since_ms` of its reader: another one now means that changes may have been missed.
+    /// The `listening_since_ms` of its reader or writer: another one now means that changes may have been missed.
     listening_since_ms: i64,
+    /// Read from the store or written to it by this process, not taken from Memcached.
+    is_first_hand: bool,
     weight: u32,
 }
 
@@ -156,9 +158,29 @@ impl ProductCache {
                 }
             })
             .await;
-        self.inner.local.invalidate(&id).await;
+        if self.inner.local.get(&id).await.is_some_and(|entry| entry.product.version < version) {
+            self.inner.local.invalidate(&id).await;
+        }
         // Last: what is begun in the new sight reads nothing old any more.
         self.inner.change_count.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A product that this process has written: what is older is invalid, and it is at hand as it is now. `sight` is of
+    /// before the write, so that no change after it went unheard.
+    pub async fn written(&self, product: &Product, sight: Option<Sight>, at: Timestamp) {
+        self.invalidate_local(product.id, product.version).await;
+        if let Some(Sight { listening_since_ms, .. }) = sight {
+            let entry = local_entry(kept(product.clone()), listening_since_ms, true);
+            self.inner.keep_newest(product.id, entry).await;
+        }
+        self.invalidate_shared(product.id, product.version, at).await;
+    }
+
+    /// The product if this process has read it from the store, or written it, a moment ago: no server is asked. What
+    /// is in Memcached may be answered, but nothing is made of it that will be stored.
+    pub async fn at_hand(&self, id: ProductId) -> Option<Arc<KeptProduct>> {
+        let entry = self.inner.local.get(&id).await.filter(|entry| entry.is_first_hand)?;
+        self.inner.believes(id, &entry).await.then_some(entry.product)
     }
 
     /// The half of [`Self::invalidate`] that tells Memcached. Nothing is below the first version, so a new
@@ -275,6 +297,18 @@ impl Inner {
         self.believes(id, &entry).await.then_some(entry.product)
     }
 
+    /// A write whose answer was late may be older than what was read meanwhile.
+    async fn keep_newest(&self, id: ProductId, entry: Entry) {
+        let put = |held: Option<moka::Entry<ProductId, Entry>>| async move {
+            let is_newer = |held: &Entry| {
+                held.listening_since_ms == entry.listening_since_ms
+                    && held.product.version > entry.product.version
+            };
+            if held.is_some_and(|held| is_newer(held.value())) { Op::Nop } else { Op::Put(entry) }
+        };
+        self.local.entry(id).and_compute_with(put).await;
+    }
+
     async fn believes(&self, id: ProductId, entry: &Entry) -> bool {
         self.listening() == Some(entry.listening_since_ms)
             && self.is_new_enough(id, entry.product.version).await
@@ -298,7 +332,7 @@ impl Inner {
         let (entry, seen) = lookup.map_or((None, None), |lookup| (lookup.entry, Some(lookup.seen)));
         if let Some(product) = self.believed(id, entry, since_ms).await {
             count("product", "memcached", "hit");
-            return Ok(local_entry(kept(product), since_ms));
+            return Ok(local_entry(kept(product), since_ms, false));
         }
         count("product", "memcached", "miss");
         let read_at = Timestamp::now();
@@ -307,7 +341,7 @@ impl Inner {
         if let Some(seen) = seen {
             self.fill(&product, seen, read_at).await;
         }
-        Ok(local_entry(kept(product), since_ms))
+        Ok(local_entry(kept(product), since_ms, true))
     }
 
     /// Adds what Memcached has to `found`; gives what it has of the others.
@@ -328,7 +362,7 @@ impl Inner {
                 continue;
             };
             let product = kept(product);
-            self.local.insert(*id, local_entry(Arc::clone(&product), since_ms)).await;
+            self.local.insert(*id, local_entry(Arc::clone(&product), since_ms, false)).await;
             found.insert(*id, product);
         }
         seen
@@ -341,7 +375,7 @@ impl Inner {
     }
 
     async fn keep(&self, product: &Arc<KeptProduct>, since_ms: i64, seen: Option<Seen>, read_at: Timestamp) {
-        self.local.insert(product.id, local_entry(Arc::clone(product), since_ms)).await;
+        self.local.insert(product.id, local_entry(Arc::clone(product), since_ms, true)).await;
         if let Some(seen) = seen {
             self.fill(product, seen, read_at).await;
         }
@@ -361,10 +395,10 @@ fn kept(product: Product) -> Arc<KeptProduct> {
     Arc::new(KeptProduct::new(product, Instant::now() + LOCAL_LIFETIME))
 }
 
-fn local_entry(product: Arc<KeptProduct>, listening_since_ms: i64) -> Entry {
+fn local_entry(product: Arc<KeptProduct>, listening_since_ms: i64, is_first_hand: bool) -> Entry {
     // Its texts are there once more, in what is sent of it.
     let weight = u32::try_from(2 * weight(&product)).unwrap_or(u32::MAX);
-    Entry { product, listening_since_ms, weight }
+    Entry { product, listening_since_ms, is_first_hand, weight }
 }
 
 /// About the bytes that a product takes, every text counted.

@@ -373,6 +373,22 @@ async fn hidden_change(scope: &Scope, client: &Client) -> (Product, String) {
     (product, path)
 }
 
+#[tokio::test]
+async fn what_is_at_hand_but_not_stored_any_more_is_not_changed() {
+    let scope = Scope::new().await;
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    let (product, path) = hidden_change(&scope, &client).await;
+    let tag = client.get(Who::Nobody, &path).await.expect(200).header("etag").to_owned();
+    for change in [json!({"title": "Third name"}), json!({"title": "Old name"}), json!({"title": ""})] {
+        let answer = client.patch(VENDOR, &path, &tag, &change).await;
+        answer.expect_problem(412, "precondition_failed");
+    }
+    let stored = products::find(&scope.mongo().await, product.id).await.expect("answered");
+    assert_eq!(stored.map(|stored| (stored.version, stored.title)), Some((2, product.title)));
+    api.stop().await.expect("stops");
+}
+
 async fn until_shown(client: &Client, path: &str, title: &str) {
     wait::until("the change is shown", HEARD_DEADLINE, async || {
         (client.get(Who::Nobody, path).await.expect(200).body["title"] == title).then_some(())

@@ -114,6 +114,49 @@ fn every_text_of_a_product_has_its_weight() {
 }
 
 #[tokio::test]
+async fn what_was_written_is_at_hand_until_something_newer_is_heard_of() {
+    let (cache, at) = (cache(), Timestamp::UNIX_EPOCH);
+    let version = async || cache.at_hand(id()).await.map(|product| product.version);
+    cache.written(&product(2), cache.sight(), at).await;
+    assert_eq!(version().await, None, "changes are not heard");
+
+    cache.listen_from(Timestamp::now());
+    cache.written(&product(2), cache.sight(), at).await;
+    assert_eq!(version().await, Some(2));
+    cache.invalidate_local(id(), 2).await;
+    assert_eq!(version().await, Some(2), "its own change is heard of, too");
+    cache.invalidate_local(id(), 3).await;
+    assert_eq!(version().await, None);
+
+    cache.written(&product(2), cache.sight(), at).await;
+    assert_eq!(version().await, None, "older than what was heard of meanwhile");
+    let sight = cache.sight();
+    cache.bypass();
+    cache.listen_from(Timestamp::now());
+    cache.written(&product(4), sight, at).await;
+    assert_eq!(version().await, None, "changes after it may have passed unheard");
+}
+
+#[tokio::test]
+async fn a_write_hides_a_load_of_before_and_nothing_newer() {
+    let (cache, at) = (cache(), Timestamp::UNIX_EPOCH);
+    cache.listen_from(Timestamp::now());
+    let load = || async {
+        // The write comes while the old state is on its way.
+        cache.written(&product(2), cache.sight(), at).await;
+        Ok::<_, Infallible>(Some(product(1)))
+    };
+    cache.get_or_load(id(), load).await.expect("loads").expect("is there");
+    assert_eq!(get(&cache, &AtomicI64::new(2), &AtomicUsize::new(0)).await, 2);
+
+    let cache = self::cache();
+    cache.listen_from(Timestamp::now());
+    assert_eq!(get(&cache, &AtomicI64::new(3), &AtomicUsize::new(0)).await, 3);
+    cache.written(&product(2), cache.sight(), at).await;
+    assert_eq!(cache.at_hand(id()).await.map(|product| product.version), Some(3), "the answer was late");
+}
+
+#[tokio::test]
 async fn a_minimum_never_falls() {
     let cache = cache();
     cache.invalidate_local(id(), 7).await;

@@ -9,6 +9,7 @@ use domain::ids::{ProductId, VariantId};
 use domain::price_change::PriceChange;
 use domain::product::{Product, ProductStatus, Variant};
 use futures_util::TryStreamExt;
+use jiff::Timestamp;
 use mongodb::Collection;
 use serde::Deserialize;
 
@@ -159,6 +160,11 @@ pub async fn scan_ids(
         ids.extend(text.parse().ok().filter(|id: &ProductId| id.to_string() == text));
     }
     Ok(ids)
+}
+
+/// A time as a product comes back with it: MongoDB keeps milliseconds.
+pub fn stored_time(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).expect("a time has its millisecond")
 }
 
 /// Adds a product with its event. The id makes a repeat harmless.

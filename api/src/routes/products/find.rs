@@ -11,6 +11,7 @@ use domain::slug::is_slug;
 use store::mongo::products;
 
 use crate::app_state::AppState;
+use crate::etag::IfMatch;
 use crate::problem::Problem;
 
 /// What a path names a product by.
@@ -50,6 +51,16 @@ pub async fn cached(state: &AppState, name: &ProductName) -> Result<Option<Arc<K
     state.products.remember_slug(slug, product.id).await;
     // Found past the cache: nobody else gets it.
     Ok(Some(Arc::new(KeptProduct::new(product, Instant::now()))))
+}
+
+/// The only version of a product that a change may replace, if this process has it. Whether it is still the stored one
+/// is told by the write; one version is the same wherever it was read.
+pub async fn at_hand(state: &AppState, name: &ProductName, condition: &IfMatch) -> Option<Product> {
+    let ProductName::Id(id) = name else {
+        return None;
+    };
+    let product = state.products.at_hand(*id).await?;
+    condition.is_only(*id, product.version).then(|| Product::clone(&product))
 }
 
 /// The product as it is now, for a change.

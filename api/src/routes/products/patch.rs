@@ -17,7 +17,7 @@ use crate::problem::{Problem, ReadProblems, WriteProblems};
 use crate::product_input::ProductChangeJson;
 use crate::product_json::{ProductJson, to_bytes};
 use crate::routes::products::create::taken;
-use crate::routes::products::find::{ProductName, current};
+use crate::routes::products::find::{ProductName, at_hand, current};
 
 /// Changes a product that is still as the caller has read it.
 #[utoipa::path(
@@ -50,12 +50,21 @@ pub async fn patch_product(
 ) -> Result<HttpResponse, Problem> {
     let condition = IfMatch::of(&request)?;
     let name = ProductName::from_path(&name).ok_or_else(|| Problem::not_found("product"))?;
-    let product = current(&state, &name).await?.ok_or_else(|| Problem::not_found("product"))?;
-    condition.check_product(product.id, product.version)?;
+    let at_hand = at_hand(&state, &name, &condition).await;
+    let is_at_hand = at_hand.is_some();
+    let product = match at_hand {
+        Some(product) => product,
+        None => stored(&state, &name, &condition).await?,
+    };
     let JsonBody(patch) = body;
-    let now = Timestamp::now();
+    let now = products::stored_time(Timestamp::now());
     let variant_id = |_| VariantId::new(now, rand::random());
-    let product = match patch.apply(&product, now, variant_id).map_err(Problem::invalid_fields)? {
+    let applied = patch.apply(&product, now, variant_id);
+    // Without a write nothing tells whether what was at hand is still stored.
+    if is_at_hand && !matches!(applied, Ok(Some(_))) {
+        stored(&state, &name, &condition).await?;
+    }
+    let product = match applied.map_err(Problem::invalid_fields)? {
         None => product,
         Some(changed) => {
             let cause = cause(&caller);
@@ -72,12 +81,20 @@ pub async fn patch_product(
         .body(to_bytes(&product)))
 }
 
+/// The stored product, when it may be replaced.
+async fn stored(state: &AppState, name: &ProductName, condition: &IfMatch) -> Result<Product, Problem> {
+    let product = current(state, name).await?.ok_or_else(|| Problem::not_found("product"))?;
+    condition.check_product(product.id, product.version)?;
+    Ok(product)
+}
+
 /// The product and its event, then this process' own caches, so that the caller reads what they wrote.
 async fn write(state: &AppState, before: &Product, changed: &Product, event: &Event) -> Result<(), Problem> {
+    let sight = state.products.sight();
     if !products::replace(&state.mongo, before, changed, event).await.map_err(taken)? {
         return Err(IfMatch::failed());
     }
-    state.products.invalidate(changed.id, changed.version, event.time).await;
+    state.products.written(changed, sight, event.time).await;
     state.searches.note_change(Timestamp::now());
     Ok(())
 }
