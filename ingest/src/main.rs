@@ -14,6 +14,9 @@ use store::mongo::connection::Mongo;
 use store::pg::pool::PgPools;
 use store::settings::{AmqpSettings, MongoSettings, PostgresSettings};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(about = "What comes in: importers and event relays")]
 struct Arguments {

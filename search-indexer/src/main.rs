@@ -24,6 +24,9 @@ use store::pg::pool::PgPools;
 use store::settings::{AmqpSettings, MongoSettings, PostgresSettings};
 use tokio_util::sync::CancellationToken;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Keeps the search index true to the stores.
 #[derive(Parser)]
 #[command(version)]

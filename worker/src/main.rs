@@ -17,6 +17,9 @@ use worker::clock::every;
 use worker::webhooks::sender::Sender;
 use worker::{dead_letters, expiry, partitions, popularity, store_gauges, webhooks};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HOUR: Duration = Duration::from_secs(3_600);
 
 #[derive(Parser)]

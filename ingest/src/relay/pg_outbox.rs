@@ -16,7 +16,9 @@ use uuid::Uuid;
 use crate::relay::lease;
 use crate::relay::waves::{Batch, publish_batch};
 
-const POLL: Duration = Duration::from_millis(50);
+/// Pause while nothing waits. Each question is planned over every month of the outbox, so a shorter pause costs more
+/// than it brings.
+const POLL: Duration = Duration::from_millis(150);
 /// How often the exchange and the queues are declared anew, and what waits is counted.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 /// Most events that are read at a time.
