@@ -37,6 +37,31 @@ pub(crate) struct IdRange {
     pub(crate) last: Option<ProductId>,
 }
 
+/// Ids of products next to each other.
+#[derive(Debug, Clone)]
+pub(crate) struct Ids {
+    pub(crate) range: IdRange,
+    ids: Vec<ProductId>,
+}
+
+impl Ids {
+    /// The next `size` after one. The last ones end open.
+    pub(crate) async fn scan(
+        projection: &Projection,
+        after: Option<ProductId>,
+        size: usize,
+    ) -> Result<Self, ProjectionError> {
+        let ids = products::scan_ids(&projection.mongo, after, size).await?;
+        let last = ids.last().copied().filter(|_| ids.len() == size);
+        Ok(Self { range: IdRange { after, last }, ids })
+    }
+
+    /// How many.
+    pub(crate) fn count(&self) -> u64 {
+        count::of(self.ids.len())
+    }
+}
+
 /// Products next to each other by id, with the documents that they should have.
 pub(crate) struct Window {
     pub(crate) range: IdRange,
@@ -52,18 +77,11 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// The next `size` products after one. The last window ends open.
-    pub(crate) async fn read(
-        projection: &Projection,
-        after: Option<ProductId>,
-        size: usize,
-    ) -> Result<Self, ProjectionError> {
-        let ids = products::scan_ids(&projection.mongo, after, size).await?;
-        let Readable { products, unreadable } = readable::read(projection, &ids).await?;
+    /// The products that have those ids, as they are now.
+    pub(crate) async fn read(projection: &Projection, ids: &Ids) -> Result<Self, ProjectionError> {
+        let Readable { products, unreadable } = readable::read(projection, &ids.ids).await?;
         let documents = projection.documents(&products).await?;
-        let end = ids.last().copied();
-        let range = IdRange { after, last: end.filter(|_| ids.len() == size) };
-        let read = count::of(ids.len());
+        let (range, read, end) = (ids.range, ids.count(), ids.ids.last().copied());
         Ok(Self { range, products, documents, unreadable, read, end })
     }
 }
@@ -140,35 +158,49 @@ pub(crate) struct Comparer<'a> {
 }
 
 impl Comparer<'_> {
-    /// The documents of a range that searches see, whatever they hold: those that are not marked as gone.
+    /// Ids and hashes of the documents of a range that searches see: those that are not marked as gone.
     pub(crate) async fn live(&self, range: IdRange) -> Result<Lines, SearchError> {
-        let mut lines = Lines::default();
+        let hash = |_: &str, source: Value| source["content_hash"].as_str().unwrap_or_default().to_owned();
+        Ok(Lines(self.live_as(range, &json!(["content_hash"]), hash).await?))
+    }
+
+    /// What is made of the ids and some fields (`true`: all) of the documents of a range that searches see, whatever
+    /// they hold.
+    pub(crate) async fn live_as<T>(
+        &self,
+        range: IdRange,
+        fields: &Value,
+        make: impl Fn(&str, Value) -> T,
+    ) -> Result<BTreeMap<String, T>, SearchError> {
+        let mut live = BTreeMap::new();
         let mut position = None;
         loop {
-            let hits = self.live_page(range, position).await?;
-            for hit in &hits {
+            let hits = self.live_page(range, fields, position).await?;
+            position = hits.last().filter(|_| hits.len() == LIVE_PAGE_SIZE).map(|last| last["sort"].clone());
+            for mut hit in hits {
+                let source = hit.get_mut("_source").map(Value::take).unwrap_or_default();
                 let id = hit["_id"].as_str();
                 let id = id.ok_or_else(|| SearchError::Malformed("a hit without id".to_owned()))?;
-                let hash = hit["_source"]["content_hash"].as_str().unwrap_or_default();
-                lines.0.insert(id.to_owned(), hash.to_owned());
+                live.insert(id.to_owned(), make(id, source));
             }
-            let Some(last) = hits.last().filter(|_| hits.len() == LIVE_PAGE_SIZE) else {
-                return Ok(lines);
-            };
-            if lines.0.len() >= LIVE_COUNT_MAX {
-                return Ok(lines);
+            if position.is_none() || live.len() >= LIVE_COUNT_MAX {
+                return Ok(live);
             }
-            position = Some(last["sort"].clone());
         }
     }
 
-    async fn live_page(&self, range: IdRange, position: Option<Value>) -> Result<Vec<Value>, SearchError> {
+    async fn live_page(
+        &self,
+        range: IdRange,
+        fields: &Value,
+        position: Option<Value>,
+    ) -> Result<Vec<Value>, SearchError> {
         let mut body = json!({
             "query": live_query(range),
             "sort": [{"product_id": "asc"}],
             "size": LIVE_PAGE_SIZE,
             "track_total_hits": false,
-            "_source": ["content_hash"],
+            "_source": fields,
         });
         if let Some(position) = position {
             body["search_after"] = position;
@@ -184,10 +216,7 @@ impl Comparer<'_> {
     }
 
     /// What the index holds of those products, also what is marked as gone or was written a moment ago.
-    pub(crate) async fn held(
-        &self,
-        products: &[ProductId],
-    ) -> Result<HashMap<ProductId, Value>, SearchError> {
+    async fn held(&self, products: &[ProductId]) -> Result<HashMap<ProductId, Value>, SearchError> {
         let mut held = HashMap::with_capacity(products.len());
         for some in products.chunks(BATCH_SIZE) {
             held.extend(sources(&self.projection.client, self.index, some).await?);

@@ -5,7 +5,7 @@
 //! no store knows is marked as gone; one that cannot even be a product's is removed. That of a product that cannot
 //! be read is left as it is.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::ids::ProductId;
@@ -14,7 +14,7 @@ use elasticsearch::http::Method;
 use jiff::{SignedDuration, Timestamp};
 use process::backoff::Backoff;
 use process::error_chain;
-use serde_json::json;
+use serde_json::{Value, json};
 use store::mongo::catalogue_size;
 use store::pg::advisory_lock::{self, Right};
 use store::pg::direct::{self, DirectClient};
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{BULK_TIMEOUT, Request};
-use crate::compare::{Comparer, Difference, IdRange, Lines, Window, difference, product_id};
+use crate::compare::{Comparer, Difference, IdRange, Ids, Lines, Window, difference, product_id};
 use crate::consume;
 use crate::count;
 use crate::error::SearchError;
@@ -181,8 +181,14 @@ async fn repair_window(
     after: Option<ProductId>,
 ) -> Result<(IdRange, Repaired), ProjectionError> {
     let comparer = Comparer { projection, index: projection.client.alias() };
-    let Found { range, products, mut different, strangers } =
+    let Found { range, products, suspects, strangers } =
         within_deadline(Box::pin(find(comparer, after, Timestamp::now()))).await?;
+    // Searches are a moment behind: what they say is looked at once more, past them.
+    let suspected: Vec<ProductId> = suspects.keys().copied().collect();
+    let mut different = comparer.different(&suspected).await?;
+    for id in &different {
+        count_found(suspects[id], 1);
+    }
     let (mut ids, mut foreign) = (Vec::new(), Vec::new());
     for stranger in strangers {
         match product_id(&stranger) {
@@ -206,36 +212,40 @@ async fn repair_window(
     Ok((range, Repaired { products, different: found, mended }))
 }
 
-/// What is wrong with a window.
+/// What searches show of a window.
 struct Found {
     range: IdRange,
     products: u64,
-    different: Vec<ProductId>,
+    /// Products whose document is another one, with the kind of the difference: missing is what searches do not show.
+    suspects: HashMap<ProductId, &'static str>,
     /// Ids of documents that none of the window's products has.
     strangers: Vec<String>,
 }
 
+/// One search for a window: documents that are next to each other cost the engine less than so many by their ids.
 async fn find(
     comparer: Comparer<'_>,
     after: Option<ProductId>,
     now: Timestamp,
 ) -> Result<Found, ProjectionError> {
-    let window = Window::read(comparer.projection, after, WINDOW_SIZE).await?;
-    let ids: Vec<ProductId> = window.products.iter().map(|product| product.id).collect();
-    let held = comparer.held(&ids).await?;
-    let mut different = Vec::new();
+    let ids = Ids::scan(comparer.projection, after, WINDOW_SIZE).await?;
+    let window = Window::read(comparer.projection, &ids).await?;
+    let known = Lines::of(&window.documents);
+    // Of strangers, who may be very many, only the ids are kept.
+    let content = |id: &str, source: Value| known.contains(id).then_some(source);
+    let mut live = comparer.live_as(window.range, &json!(true), content).await?;
+    let mut suspects = HashMap::new();
     for (product, document) in window.products.iter().zip(&window.documents) {
-        if let Some(difference) = difference(document, held.get(&product.id)) {
-            count_found(kind(difference, product, now), 1);
-            different.push(product.id);
+        let held = live.remove(&product.id.to_string()).flatten();
+        if let Some(difference) = difference(document, held.as_ref()) {
+            suspects.insert(product.id, kind(difference, product, now));
         }
     }
-    let known = Lines::of(&window.documents);
-    let unreadable: HashSet<String> = window.unreadable.iter().map(ToString::to_string).collect();
-    let live = comparer.live(window.range).await?;
-    let is_stranger = |id: &&str| !known.contains(id) && !unreadable.contains(*id);
-    let strangers = live.ids().filter(is_stranger).map(str::to_owned).collect();
-    Ok(Found { range: window.range, products: window.read, different, strangers })
+    for unreadable in &window.unreadable {
+        live.remove(&unreadable.to_string());
+    }
+    let strangers = live.into_keys().collect();
+    Ok(Found { range: window.range, products: window.read, suspects, strangers })
 }
 
 fn kind(difference: Difference, product: &Product, now: Timestamp) -> &'static str {

@@ -18,14 +18,17 @@ use tokio_util::sync::CancellationToken;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Removes half of the documents and changes the others, whose own hashes still say that all is well.
+/// Removes documents or changes them, in turns, so that their own hashes still say that all is well: another title,
+/// a mark of deletion, the id of another product.
 async fn damage(alias: &str, ids: &[String]) {
-    let lines = ids.iter().enumerate().map(|(number, id)| {
-        if number % 2 == 0 {
-            format!("{}\n", json!({"delete": {"_id": id}}))
-        } else {
-            format!("{}\n{}\n", json!({"update": {"_id": id}}), json!({"doc": {"title": "Damaged"}}))
-        }
+    let update = |id: &String, field: &str, value: &serde_json::Value| {
+        format!("{}\n{}\n", json!({"update": {"_id": id}}), json!({"doc": {field: value}}))
+    };
+    let lines = ids.iter().enumerate().map(|(number, id)| match number % 4 {
+        0 => format!("{}\n", json!({"delete": {"_id": id}})),
+        1 => update(id, "title", &json!("Damaged")),
+        2 => update(id, "deleted", &json!(true)),
+        _ => update(id, "product_id", &json!(unknown_id())),
     });
     let url = format!("{}/{alias}/_bulk?refresh=true", stack().opensearch_url);
     let request = reqwest::Client::new().post(url).header("content-type", "application/x-ndjson");
@@ -39,20 +42,21 @@ async fn one_pass_mends_two_hundred_documents() {
     let scope = Scope::new().await;
     let projection = projection(&scope).await;
     let client = &projection.client;
-    let made = add_products(&projection, 250).await;
+    // More than two windows of the repair, and pages of a rebuild.
+    let made = [add_products(&projection, 600).await, add_products(&projection, 600).await].concat();
     build(&scope, &projection, &new_name(&projection, 1)).await.expect("rebuilt");
-    let ids: Vec<String> = made.iter().take(200).map(|product| product.id.to_string()).collect();
+    let ids: Vec<String> = made.iter().step_by(6).map(|product| product.id.to_string()).collect();
     damage(client.alias(), &ids).await;
-    assert_eq!(hits(&projection, "damaged").await, 100);
+    assert_eq!(hits(&projection, "damaged").await, 50);
 
     let pass = repair::pass(&projection, Duration::ZERO).await.expect("compared");
-    assert_eq!(pass, Repaired { products: 250, different: 200, mended: 200 });
+    assert_eq!(pass, Repaired { products: 1_200, different: 200, mended: 200 });
     assert_eq!(hits(&projection, "damaged").await, 0);
     let asked = SearchRequest { limit: 1, ..SearchRequest::default() };
     let page = search(client, &asked).await.expect("answered");
-    assert_eq!(page.facets.brand.iter().map(|brand| brand.count).sum::<u64>(), 250);
+    assert_eq!(page.facets.brand.iter().map(|brand| brand.count).sum::<u64>(), 1_200);
     let again = repair::pass(&projection, Duration::ZERO).await.expect("compared");
-    assert_eq!(again, Repaired { products: 250, different: 0, mended: 0 });
+    assert_eq!(again, Repaired { products: 1_200, different: 0, mended: 0 });
     remove_indexes(client).await;
 }
 

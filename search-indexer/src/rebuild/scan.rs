@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use domain::ids::ProductId;
 use futures_util::stream::{self, Stream, TryStreamExt};
+use store::error::StoreError;
 use store::pg::advisory_lock;
 use store::pg::direct::DirectClient;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::bulk::{self, ItemResult};
-use crate::compare::Window;
+use crate::compare::{Ids, Window};
 use crate::document::ProductDocument;
 use crate::error::SearchError;
 use crate::pace::Pace;
@@ -22,7 +26,7 @@ use crate::rebuild::{Progress, RebuildError};
 
 /// Products read and written at a time; fewer when a second may have fewer.
 const PAGE_SIZE: u32 = 500;
-/// Pages that are read, written or compared at once.
+/// Pages that are read at once, and as many that are written or compared meanwhile.
 pub(super) const PAGES_AT_ONCE: usize = 2;
 /// Products between two places that are kept.
 const KEEP_EVERY: u64 = 5_000;
@@ -68,7 +72,7 @@ impl Scan<'_> {
         }
     }
 
-    /// Pages are written side by side, and the next one is read meanwhile; the place follows their order.
+    /// Pages are written side by side, and the next ones are read meanwhile; the place follows their order.
     async fn fill_pages(
         &self,
         place: &mut Place,
@@ -90,30 +94,37 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Every page of at most `size` products after one, not faster than is asked for.
+    /// Every page of at most `size` products after one, not faster than is asked for; in order, though some are read
+    /// at once.
     pub(super) fn pages(
         &self,
         after: Option<ProductId>,
         size: u32,
     ) -> impl Stream<Item = Result<Page, RebuildError>> {
+        self.ids(after, size).map_ok(|ids| self.read(ids)).try_buffered(PAGES_AT_ONCE)
+    }
+
+    fn ids(&self, after: Option<ProductId>, size: u32) -> impl Stream<Item = Result<Ids, RebuildError>> {
         let (pace, clock) = (Pace::per_second(self.rate), Instant::now());
+        let size = self.rate.map_or(size, |rate| rate.get().min(size));
+        let size = usize::try_from(size).expect("a page is small");
         stream::try_unfold(Some((after, pace)), move |next| async move {
             let Some((after, mut pace)) = next else { return Ok(None) };
             self.pause(pace.pause(clock.elapsed())).await?;
             let began_at = clock.elapsed();
-            let page = self.read(after, size).await?;
-            pace.took(page.window.read, began_at);
-            let next = page.window.range.last.map(|last| (Some(last), pace));
-            Ok(Some((page, next)))
+            let ids = self.patiently(|| Ids::scan(self.projection, after, size)).await?;
+            pace.took(ids.count(), began_at);
+            let next = ids.range.last.map(|last| (Some(last), pace));
+            Ok(Some((ids, next)))
         })
     }
 
-    async fn read(&self, after: Option<ProductId>, size: u32) -> Result<Page, RebuildError> {
-        let size = self.rate.map_or(size, |rate| rate.get().min(size));
-        let size = usize::try_from(size).expect("a page is small");
-        self.patiently(|| async move {
-            let ticket = self.projection.ticket().await?;
-            Ok(Page { ticket, window: Window::read(self.projection, after, size).await? })
+    /// In a task of its own: decoding products and building documents takes a whole processor.
+    async fn read(&self, ids: Ids) -> Result<Page, RebuildError> {
+        self.patiently(|| {
+            let page = read_page(self.projection.clone(), ids.clone()).in_current_span();
+            let page = AbortOnDropHandle::new(tokio::spawn(page));
+            async { page.await.unwrap_or_else(|ended| Err(not_ended(ended).into())) }
         })
         .await
     }
@@ -158,6 +169,19 @@ impl Scan<'_> {
                 other => return Ok(other?),
             }
         }
+    }
+}
+
+async fn read_page(projection: Projection, ids: Ids) -> Result<Page, ProjectionError> {
+    let ticket = projection.ticket().await?;
+    Ok(Page { ticket, window: Window::read(&projection, &ids).await? })
+}
+
+/// A page that panicked panics here, too; one that was dropped was so because the program ends.
+fn not_ended(ended: JoinError) -> StoreError {
+    match ended.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(dropped) => StoreError::unavailable(dropped),
     }
 }
 
