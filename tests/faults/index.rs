@@ -8,6 +8,7 @@ mod probes;
 mod rebuild;
 mod searches;
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,10 @@ pub struct Options {
     /// Only this case [default: both, one after the other]
     #[arg(long, value_enum)]
     case: Option<Case>,
+    /// Products that the rebuild reads in a second at most, so that it leaves a small machine time for changes
+    /// [default: as many as it can]
+    #[arg(long)]
+    rate: Option<NonZeroU32>,
     /// Only print the sums of all runs that were recorded
     #[arg(long)]
     summary: bool,
@@ -75,6 +80,8 @@ struct Stage<'a> {
     /// A client of the stack's own API process.
     client: Client,
     settings: &'a Path,
+    /// Most products that a rebuild reads in a second.
+    rate: Option<NonZeroU32>,
     /// Somebody does not want to wait any longer.
     stop: CancellationToken,
 }
@@ -101,6 +108,7 @@ async fn run_all(shop: &Shop, settings: &Path, options: &Options, file: &Path) -
         engine: Engine::new(&shop.settings.search)?,
         client: stack::look().await?.client("vendor")?,
         settings,
+        rate: options.rate,
         stop: process::shutdown::signal(),
     };
     let first = options.seed.unwrap_or_else(|| rand::random::<u32>().into());
@@ -132,7 +140,7 @@ async fn run_case(stage: &Stage<'_>, case: Case, seed: u64) -> anyhow::Result<Ru
     println!("{} of the index of {products} products", case.name());
     let (outcome, ended) = match case {
         Case::Rebuild => {
-            let mut figures = outcome::Rebuild::default();
+            let mut figures = outcome::Rebuild { rate: stage.rate, ..outcome::Rebuild::default() };
             let ended = Box::pin(rebuild::run(stage, &mut figures)).await;
             (Outcome::Rebuild(figures), ended)
         }

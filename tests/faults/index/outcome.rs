@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::num::NonZeroU32;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub enum Outcome {
 pub struct Rebuild {
     /// How long the program ran; `None`: it was not begun.
     pub seconds: Option<f64>,
+    /// Most products that it read in a second; `None`: as many as it could.
+    #[serde(default)]
+    pub rate: Option<NonZeroU32>,
     /// Changes that were acknowledged.
     pub changes: u64,
     /// Of them in a second.

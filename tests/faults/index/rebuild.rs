@@ -62,7 +62,7 @@ async fn with_probes(
     quiet(stage.shop, &ids).await.context("before the rebuild")?;
     stage.engine.refresh().await?;
     let before = stage.engine.in_use().await?;
-    let (rebuilt, changes, searches) = under_load(stage.settings, &clients, probes, word, figures).await?;
+    let (rebuilt, changes, searches) = under_load(stage, &clients, probes, word, figures).await?;
     let mut violations = Vec::new();
     violations.extend(rebuilt.err().map(|error| format!("{error:#}")));
     violations.extend(slow(&changes));
@@ -84,7 +84,7 @@ async fn with_probes(
 
 /// The rebuild's own end, and what became of changes and searches meanwhile.
 async fn under_load(
-    settings: &Path,
+    stage: &Stage<'_>,
     clients: &[Client],
     probes: Vec<Probe>,
     word: &str,
@@ -94,7 +94,7 @@ async fn under_load(
     let changes = Changes::start(clients, probes, word);
     tokio::time::sleep(AROUND).await;
     let began = Instant::now();
-    let rebuilt = rebuild(settings).await;
+    let rebuilt = rebuild(stage).await;
     figures.seconds = Some(began.elapsed().as_secs_f64());
     tokio::time::sleep(AROUND).await;
     let (changes, searches) = (changes.end().await?, searches.end().await?);
@@ -114,10 +114,12 @@ async fn under_load(
 }
 
 /// The program, as `./dev search rebuild` runs it. What it leaves when it fails nobody needs.
-async fn rebuild(settings: &Path) -> anyhow::Result<()> {
-    let rebuilt = search_indexer(settings, &["rebuild"]).await;
+async fn rebuild(stage: &Stage<'_>) -> anyhow::Result<()> {
+    let rate = stage.rate.map(|rate| format!("--rate={rate}"));
+    let words: Vec<&str> = std::iter::once("rebuild").chain(rate.as_deref()).collect();
+    let rebuilt = search_indexer(stage.settings, &words).await;
     if rebuilt.is_err() {
-        abandon(settings).await?;
+        abandon(stage.settings).await?;
     }
     rebuilt
 }
