@@ -1,11 +1,11 @@
 //! Products by id: moka in the process, then Memcached, then the caller's loader (MongoDB's primary).
 //!
 //! What is believed: an entry is answered only when it was read from the store, or written to it, while this
-//! process was hearing of changes ([`ProductCache::listen_from`]), and when its version is not below the lowest one that a change
-//! has left. While the invalidation queue's connection is down ([`ProductCache::bypass`]) every read goes to
-//! the store, and what was cached before is never believed again: changes may have passed unheard. A connection
-//! that stands but is silent is found out by its heartbeat; until then [`LOCAL_LIFETIME`] bounds how old an
-//! entry of this process can be.
+//! process was hearing of changes ([`ProductCache::listen_from`]), and when its version is not below the lowest
+//! one that a change has left. While the invalidation queue's connection is down ([`ProductCache::bypass`])
+//! every read goes to the store, and what was cached before is never believed again: changes may have passed
+//! unheard. A connection that stands but is silent is found out by its heartbeat; until then [`LOCAL_LIFETIME`]
+//! bounds how old an entry of this process can be.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;

@@ -60,6 +60,7 @@ async fn use_the_shop(scope: &Scope, api: &str) {
     let client = Client::new(api, &settings.development_tokens.admin).expect("a client");
     let mut primary = scope.primary().await;
     dead_letter(scope).await;
+    wait::until("the index is made", DEADLINE, async || client.get("/search?q=waistcoat").await.ok()).await;
     for number in 0_u64.. {
         let sku = format!("S-{number}");
         let price = json!({"amount_minor": 2500, "currency": "GBP"});
