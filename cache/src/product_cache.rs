@@ -179,8 +179,8 @@ impl ProductCache {
     /// The product if this process has read it from the store, or written it, a moment ago: no server is asked. What
     /// is in Memcached may be answered, but nothing is made of it that will be stored.
     pub async fn at_hand(&self, id: ProductId) -> Option<Arc<KeptProduct>> {
-        let entry = self.inner.local.get(&id).await.filter(|entry| entry.is_first_hand)?;
-        self.inner.believes(id, &entry).await.then_some(entry.product)
+        let entry = self.inner.get_local(id).await?;
+        entry.is_first_hand.then_some(entry.product)
     }
 
     /// The half of [`Self::invalidate`] that tells Memcached. Nothing is below the first version, so a new
@@ -206,9 +206,9 @@ impl ProductCache {
             let Some(since_ms) = self.inner.listening() else {
                 break;
             };
-            if let Some(product) = self.inner.get_local(id).await {
+            if let Some(entry) = self.inner.get_local(id).await {
                 count("product", "moka", "hit");
-                return Ok(Some(product));
+                return Ok(Some(entry.product));
             }
             count("product", "moka", "miss");
             let loaded = self.inner.local.try_get_with(id, self.inner.load(id, since_ms, &load)).await;
@@ -239,7 +239,7 @@ impl ProductCache {
         let mut missing = Vec::new();
         for id in ids {
             match self.inner.get_local(*id).await {
-                Some(product) => drop(found.insert(*id, product)),
+                Some(entry) => drop(found.insert(*id, entry.product)),
                 None => missing.push(*id),
             }
         }
@@ -292,9 +292,9 @@ impl Inner {
         (since_ms != DEAF).then_some(since_ms)
     }
 
-    async fn get_local(&self, id: ProductId) -> Option<Arc<KeptProduct>> {
+    async fn get_local(&self, id: ProductId) -> Option<Entry> {
         let entry = self.local.get(&id).await?;
-        self.believes(id, &entry).await.then_some(entry.product)
+        self.believes(id, &entry).await.then_some(entry)
     }
 
     /// A write whose answer was late may be older than what was read meanwhile.

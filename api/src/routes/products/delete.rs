@@ -10,7 +10,7 @@ use crate::app_state::{AppState, cause};
 use crate::authorized::{Authorized, ManageProducts};
 use crate::etag::IfMatch;
 use crate::problem::{Problem, ReadProblems, WriteProblems};
-use crate::routes::products::find::{ProductName, current};
+use crate::routes::products::find::{ProductName, stored};
 
 /// Takes a product out of the catalogue that is still as the caller has read it. Its slug and SKUs are free again.
 #[utoipa::path(
@@ -31,10 +31,8 @@ pub async fn delete_product(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let condition = IfMatch::of(&request)?;
-    let not_found = || Problem::not_found("product");
-    let name = ProductName::from_path(&name).ok_or_else(not_found)?;
-    let product = current(&state, &name).await?.ok_or_else(not_found)?;
-    condition.check_product(product.id, product.version)?;
+    let name = ProductName::from_path(&name).ok_or_else(|| Problem::not_found("product"))?;
+    let product = stored(&state, &name, &condition).await?;
     let (now, version) = (Timestamp::now(), product.version + 1);
     let id = EventId::new(now, rand::random());
     let data = EventData::ProductDeleted(ProductDeleted { product_id: product.id, version });

@@ -63,12 +63,15 @@ pub async fn at_hand(state: &AppState, name: &ProductName, condition: &IfMatch) 
     condition.is_only(*id, product.version).then(|| Product::clone(&product))
 }
 
-/// The product as it is now, for a change.
-pub async fn current(state: &AppState, name: &ProductName) -> Result<Option<Product>, Problem> {
-    Ok(match name {
+/// The product as it is stored now, when a change may replace it.
+pub async fn stored(state: &AppState, name: &ProductName, condition: &IfMatch) -> Result<Product, Problem> {
+    let product = match name {
         ProductName::Id(id) => products::find(&state.mongo, *id).await?,
         ProductName::Slug(slug) => products::find_by_slug(&state.mongo, slug).await?,
-    })
+    };
+    let product = product.ok_or_else(|| Problem::not_found("product"))?;
+    condition.check_product(product.id, product.version)?;
+    Ok(product)
 }
 
 async fn by_id(state: &AppState, id: ProductId) -> Result<Option<Arc<KeptProduct>>, Problem> {

@@ -17,7 +17,7 @@ use crate::problem::{Problem, ReadProblems, WriteProblems};
 use crate::product_input::ProductChangeJson;
 use crate::product_json::{ProductJson, to_bytes};
 use crate::routes::products::create::taken;
-use crate::routes::products::find::{ProductName, at_hand, current};
+use crate::routes::products::find::{ProductName, at_hand, stored};
 
 /// Changes a product that is still as the caller has read it.
 #[utoipa::path(
@@ -79,13 +79,6 @@ pub async fn patch_product(
         .insert_header(ContentEncoding::Identity)
         .content_type("application/json")
         .body(to_bytes(&product)))
-}
-
-/// The stored product, when it may be replaced.
-async fn stored(state: &AppState, name: &ProductName, condition: &IfMatch) -> Result<Product, Problem> {
-    let product = current(state, name).await?.ok_or_else(|| Problem::not_found("product"))?;
-    condition.check_product(product.id, product.version)?;
-    Ok(product)
 }
 
 /// The product and its event, then this process' own caches, so that the caller reads what they wrote.
