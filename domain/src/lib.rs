@@ -1,4 +1,5 @@
-//! The rules of the shop: ids, money, products, reviews, orders, payments, stock, events, permissions, report rows.
+//! The rules of the shop: ids, money, products, reviews, orders, payments, stock, events, permissions, report rows,
+//! tuning of the search.
 //!
 //! Pure: no I/O, no async, no clock and no source of randomness. Time and random bytes are arguments.
 
@@ -21,8 +22,10 @@ pub mod product_draft;
 pub mod promotion;
 pub mod refund;
 pub mod review;
+pub mod search_words;
 pub mod shop_order;
 pub mod slug;
 pub mod stock;
 pub mod tax;
+pub mod tuning;
 pub mod webhook;
