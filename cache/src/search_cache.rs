@@ -60,8 +60,14 @@ pub struct SearchResult {
     pub hits: Vec<SearchHit>,
     /// Counts by facet, in the order of the engine.
     pub facets: Vec<SearchFacet>,
-    /// Sort values of the last hit, when another page may follow.
-    pub next: Option<Vec<serde_json::Value>>,
+    /// Where the next page begins, when one follows.
+    pub next: Option<serde_json::Value>,
+    /// The words that were searched for instead.
+    #[serde(default)]
+    pub corrected: Option<String>,
+    /// The first hit that has only a part of the words.
+    #[serde(default)]
+    pub relaxed_from: Option<usize>,
 }
 
 /// A product that matches.
@@ -301,7 +307,7 @@ mod tests {
     }
 
     fn result() -> SearchResult {
-        SearchResult { hits: Vec::new(), facets: Vec::new(), next: None }
+        SearchResult { hits: Vec::new(), facets: Vec::new(), next: None, corrected: None, relaxed_from: None }
     }
 
     #[test]

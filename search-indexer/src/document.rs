@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::checksum;
+use crate::english::title_head;
 
 /// Most `name=value` pairs of a document: attributes of the product and options of its variants together.
 pub const ATTRIBUTE_COUNT_MAX: usize = 1_000;
@@ -30,6 +31,8 @@ pub struct ProductDocument {
     pub slug: String,
     /// Its name.
     pub title: String,
+    /// The words that name the thing in the title: see [`title_head`].
+    pub title_head: String,
     /// Plain text.
     pub description: String,
     /// Who makes it.
@@ -85,6 +88,7 @@ impl ProductDocument {
             product_id: product.id,
             slug: product.slug.clone(),
             title: product.title.clone(),
+            title_head: title_head(&product.title),
             description: product.description.clone(),
             brand: product.brand.clone(),
             category: product.category.clone(),
@@ -121,6 +125,7 @@ impl ProductDocument {
             product_id,
             slug: String::new(),
             title: String::new(),
+            title_head: String::new(),
             description: String::new(),
             brand: None,
             category: None,

@@ -1,5 +1,6 @@
 //! Keeps the search index true to the stores: consumes change events, repairs, builds a new index.
 
+mod evaluate;
 mod progress;
 
 use std::net::SocketAddr;
@@ -59,6 +60,8 @@ enum Verb {
     Retire,
     /// Compares every document with the stores, once, and writes what differs.
     Repair,
+    /// Searches for judged queries and prints how well they are answered.
+    Evaluate(evaluate::Evaluate),
 }
 
 #[derive(Args)]
@@ -133,6 +136,7 @@ async fn run(
             Ok(())
         }
         Verb::Repair => repair_once(projection, Duration::ZERO, stop).await,
+        Verb::Evaluate(arguments) => evaluate::run(projection, arguments).await,
     }
 }
 

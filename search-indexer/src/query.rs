@@ -4,14 +4,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::ids::ProductId;
-use domain::product::ProductStatus;
 use elasticsearch::http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::client::{Request, SearchClient};
-use crate::document::attribute;
 use crate::error::SearchError;
+use ask::Ask;
+use text::Strictness;
+
+mod ask;
+mod facets;
+mod spelling;
+mod text;
 
 /// Longest text, in characters.
 pub const TEXT_LENGTH_MAX: usize = 200;
@@ -25,9 +30,10 @@ pub const FACET_VALUES_MAX: u16 = 50;
 const SEARCH_TIMEOUT: &str = "2s";
 /// How long its answer is waited for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
-/// The fields that text is looked for in, with their weights.
-const TEXT_FIELDS: [&str; 5] =
-    ["title^3", "brand.text^2", "category.text^1.5", "attribute_text", "description^0.5"];
+/// With fewer products that have most of the words, those that have any of them follow.
+const RELAXED_BELOW: u64 = 100;
+/// Longest text after correction, in characters.
+const CORRECTED_LENGTH_MAX: usize = 2 * TEXT_LENGTH_MAX;
 /// Values that a sort compares: what is asked for, then the id.
 const SORT_VALUE_COUNT: usize = 2;
 
@@ -52,8 +58,20 @@ pub struct SearchRequest {
     pub sort: Sort,
     /// Hits of a page, 1 to [`LIMIT_MAX`].
     pub limit: u16,
-    /// [`Hit::sort`] of the last hit of the page before.
-    pub search_after: Option<Vec<Value>>,
+    /// [`SearchPage::next`] of the page before.
+    pub place: Option<Place>,
+    /// How matches are scored.
+    pub ranking: Ranking,
+}
+
+/// How matches are scored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ranking {
+    /// As shoppers get them.
+    #[default]
+    Shop,
+    /// Stems in one text, every field alike (BM25): what the shop's ranking is measured against.
+    Plain,
 }
 
 /// The order of hits; equal ones are in the order of their ids.
@@ -72,14 +90,27 @@ pub enum Sort {
 }
 
 /// One page of hits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SearchPage {
     /// In the order asked for.
     pub hits: Vec<Hit>,
-    /// Of all that matches, not only of this page.
+    /// Of all that has most of the words, not only of this page; of all that has any when nothing has most.
     pub facets: Facets,
-    /// [`Hit::sort`] of the last hit, when more match.
-    pub next: Option<Vec<Value>>,
+    /// Where the next page begins, when there is one.
+    pub next: Option<Place>,
+    /// The words that were searched for instead, because the catalogue has none like those asked for.
+    pub corrected: Option<String>,
+    /// The first hit that has only a part of the words; those after it have, too.
+    pub relaxed_from: Option<usize>,
+}
+
+/// Where in the list of hits a page begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    corrected: Option<String>,
+    strictness: Strictness,
+    after: Option<Vec<Value>>,
 }
 
 /// A product that matches.
@@ -89,8 +120,8 @@ pub struct Hit {
     pub product_id: ProductId,
     /// How well the text matches; `None` without a text or in another order.
     pub score: Option<f64>,
-    /// Where it stands in the order, for [`SearchRequest::search_after`].
-    pub sort: Vec<Value>,
+    /// Where it stands in the order.
+    sort: Vec<Value>,
 }
 
 /// How many matches have which value.
@@ -111,17 +142,66 @@ pub struct FacetValue {
     pub count: u64,
 }
 
-/// Searches the active products. A search that ran out of time is an error, never a part of the answer.
+/// Searches the active products: first for those that have most of the words, then, when they are few, for those that
+/// have any. Words that the catalogue does not know are replaced by what they are probably meant to be, if there is
+/// such. A search that ran out of time is an error, never a part of the answer.
 pub async fn search(client: &SearchClient, request: &SearchRequest) -> Result<SearchPage, SearchError> {
     check(request)?;
+    let place = request.place.clone().unwrap_or(Place::START);
+    let Some(text) = place.corrected.as_deref().or_else(|| text_of(request)) else {
+        return Ok(ask(client, &Ask::new(request, None)).await?.into_page(&place));
+    };
+    let asked =
+        Ask { strictness: place.strictness, after: place.after.clone(), ..Ask::new(request, Some(text)) };
+    let first = ask(client, &Ask { is_spelling_asked: request.place.is_none(), ..asked.clone() }).await?;
+    if let Some(meant) = &first.meant {
+        let corrected = ask(client, &Ask { text: Some(meant), ..asked.clone() }).await?;
+        if !corrected.hits.is_empty() {
+            let place = Place { corrected: Some(meant.clone()), ..place.clone() };
+            let asked = Ask { text: Some(meant), ..asked };
+            return with_relaxed(client, request, asked, corrected, &place).await;
+        }
+    }
+    with_relaxed(client, request, asked, first, &place).await
+}
+
+/// Fills the page with products that have any of the words, when few have most of them.
+async fn with_relaxed(
+    client: &SearchClient,
+    request: &SearchRequest,
+    asked: Ask<'_>,
+    found: ask::Found,
+    place: &Place,
+) -> Result<SearchPage, SearchError> {
+    // In another order than by relevance what hardly matches would come between.
+    let is_wanted =
+        if request.sort == Sort::Relevance { found.total < RELAXED_BELOW } else { found.total == 0 };
+    if place.strictness == Strictness::Relaxed || found.has_more || !is_wanted {
+        return Ok(found.into_page(place));
+    }
+    let count = found.hits.len();
+    let left = request.limit - u16::try_from(count).unwrap_or(request.limit);
+    let asked = Ask { strictness: Strictness::Relaxed, after: None, limit: left, ..asked };
+    let relaxed = ask(client, &asked).await?;
+    let is_alone = found.total == 0;
+    let mut page = relaxed.into_page(&Place { strictness: Strictness::Relaxed, ..place.clone() });
+    page.relaxed_from = (!page.hits.is_empty()).then_some(count);
+    page.hits.splice(..0, found.hits);
+    if !is_alone {
+        page.facets = found.facets;
+    }
+    Ok(page)
+}
+
+async fn ask(client: &SearchClient, ask: &Ask<'_>) -> Result<ask::Found, SearchError> {
     let path = format!("{}/_search", client.alias());
     let query = [("allow_partial_search_results", "false")];
-    let sent = Request::json(Method::Post, path, search_body(request));
+    let sent = Request::json(Method::Post, path, ask.body());
     let body = client.send(Request { query: &query, timeout: ANSWER_TIMEOUT, ..sent }).await?;
     if body["timed_out"] == true {
         return Err(SearchError::unavailable(format!("the search took longer than {SEARCH_TIMEOUT}")));
     }
-    read_page(&body, is_scored(request), request.limit)
+    ask.read(&body)
 }
 
 fn check(request: &SearchRequest) -> Result<(), SearchError> {
@@ -135,195 +215,26 @@ fn check(request: &SearchRequest) -> Result<(), SearchError> {
     if !(1..=LIMIT_MAX).contains(&request.limit) {
         return refused("the limit is out of range");
     }
-    let is_scalar = |value: &Value| value.is_string() || value.is_number();
-    match &request.search_after {
-        Some(values) if values.len() != SORT_VALUE_COUNT || !values.iter().all(is_scalar) => {
-            refused("the position is malformed")
-        }
-        _ => Ok(()),
+    if request.place.as_ref().is_some_and(|place| !place.is_well_formed()) {
+        return refused("the position is malformed");
     }
+    Ok(())
 }
 
 fn text_of(request: &SearchRequest) -> Option<&str> {
     request.text.as_deref().map(str::trim).filter(|text| !text.is_empty())
 }
 
-fn is_scored(request: &SearchRequest) -> bool {
-    request.sort == Sort::Relevance && text_of(request).is_some()
-}
+impl Place {
+    const START: Self = Self { corrected: None, strictness: Strictness::Strict, after: None };
 
-fn search_body(request: &SearchRequest) -> Value {
-    let facet = |field: &str| json!({"terms": {"field": field, "size": FACET_VALUES_MAX}});
-    let mut body = json!({
-        "query": {"bool": {
-            "must": text_of(request).map_or_else(|| json!({"match_all": {}}), text_query),
-            "filter": filters(request),
-        }},
-        "sort": [first_sort(request), {"product_id": "asc"}],
-        // One more tells whether there is a next page.
-        "size": request.limit + 1,
-        "timeout": SEARCH_TIMEOUT,
-        "track_total_hits": false,
-        "_source": false,
-        "aggs": {"category": facet("category_lineage"), "brand": facet("brand")},
-    });
-    if let Some(position) = &request.search_after {
-        body["search_after"] = json!(position);
+    fn is_well_formed(&self) -> bool {
+        let is_scalar = |value: &Value| value.is_string() || value.is_number();
+        let is_place = |values: &Vec<Value>| values.len() == SORT_VALUE_COUNT && values.iter().all(is_scalar);
+        self.after.as_ref().is_none_or(is_place)
+            && self.corrected.as_ref().is_none_or(|text| text.chars().count() <= CORRECTED_LENGTH_MAX)
     }
-    body
-}
-
-/// Words may be spread over the fields; of three or more words a quarter may be missing. A whole SKU also
-/// matches.
-fn text_query(text: &str) -> Value {
-    json!({"bool": {
-        "should": [
-            {"multi_match": {
-                "query": text,
-                "type": "cross_fields",
-                "fields": TEXT_FIELDS,
-                "minimum_should_match": "2<75%",
-            }},
-            {"match": {"skus": {"query": text, "boost": 10}}},
-        ],
-        "minimum_should_match": 1,
-    }})
-}
-
-fn filters(request: &SearchRequest) -> Vec<Value> {
-    let any_case =
-        |field: &str, value: &str| json!({"term": {field: {"value": value, "case_insensitive": true}}});
-    let mut filters =
-        vec![json!({"term": {"status": ProductStatus::Active.name()}}), json!({"term": {"deleted": false}})];
-    filters.extend(request.category.iter().map(|category| json!({"term": {"category_lineage": category}})));
-    filters.extend(request.brand.iter().map(|brand| any_case("brand", brand)));
-    filters
-        .extend(request.price_min_minor.map(|price| json!({"range": {"price_minor_max": {"gte": price}}})));
-    filters
-        .extend(request.price_max_minor.map(|price| json!({"range": {"price_minor_min": {"lte": price}}})));
-    filters.extend(request.buyable.map(|buyable| json!({"term": {"buyable": buyable}})));
-    filters.extend(
-        request.attributes.iter().map(|(name, value)| any_case("attributes", &attribute(name, value))),
-    );
-    filters
-}
-
-fn first_sort(request: &SearchRequest) -> Value {
-    match request.sort {
-        Sort::Relevance => json!({"_score": "desc"}),
-        Sort::Newest => json!({"created_at": {"order": "desc", "missing": "_last"}}),
-        Sort::PriceAsc => json!({"price_minor_min": {"order": "asc", "missing": "_last"}}),
-        Sort::PriceDesc => json!({"price_minor_max": {"order": "desc", "missing": "_last"}}),
-    }
-}
-
-fn read_page(body: &Value, is_scored: bool, limit: u16) -> Result<SearchPage, SearchError> {
-    let hits = body["hits"]["hits"].as_array().ok_or_else(|| SearchError::Malformed("no hits".to_owned()))?;
-    let limit = usize::from(limit);
-    let has_more = hits.len() > limit;
-    let hits: Option<Vec<_>> = hits.iter().take(limit).map(|hit| read_hit(hit, is_scored)).collect();
-    let hits = hits.ok_or_else(|| SearchError::Malformed("a hit without id or sort".to_owned()))?;
-    let facets = &body["aggregations"];
-    Ok(SearchPage {
-        next: hits.last().filter(|_| has_more).map(|hit| hit.sort.clone()),
-        hits,
-        facets: Facets { category: read_facet(&facets["category"]), brand: read_facet(&facets["brand"]) },
-    })
-}
-
-fn read_hit(hit: &Value, is_scored: bool) -> Option<Hit> {
-    Some(Hit {
-        product_id: hit["_id"].as_str()?.parse().ok()?,
-        score: hit["_score"].as_f64().filter(|_| is_scored),
-        sort: hit["sort"].as_array().filter(|values| values.len() == SORT_VALUE_COUNT)?.clone(),
-    })
-}
-
-fn read_facet(facet: &Value) -> Vec<FacetValue> {
-    let value = |bucket: &Value| {
-        Some(FacetValue { value: bucket["key"].as_str()?.to_owned(), count: bucket["doc_count"].as_u64()? })
-    };
-    facet["buckets"].as_array().into_iter().flatten().filter_map(value).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request() -> SearchRequest {
-        SearchRequest { limit: 20, ..SearchRequest::default() }
-    }
-
-    #[test]
-    fn text_reaches_match_queries_only() {
-        let text = "title:* OR _exists_:status /.*/";
-        let body = search_body(&SearchRequest { text: Some(text.into()), ..request() });
-        let printed = body.to_string();
-        assert!(!printed.contains("query_string") && !printed.contains("regexp"));
-        assert_eq!(body["query"]["bool"]["must"]["bool"]["should"][0]["multi_match"]["query"], text);
-        assert_eq!(printed.matches("_exists_").count(), 2);
-    }
-
-    #[test]
-    fn only_active_products_are_asked_for() {
-        let filters = filters(&request());
-        assert_eq!(filters, [json!({"term": {"status": "active"}}), json!({"term": {"deleted": false}})]);
-    }
-
-    #[test]
-    fn every_filter_is_sent() {
-        let filters = filters(&SearchRequest {
-            category: Some("apparel".into()),
-            brand: Some("puma".into()),
-            price_min_minor: Some(100),
-            price_max_minor: Some(200),
-            attributes: [("colour".to_owned(), "Blue".to_owned())].into(),
-            buyable: Some(true),
-            ..request()
-        });
-        assert_eq!(filters.len(), 8);
-        assert_eq!(filters[7]["term"]["attributes"]["value"], "colour=Blue");
-    }
-
-    #[test]
-    fn what_is_over_the_limits_is_refused() {
-        let refused =
-            |request: SearchRequest| matches!(check(&request), Err(SearchError::Refused { status: 400, .. }));
-        assert!(!refused(request()));
-        assert!(refused(SearchRequest { limit: 0, ..request() }));
-        assert!(refused(SearchRequest { limit: LIMIT_MAX + 1, ..request() }));
-        assert!(refused(SearchRequest { text: Some("é".repeat(TEXT_LENGTH_MAX + 1)), ..request() }));
-        assert!(refused(SearchRequest { search_after: Some(vec![json!(1)]), ..request() }));
-        assert!(refused(SearchRequest { search_after: Some(vec![json!({}), json!("a")]), ..request() }));
-        assert!(!refused(SearchRequest { search_after: Some(vec![json!(1.5), json!("a")]), ..request() }));
-    }
-
-    #[test]
-    fn a_page_is_read() {
-        let id = ProductId::new(jiff::Timestamp::UNIX_EPOCH, [0; 10]);
-        let body = json!({
-            "hits": {"hits": [{"_id": id, "_score": 1.5, "sort": [1.5, id]}]},
-            "aggregations": {"brand": {"buckets": [{"key": "Puma", "doc_count": 3}]}},
-        });
-        let page = read_page(&body, true, 1).expect("well-formed");
-        assert_eq!(page.hits[0].product_id, id);
-        assert_eq!(page.hits[0].score, Some(1.5));
-        assert_eq!(page.facets.brand, [FacetValue { value: "Puma".into(), count: 3 }]);
-        assert!(page.facets.category.is_empty());
-        assert_eq!(read_page(&body, false, 1).expect("well-formed").hits[0].score, None);
-        assert!(read_page(&json!({"hits": {"hits": [{"_id": "x"}]}}), true, 1).is_err());
-    }
-
-    #[test]
-    fn only_a_page_with_more_after_it_has_a_next_place() {
-        let id = |number: u8| ProductId::new(jiff::Timestamp::UNIX_EPOCH, [number; 10]);
-        let hit = |number: u8| json!({"_id": id(number), "sort": [number, id(number)]});
-        let body = json!({"hits": {"hits": [hit(1), hit(2), hit(3)]}});
-        let page = read_page(&body, true, 2).expect("well-formed");
-        assert_eq!(page.hits.len(), 2);
-        assert_eq!(page.next, Some(vec![json!(2), json!(id(2))]));
-        let last = read_page(&body, true, 3).expect("well-formed");
-        assert_eq!((last.hits.len(), last.next), (3, None));
-        assert_eq!(search_body(&SearchRequest { limit: 3, ..request() })["size"], 4);
-    }
-}
+mod tests;

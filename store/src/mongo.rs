@@ -6,6 +6,7 @@ pub mod catalogue_size;
 pub mod categories;
 pub mod connection;
 mod deleted_products;
+pub mod external_ids;
 pub mod newest_changes;
 pub mod outbox;
 mod price_history;

@@ -15,6 +15,7 @@ pub mod import_runs;
 pub mod inbox;
 pub mod index_tasks;
 pub mod index_ticket;
+pub mod judgments;
 pub mod order_import;
 pub mod orders;
 pub mod outbox;

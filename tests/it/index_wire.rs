@@ -43,7 +43,9 @@ async fn wire_contract(url: &str, analysis: Analysis) {
     a_removal_needs_the_newest_ticket(&client).await;
     an_unknown_field_is_refused(url, &first).await;
     the_catalogue_is_indexed(&client, &first).await;
-    text_finds_words_only(&client, analysis).await;
+    text_finds_words_only(&client).await;
+    other_words_find_what_is_meant(&client, analysis).await;
+    a_part_of_the_words_is_enough_when_few_have_most(&client).await;
     filters_narrow(&client).await;
     facets_count_all_matches(&client).await;
     pages_have_no_gap_and_no_repeat(&client).await;
@@ -165,15 +167,12 @@ async fn the_catalogue_is_indexed(client: &SearchClient, name: &str) {
     index::refresh(client, name).await.expect("refreshed");
 }
 
-async fn text_finds_words_only(client: &SearchClient, analysis: Analysis) {
-    // Only a stemmer knows that one shirt is found by its plural.
-    let by_plural = if analysis == Analysis::English { everything() } else { BTreeSet::new() };
+async fn text_finds_words_only(client: &SearchClient) {
     for (text, expected) in [
         ("navy shirt", everything()),
         ("SKU-7", [7].into()),
         ("nothing-like-it", [].into()),
         ("title:* OR status:draft", [].into()),
-        ("shirts", by_plural),
     ] {
         let asked = SearchRequest { text: Some(text.to_owned()), ..request() };
         assert_finds(client, asked, expected).await;
@@ -181,6 +180,42 @@ async fn text_finds_words_only(client: &SearchClient, analysis: Analysis) {
     let asked = SearchRequest { text: Some("navy".to_owned()), limit: 1, ..request() };
     let page = search(client, &asked).await.expect("answered");
     assert!(page.hits[0].score.is_some_and(|score| score > 0.0));
+}
+
+async fn other_words_find_what_is_meant(client: &SearchClient, analysis: Analysis) {
+    // Only a stemmer knows the plural; without it the word is corrected.
+    let by_plural = (analysis == Analysis::Standard).then_some("shirt");
+    for (text, corrected) in [("shirts", by_plural), ("nvay Shirt", Some("navy shirt")), ("navy shirt", None)]
+    {
+        let asked = SearchRequest { text: Some(text.to_owned()), ..request() };
+        let page = search(client, &asked).await.expect("answered");
+        assert_eq!(
+            (page.hits.len(), page.corrected.as_deref()),
+            (usize::from(PRODUCT_COUNT), corrected),
+            "{text}"
+        );
+        assert_eq!(page.relaxed_from, None);
+    }
+    let misspelt = SearchRequest { text: Some("nvay".to_owned()), limit: 100, ..request() };
+    let at_once = search(client, &misspelt).await.expect("answered").hits;
+    assert_eq!(in_pages(client, &misspelt, 4).await, at_once, "every page is of the corrected words");
+}
+
+async fn a_part_of_the_words_is_enough_when_few_have_most(client: &SearchClient) {
+    let text = Some("shirt zzzz yyyy xxxx".to_owned());
+    let asked = SearchRequest { text, limit: 100, ..request() };
+    let page = search(client, &asked).await.expect("answered");
+    assert_eq!((page.hits.len(), page.relaxed_from), (usize::from(PRODUCT_COUNT), Some(0)));
+    assert_eq!(in_pages(client, &asked, 4).await, page.hits);
+    // One has both words, all the others have one of them.
+    let asked = SearchRequest { text: Some("navy number7".to_owned()), ..asked };
+    let page = search(client, &asked).await.expect("answered");
+    assert_eq!((page.hits.len(), page.relaxed_from), (usize::from(PRODUCT_COUNT), Some(1)));
+    assert_eq!(page.hits[0].product_id, product(7).id);
+    assert_eq!(in_pages(client, &asked, 4).await, page.hits);
+    let cheapest = SearchRequest { sort: Sort::PriceAsc, ..asked };
+    let page = search(client, &cheapest).await.expect("answered");
+    assert_eq!((page.hits.len(), page.relaxed_from), (1, None), "by price only what has most of the words");
 }
 
 async fn filters_narrow(client: &SearchClient) {
@@ -242,13 +277,14 @@ async fn pages_have_no_gap_and_no_repeat(client: &SearchClient) {
 
 async fn in_pages(client: &SearchClient, whole: &SearchRequest, limit: u16) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
+    let mut place = None;
     loop {
-        let search_after = hits.last().map(|hit| hit.sort.clone());
-        let asked = SearchRequest { limit, search_after, ..whole.clone() };
-        let page = search(client, &asked).await.expect("answered").hits;
-        let is_last = page.len() < usize::from(limit);
-        hits.extend(page);
-        if is_last {
+        let asked = SearchRequest { limit, place, ..whole.clone() };
+        let page = search(client, &asked).await.expect("answered");
+        hits.extend(page.hits);
+        assert!(hits.len() <= usize::from(PRODUCT_COUNT), "no page twice");
+        place = page.next;
+        if place.is_none() {
             return hits;
         }
     }
@@ -267,7 +303,9 @@ fn check_order(sort: Sort, hits: &[Hit]) {
 }
 
 async fn requests_outside_the_limits_are_refused(client: &SearchClient) {
-    let garbled = SearchRequest { search_after: Some(vec![json!("x"), json!(1)]), ..request() };
+    let place = json!({"corrected": null, "strictness": "strict", "after": ["x", 1]});
+    let garbled = SearchRequest { place: serde_json::from_value(place).ok(), ..request() };
+    assert!(garbled.place.is_some());
     for asked in [SearchRequest { limit: 101, ..request() }, garbled] {
         let refused = search(client, &asked).await;
         assert!(matches!(refused, Err(SearchError::Refused { status: 400, .. })), "{refused:?}");
@@ -345,7 +383,7 @@ fn product(number: u8) -> Product {
         external_id: None,
         slug: format!("shirt-{number}"),
         title: "Shirt".into(),
-        description: "Worn every day.".into(),
+        description: format!("Worn every day, number{number}."),
         brand: Some(if is_odd { "Puma" } else { "Nike" }.to_owned()),
         category: Some(if is_odd { "apparel/odd" } else { "apparel/even" }.to_owned()),
         attributes: [("colour".to_owned(), "Navy Blue".to_owned())].into(),

@@ -32,6 +32,7 @@ mod repair;
 mod replay;
 mod requests;
 mod reviews;
+mod search_quality;
 mod seed;
 mod shop_sales;
 mod tidy;

@@ -6,6 +6,7 @@ use std::process::Command;
 use secrecy::ExposeSecret;
 
 use crate::Scope;
+use crate::api::search_settings;
 
 /// A program beside the tests' own, with its settings in `folder`.
 pub fn command(scope: &Scope, name: &str, folder: &Path) -> Command {
@@ -19,7 +20,7 @@ pub fn command(scope: &Scope, name: &str, folder: &Path) -> Command {
 }
 
 fn settings_text(scope: &Scope) -> String {
-    let (postgres, mongo) = (&scope.postgres, &scope.mongo);
+    let (postgres, mongo, search) = (&scope.postgres, &scope.mongo, search_settings(scope));
     format!(
         "environment = 'development'\n\
          [postgres]\npgpools = {:?}\nnodes = {:?}\ndatabase = {:?}\nuser = {:?}\npassword = {:?}\npool_max = 4\n\
@@ -27,7 +28,9 @@ fn settings_text(scope: &Scope) -> String {
          [amqp]\nurl = {:?}\n\
          [objects]\nfolder = {:?}\n\
          [lake]\npath = {:?}\n\
-         [ingest]\nmetrics = '127.0.0.1:0'\n",
+         [ingest]\nmetrics = '127.0.0.1:0'\n\
+         [search]\nurl = {:?}\nindex_prefix = {:?}\n\
+         [search_indexer]\nmetrics = '127.0.0.1:0'\n",
         postgres.pgpools,
         postgres.nodes,
         postgres.database,
@@ -38,5 +41,7 @@ fn settings_text(scope: &Scope) -> String {
         scope.amqp.url.expose_secret(),
         scope.objects.folder,
         scope.lake,
+        search.url,
+        search.index_prefix,
     )
 }

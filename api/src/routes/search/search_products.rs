@@ -14,9 +14,8 @@ use cache::product_cache::LOCAL_LIFETIME;
 use cache::search_cache::{SearchFacet, SearchHit, SearchKey, SearchResult};
 use domain::product::ProductStatus;
 use search_indexer::error::SearchError;
-use search_indexer::query::{self, FacetValue, SearchPage, SearchRequest, Sort};
+use search_indexer::query::{self, FacetValue, Place, Ranking, SearchPage, SearchRequest, Sort};
 use serde::Serialize;
-use serde_json::Value;
 use store::mongo::products;
 use utoipa::{IntoParams, ToSchema};
 
@@ -159,6 +158,13 @@ struct FacetValueJson {
 struct UnderstoodJson {
     /// The words that were searched for.
     understood: String,
+    /// Those words again when they are not the ones asked for, because no product has one of these: show "results for".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrected: Option<String>,
+    /// Place in `data`, from 0, of the first hit that has only a part of the words; it and those after it are there
+    /// because few products or none have most of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relaxed_from: Option<usize>,
     /// Names of the merchandising rules that took part.
     rules_applied: Vec<String>,
 }
@@ -186,23 +192,27 @@ pub async fn search_products(
     let sight = state.products.sight();
     let list = format!("search {request:?}");
     request.limit = *limit;
-    request.search_after =
-        cursor.as_ref().map(|cursor| state.cursors.open::<Vec<Value>>(&list, cursor)).transpose()?;
+    request.place = cursor.as_ref().map(|cursor| state.cursors.open::<Place>(&list, cursor)).transpose()?;
     let key = SearchKey(format!("{request:?}"));
     let answer = state
         .searches
         .get_or_compute(&key, SearchError::is_unavailable, async || {
-            Ok(to_result(query::search(&state.search, &request).await?))
+            to_result(query::search(&state.search, &request).await?)
         })
         .await?;
     let result = &answer.entry.result;
     let next_cursor = result.next.as_ref().map(|place| state.cursors.seal(&list, place));
-    let (data, kept_until) = join(&state, &result.hits).await?;
+    let (data, relaxed_from, kept_until) = join(&state, result).await?;
     let body = SearchPageJson {
         data,
         facets: facets(&result.facets),
         page: Page { next_cursor, limit: *limit },
-        query: UnderstoodJson { understood: request.text.unwrap_or_default(), rules_applied: Vec::new() },
+        query: UnderstoodJson {
+            understood: result.corrected.clone().or(request.text).unwrap_or_default(),
+            corrected: result.corrected.clone(),
+            relaxed_from,
+            rules_applied: Vec::new(),
+        },
     };
     let body = serde_json::to_vec(&body).map_err(Problem::internal)?.into();
     let page = Arc::new(KeptPage::new(body, sight, kept_until, Some(answer.entry.computed_at_ms)));
@@ -228,27 +238,34 @@ fn request(query: &SearchProducts) -> SearchRequest {
         buyable: query.in_stock,
         sort: query.sort,
         limit: 0,
-        search_after: None,
+        place: None,
+        ranking: Ranking::default(),
     }
 }
 
-fn to_result(page: SearchPage) -> SearchResult {
+fn to_result(page: SearchPage) -> Result<SearchResult, SearchError> {
     let hit = |hit: query::Hit| SearchHit { product_id: hit.product_id, score: hit.score };
     let facet = |name: &str, values: Vec<FacetValue>| SearchFacet {
         name: name.to_owned(),
         values: values.into_iter().map(|value| (value.value, value.count)).collect(),
     };
-    SearchResult {
+    let next = page.next.map(serde_json::to_value).transpose();
+    Ok(SearchResult {
         hits: page.hits.into_iter().map(hit).collect(),
         facets: vec![facet("category", page.facets.category), facet("brand", page.facets.brand)],
-        next: page.next,
-    }
+        next: next.map_err(|error| SearchError::Malformed(error.to_string()))?,
+        corrected: page.corrected,
+        relaxed_from: page.relaxed_from,
+    })
 }
 
-/// The products of the hits as they are now, and until when that may be kept. One that is no longer on sale is left
-/// out.
-async fn join(state: &AppState, hits: &[SearchHit]) -> Result<(Vec<HitJson>, Instant), Problem> {
-    let ids: Vec<_> = hits.iter().map(|hit| hit.product_id).collect();
+/// The products of the hits as they are now, which of them are the first that have only a part of the words, and until
+/// when that may be kept. One that is no longer on sale is left out.
+async fn join(
+    state: &AppState,
+    result: &SearchResult,
+) -> Result<(Vec<HitJson>, Option<usize>, Instant), Problem> {
+    let ids: Vec<_> = result.hits.iter().map(|hit| hit.product_id).collect();
     let found = state
         .products
         .get_or_load_many(&ids, |ids| async move { products::find_many(&state.mongo, &ids).await })
@@ -256,12 +273,18 @@ async fn join(state: &AppState, hits: &[SearchHit]) -> Result<(Vec<HitJson>, Ins
     let kept_until = found.iter().map(|product| product.kept_until()).min();
     let by_id: BTreeMap<_, Arc<KeptProduct>> =
         found.into_iter().map(|product| (product.id, product)).collect();
-    let hit = |hit: &SearchHit| {
+    let shown = |hit: &SearchHit| {
         let product = by_id.get(&hit.product_id).filter(|product| product.status == ProductStatus::Active)?;
         Some(HitJson { product: ProductSummaryJson::from(&***product), score: hit.score })
     };
+    let count = result.hits.len();
+    let (strict, relaxed) = result.hits.split_at(result.relaxed_from.map_or(count, |first| first.min(count)));
+    let mut data: Vec<_> = strict.iter().filter_map(shown).collect();
+    let strict_count = data.len();
+    data.extend(relaxed.iter().filter_map(shown));
+    let relaxed_from = (data.len() > strict_count).then_some(strict_count);
     let kept_until = kept_until.unwrap_or_else(|| Instant::now() + LOCAL_LIFETIME);
-    Ok((hits.iter().filter_map(hit).collect(), kept_until))
+    Ok((data, relaxed_from, kept_until))
 }
 
 fn facets(facets: &[SearchFacet]) -> FacetsJson {

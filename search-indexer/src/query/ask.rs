@@ -1,0 +1,219 @@
+//! One request to the engine and what it answers.
+
+use domain::product::ProductStatus;
+use domain::tuning::weights::Weights;
+use serde_json::{Value, json};
+
+use super::text::{Strictness, has_words, text_query};
+use super::{
+    Facets, Hit, Place, RELAXED_BELOW, SEARCH_TIMEOUT, SORT_VALUE_COUNT, SearchPage, SearchRequest, Sort,
+};
+use super::{facets, spelling};
+use crate::document::attribute;
+use crate::error::SearchError;
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub(super) struct Ask<'a> {
+    pub(super) request: &'a SearchRequest,
+    /// The words, as asked for or corrected.
+    pub(super) text: Option<&'a str>,
+    pub(super) strictness: Strictness,
+    pub(super) after: Option<Vec<Value>>,
+    pub(super) limit: u16,
+    /// Whether words that the catalogue does not know are looked up.
+    pub(super) is_spelling_asked: bool,
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) hits: Vec<Hit>,
+    pub(super) has_more: bool,
+    /// All that match, counted up to [`RELAXED_BELOW`].
+    pub(super) total: u64,
+    pub(super) facets: Facets,
+    /// The words that are probably meant, when some are unknown.
+    pub(super) meant: Option<String>,
+}
+
+impl<'a> Ask<'a> {
+    pub(super) fn new(request: &'a SearchRequest, text: Option<&'a str>) -> Self {
+        let after = request.place.as_ref().and_then(|place| place.after.clone());
+        let strictness = Strictness::Strict;
+        Self { request, text, strictness, after, limit: request.limit, is_spelling_asked: false }
+    }
+
+    pub(super) fn body(&self) -> Value {
+        let weights = Weights::default();
+        let words = |text| text_query(text, self.strictness, self.request.ranking, &weights);
+        let mut query = json!({"bool": {
+            "must": self.text.map_or_else(|| json!({"match_all": {}}), words),
+            "filter": filters(self.request),
+        }});
+        if let (Some(text), Strictness::Relaxed) = (self.text, self.strictness) {
+            query["bool"]["must_not"] = json!([has_words(text, Strictness::Strict)]);
+        }
+        let mut body = json!({
+            "query": query,
+            "sort": [first_sort(self.request.sort), {"product_id": "asc"}],
+            // One more tells whether there is a next page.
+            "size": self.limit + 1,
+            "timeout": SEARCH_TIMEOUT,
+            "track_total_hits": RELAXED_BELOW,
+            "_source": false,
+            "aggs": facets::asked(),
+        });
+        if let Some(place) = &self.after {
+            body["search_after"] = json!(place);
+        }
+        if let Some(text) = self.text.filter(|_| self.is_spelling_asked) {
+            body["suggest"] = spelling::asked(text);
+        }
+        body
+    }
+
+    pub(super) fn read(&self, body: &Value) -> Result<Found, SearchError> {
+        let malformed = |what: &str| SearchError::Malformed(what.to_owned());
+        let hits = body["hits"]["hits"].as_array().ok_or_else(|| malformed("no hits"))?;
+        let limit = usize::from(self.limit);
+        let is_scored = self.text.is_some() && self.request.sort == Sort::Relevance;
+        let read: Option<Vec<_>> = hits.iter().take(limit).map(|hit| read_hit(hit, is_scored)).collect();
+        Ok(Found {
+            hits: read.ok_or_else(|| malformed("a hit without id or sort"))?,
+            has_more: hits.len() > limit,
+            total: body["hits"]["total"]["value"].as_u64().ok_or_else(|| malformed("no total"))?,
+            facets: facets::read(&body["aggregations"]),
+            meant: self.text.and_then(|text| spelling::meant(text, &body["suggest"])),
+        })
+    }
+}
+
+impl Found {
+    /// The page that begins at `place`.
+    pub(super) fn into_page(self, place: &Place) -> SearchPage {
+        let after = self.hits.last().map(|hit| hit.sort.clone());
+        let is_relaxed = place.strictness == Strictness::Relaxed && !self.hits.is_empty();
+        SearchPage {
+            next: self.has_more.then(|| Place { after, ..place.clone() }),
+            hits: self.hits,
+            facets: self.facets,
+            corrected: place.corrected.clone(),
+            relaxed_from: is_relaxed.then_some(0),
+        }
+    }
+}
+
+fn filters(request: &SearchRequest) -> Vec<Value> {
+    let any_case =
+        |field: &str, value: &str| json!({"term": {field: {"value": value, "case_insensitive": true}}});
+    let mut filters =
+        vec![json!({"term": {"status": ProductStatus::Active.name()}}), json!({"term": {"deleted": false}})];
+    filters.extend(request.category.iter().map(|category| json!({"term": {"category_lineage": category}})));
+    filters.extend(request.brand.iter().map(|brand| any_case("brand", brand)));
+    filters
+        .extend(request.price_min_minor.map(|price| json!({"range": {"price_minor_max": {"gte": price}}})));
+    filters
+        .extend(request.price_max_minor.map(|price| json!({"range": {"price_minor_min": {"lte": price}}})));
+    filters.extend(request.buyable.map(|buyable| json!({"term": {"buyable": buyable}})));
+    filters.extend(
+        request.attributes.iter().map(|(name, value)| any_case("attributes", &attribute(name, value))),
+    );
+    filters
+}
+
+fn first_sort(sort: Sort) -> Value {
+    match sort {
+        Sort::Relevance => json!({"_score": "desc"}),
+        Sort::Newest => json!({"created_at": {"order": "desc", "missing": "_last"}}),
+        Sort::PriceAsc => json!({"price_minor_min": {"order": "asc", "missing": "_last"}}),
+        Sort::PriceDesc => json!({"price_minor_max": {"order": "desc", "missing": "_last"}}),
+    }
+}
+
+fn read_hit(hit: &Value, is_scored: bool) -> Option<Hit> {
+    Some(Hit {
+        product_id: hit["_id"].as_str()?.parse().ok()?,
+        score: hit["_score"].as_f64().filter(|_| is_scored),
+        sort: hit["sort"].as_array().filter(|values| values.len() == SORT_VALUE_COUNT)?.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::ProductId;
+
+    use super::*;
+    use crate::query::FacetValue;
+
+    fn request() -> SearchRequest {
+        SearchRequest { limit: 20, ..SearchRequest::default() }
+    }
+
+    fn id(number: u8) -> ProductId {
+        ProductId::new(jiff::Timestamp::UNIX_EPOCH, [number; 10])
+    }
+
+    #[test]
+    fn only_active_products_are_asked_for() {
+        let filters = filters(&request());
+        assert_eq!(filters, [json!({"term": {"status": "active"}}), json!({"term": {"deleted": false}})]);
+    }
+
+    #[test]
+    fn every_filter_is_sent() {
+        let filters = filters(&SearchRequest {
+            category: Some("apparel".into()),
+            brand: Some("puma".into()),
+            price_min_minor: Some(100),
+            price_max_minor: Some(200),
+            attributes: [("colour".to_owned(), "Blue".to_owned())].into(),
+            buyable: Some(true),
+            ..request()
+        });
+        assert_eq!(filters.len(), 8);
+        assert_eq!(filters[7]["term"]["attributes"]["value"], "colour=Blue");
+    }
+
+    #[test]
+    fn what_hardly_matches_is_asked_for_without_what_matches() {
+        let request = SearchRequest { text: Some("navy shirt".into()), ..request() };
+        let strict = Ask { is_spelling_asked: true, ..Ask::new(&request, Some("navy shirt")) };
+        let body = strict.body();
+        assert!(body["query"]["bool"]["must_not"].is_null() && body["suggest"].is_object());
+        let body = Ask { strictness: Strictness::Relaxed, is_spelling_asked: false, ..strict }.body();
+        assert!(body["query"]["bool"]["must_not"].is_array() && body["suggest"].is_null());
+    }
+
+    #[test]
+    fn an_answer_is_read() {
+        let body = json!({
+            "hits": {"hits": [{"_id": id(1), "_score": 1.5, "sort": [1.5, id(1)]}], "total": {"value": 7}},
+            "aggregations": {"brand": {"buckets": [{"key": "Puma", "doc_count": 3}]}},
+        });
+        let request = SearchRequest { limit: 1, ..request() };
+        let found = Ask::new(&request, Some("shirt")).read(&body).expect("well-formed");
+        assert_eq!((found.hits[0].product_id, found.hits[0].score), (id(1), Some(1.5)));
+        assert_eq!((found.total, found.has_more, found.meant), (7, false, None));
+        assert_eq!(found.facets.brand, [FacetValue { value: "Puma".into(), count: 3 }]);
+        assert!(found.facets.category.is_empty());
+        let unscored = Ask::new(&request, None).read(&body).expect("well-formed");
+        assert_eq!(unscored.hits[0].score, None);
+        let broken = json!({"hits": {"hits": [{"_id": "x"}], "total": {"value": 1}}});
+        assert!(Ask::new(&request, None).read(&broken).is_err());
+    }
+
+    #[test]
+    fn only_a_page_with_more_after_it_has_a_next_place() {
+        let hit = |number: u8| json!({"_id": id(number), "sort": [number, id(number)]});
+        let body = json!({"hits": {"hits": [hit(1), hit(2), hit(3)], "total": {"value": 3}}});
+        let page = |limit: u16| {
+            let request = SearchRequest { limit, ..request() };
+            Ask::new(&request, None).read(&body).expect("well-formed").into_page(&Place::START)
+        };
+        assert_eq!(page(2).hits.len(), 2);
+        assert_eq!(page(2).next.and_then(|place| place.after), Some(vec![json!(2), json!(id(2))]));
+        assert_eq!((page(3).hits.len(), page(3).next), (3, None));
+        assert_eq!(Ask::new(&SearchRequest { limit: 3, ..request() }, None).body()["size"], 4);
+    }
+}

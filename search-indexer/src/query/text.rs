@@ -1,0 +1,164 @@
+//! What the engine is asked about a shopper's words. They reach `match`-like queries only, never a query language.
+//!
+//! The weights and boosts were found by measurement: see `docs/search-tuning.md`, "How the search ranks".
+
+use domain::search_words::words;
+use domain::tuning::weights::Weights;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Ranking;
+use crate::english;
+use crate::mapping::{ATTRIBUTES, BRAND, CATEGORY, DESCRIPTION, TITLE, TITLE_HEAD, WordField};
+
+/// Words of a query that are looked at one by one.
+const WORD_COUNT_MAX: usize = 32;
+/// The forms as they are written beside their stems.
+const EXACT_BOOST: f64 = 0.3;
+/// Two words of the query written as one: `play station`.
+const JOINED_BOOST: f64 = 1.0;
+/// The words that name the thing in the title.
+const HEAD_BOOST: f64 = 0.2;
+/// A whole stock keeping unit is no word of a text.
+const SKU_BOOST: f64 = 10.0;
+/// Of three or more words so many must be there, in whichever fields.
+const STRICT: &str = "2<60%";
+/// One word is enough.
+const RELAXED: &str = "1";
+
+/// How many of the words a product must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Strictness {
+    /// Most of them.
+    Strict,
+    /// Any.
+    Relaxed,
+}
+
+/// The products that have the words, best first.
+pub(super) fn text_query(text: &str, strictness: Strictness, ranking: Ranking, weights: &Weights) -> Value {
+    let scored = match ranking {
+        Ranking::Shop => scored(text, weights),
+        Ranking::Plain => {
+            let fields = FIELDS.map(|field| field.words.stems);
+            vec![json!({"combined_fields": {"query": text, "fields": fields}})]
+        }
+    };
+    json!({"bool": {"filter": [has_words(text, strictness)], "should": scored}})
+}
+
+/// Whether a product has the words, without a score.
+pub(super) fn has_words(text: &str, strictness: Strictness) -> Value {
+    let fewest = match strictness {
+        Strictness::Strict => STRICT,
+        Strictness::Relaxed => RELAXED,
+    };
+    let fields = FIELDS.map(|field| field.words.stems);
+    json!({"bool": {"should": [
+        {"combined_fields": {"query": text, "fields": fields, "minimum_should_match": fewest}},
+        {"match": {"skus": {"query": text}}},
+    ]}})
+}
+
+fn scored(text: &str, weights: &Weights) -> Vec<Value> {
+    let words = words(text);
+    let words = &words[..words.len().min(WORD_COUNT_MAX)];
+    let mut clauses = vec![
+        in_all_fields(text, weights, |field| field.stems, 1.0),
+        in_all_fields(text, weights, |field| field.exact, EXACT_BOOST),
+        matches(TITLE_HEAD, text, HEAD_BOOST),
+        matches("skus", text, SKU_BOOST),
+    ];
+    clauses.extend(english::query_head(words).map(|head| matches(TITLE_HEAD, head, HEAD_BOOST)));
+    if words.len() > 1 {
+        let joined: Vec<_> = words.windows(2).map(<[String]>::concat).collect();
+        clauses.push(in_all_fields(&joined.join(" "), weights, |field| field.exact, JOINED_BOOST));
+    }
+    clauses
+}
+
+/// A field that words are looked for in.
+#[derive(Clone, Copy)]
+struct Field {
+    words: WordField,
+    /// What it counts beside a description.
+    weight: f64,
+    /// How the shop has set it, in percent.
+    percent: fn(&Weights) -> u16,
+}
+
+const FIELDS: [Field; 5] = [
+    Field { words: TITLE, weight: 6.0, percent: |weights| weights.title },
+    Field { words: BRAND, weight: 3.0, percent: |weights| weights.brand },
+    Field { words: CATEGORY, weight: 3.0, percent: |weights| weights.category },
+    Field { words: ATTRIBUTES, weight: 3.0, percent: |weights| weights.attributes },
+    Field { words: DESCRIPTION, weight: 1.0, percent: |weights| weights.description },
+];
+
+/// One score over all fields (BM25F), as if they were one text in which a word of the title is written six times.
+fn in_all_fields(text: &str, weights: &Weights, form: fn(WordField) -> &'static str, boost: f64) -> Value {
+    let weight = |field: &Field| field.weight * f64::from((field.percent)(weights)) / 100.0;
+    let weighted = FIELDS.iter().map(|field| (form(field.words), weight(field)));
+    let weighted: Vec<_> = weighted.filter(|(_, weight)| *weight > 0.0).collect();
+    // The engine takes no weight below 1.
+    let lowest = weighted.iter().map(|(_, weight)| *weight).fold(1.0, f64::min);
+    let fields: Vec<_> =
+        weighted.iter().map(|(name, weight)| format!("{name}^{}", weight / lowest)).collect();
+    json!({"combined_fields": {"query": text, "fields": fields, "boost": boost}})
+}
+
+fn matches(field: &str, text: &str, boost: f64) -> Value {
+    json!({"match": {field: {"query": text, "boost": boost}}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(weights: Weights) -> Value {
+        in_all_fields("dress", &weights, |field| field.exact, 1.0)["combined_fields"]["fields"].clone()
+    }
+
+    #[test]
+    fn weights_are_never_below_one() {
+        let shipped = json!([
+            "title.exact^6",
+            "brand.exact^3",
+            "category.exact^3",
+            "attribute_text.exact^3",
+            "description.exact^1",
+        ]);
+        assert_eq!(fields(Weights::default()), shipped);
+        let set = Weights { brand: 0, category: 0, attributes: 0, description: 50, ..Weights::default() };
+        assert_eq!(fields(set), json!(["title.exact^12", "description.exact^1"]));
+    }
+
+    #[test]
+    fn words_reach_match_queries_only() {
+        let text = "title:* OR _exists_:status /.*/ \" AND (((";
+        let query = text_query(text, Strictness::Strict, Ranking::Shop, &Weights::default());
+        let mut open = vec![&query];
+        while let Some(value) = open.pop() {
+            match value {
+                Value::Object(fields) => {
+                    for (name, value) in fields {
+                        let is_language =
+                            name.contains("query_string") || name == "regexp" || name == "wildcard";
+                        assert!(!is_language && name != "script", "{name}");
+                        open.push(value);
+                    }
+                }
+                Value::Array(values) => open.extend(values),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn clauses_are_few_however_long_the_text() {
+        let long = "word ".repeat(1_000);
+        let query = text_query(&long, Strictness::Relaxed, Ranking::Shop, &Weights::default());
+        assert_eq!(query["bool"]["should"].as_array().map(Vec::len), Some(6));
+    }
+}
