@@ -15,6 +15,7 @@ use store::settings::AmqpSettings;
 
 use crate::caller::{Caller, Tokens};
 use crate::cursor::CursorKey;
+use crate::live_tuning::LiveTuningCell;
 use crate::page_answer::Pages;
 use crate::rate_limit::RateLimits;
 use crate::request_id;
@@ -41,6 +42,8 @@ pub struct AppState {
     pub searches: SearchCache,
     /// The search engine.
     pub search: SearchClient,
+    /// What merchandisers have put live.
+    pub tuning: LiveTuningCell,
     /// Where webhooks may be sent.
     pub webhooks: UrlPolicy,
     /// Who is known.
@@ -76,6 +79,7 @@ impl AppState {
             pages: Pages::default(),
             searches: SearchCache::new(&settings.cache, &settings.redis)?,
             search: SearchClient::new(&settings.search)?,
+            tuning: LiveTuningCell::default(),
             webhooks: settings.webhooks.clone(),
             tokens,
             rate_limits: RateLimits::new(&settings.api.rate_limit)?,

@@ -51,6 +51,8 @@ permission_type!(
     ManageInventory,
     /// Say who gets webhooks, and see what was sent.
     ManageWebhooks,
+    /// Set synonyms, rules and weights of the search, and put them live.
+    TuneSearch,
 );
 
 /// A caller who holds the permission `P`.

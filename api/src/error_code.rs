@@ -67,6 +67,14 @@ error_codes! {
     InsufficientStock = "insufficient_stock", CONFLICT, "There is not enough stock";
     /// The endpoint gets nothing.
     WebhookDisabled = "webhook_disabled", CONFLICT, "The webhook is disabled";
+    /// The draft is published or given up.
+    DraftClosed = "draft_closed", CONFLICT, "The draft is closed";
+    /// Another release went live since the draft began.
+    DraftOutdated = "draft_outdated", CONFLICT, "The draft is outdated";
+    /// The judged queries are answered worse with the draft than without.
+    SearchGetsWorse = "search_gets_worse", CONFLICT, "The search would get worse";
+    /// Another release is live.
+    ReleaseNotLive = "release_not_live", CONFLICT, "The release is not live";
     /// There are as many as there may be.
     LimitReached = "limit_reached", CONFLICT, "A limit is reached";
     /// The thing has changed since it was read.

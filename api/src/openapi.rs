@@ -9,8 +9,8 @@ use utoipa::{Modify, OpenApi};
 
 use crate::problem::{FieldErrorJson, ProblemJson};
 use crate::routes::{
-    admin, analytics, catalogue, categories, health, inventory, media, orders, products, reviews, search,
-    webhooks,
+    admin, analytics, catalogue, categories, health, inventory, media, merchandising, orders, products,
+    reviews, search, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -45,6 +45,17 @@ use crate::routes::{
         admin::start_index_task::repair_index,
         admin::list_index_tasks::list_index_tasks,
         admin::get_index_task::get_index_task,
+        merchandising::list_drafts::list_drafts,
+        merchandising::create_draft::create_draft,
+        merchandising::get_draft::get_draft,
+        merchandising::patch_draft::patch_draft,
+        merchandising::discard_draft::discard_draft,
+        merchandising::preview_draft::preview_draft,
+        merchandising::evaluate_draft::evaluate_draft,
+        merchandising::publish_draft::publish_draft,
+        merchandising::list_releases::list_releases,
+        merchandising::get_release::get_release,
+        merchandising::roll_back::roll_back,
         webhooks::list::list_webhooks,
         webhooks::create::create_webhook,
         webhooks::get::get_webhook,

@@ -26,6 +26,12 @@ use crate::routes::categories::tree::category_tree;
 use crate::routes::health::{live::live, ready::ready};
 use crate::routes::inventory::{adjust::adjust_stock, get::get_inventory, ledger::list_ledger};
 use crate::routes::media::get::get_picture;
+use crate::routes::merchandising::{
+    create_draft::create_draft, discard_draft::discard_draft, evaluate_draft::evaluate_draft,
+    get_draft::get_draft, get_release::get_release, list_drafts::list_drafts, list_releases::list_releases,
+    patch_draft::patch_draft, preview_draft::preview_draft, publish_draft::publish_draft,
+    roll_back::roll_back,
+};
 use crate::routes::orders::{get::get_order, list::list_orders};
 use crate::routes::products::{
     create::create_product, delete::delete_product, get::get_product, list::list_products,
@@ -40,6 +46,7 @@ use crate::routes::webhooks::{
 };
 
 /// Adds every route.
+#[expect(clippy::too_many_lines, reason = "a list: every route in one place")]
 pub fn configure(config: &mut web::ServiceConfig) {
     config
         .service(
@@ -76,6 +83,25 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .service(resource("/admin/index/repair", "POST").route(post(repair_index)))
                 .service(resource("/admin/index/tasks", "GET, HEAD").route(get(list_index_tasks)))
                 .service(resource("/admin/index/tasks/{id}", "GET, HEAD").route(get(get_index_task)))
+                .service(
+                    resource("/merchandising/drafts", "GET, HEAD, POST")
+                        .route(get(list_drafts))
+                        .route(post(create_draft)),
+                )
+                .service(
+                    resource("/merchandising/drafts/{id}", "DELETE, GET, HEAD, PATCH")
+                        .route(get(get_draft))
+                        .route(patch(patch_draft))
+                        .route(delete(discard_draft)),
+                )
+                .service(resource("/merchandising/drafts/{id}/preview", "POST").route(post(preview_draft)))
+                .service(
+                    resource("/merchandising/drafts/{id}/evaluation", "POST").route(post(evaluate_draft)),
+                )
+                .service(resource("/merchandising/drafts/{id}/publish", "POST").route(post(publish_draft)))
+                .service(resource("/merchandising/releases", "GET, HEAD").route(get(list_releases)))
+                .service(resource("/merchandising/releases/{number}", "GET, HEAD").route(get(get_release)))
+                .service(resource("/merchandising/releases/{number}/rollback", "POST").route(post(roll_back)))
                 .service(
                     resource("/webhooks", "GET, HEAD, POST")
                         .route(get(list_webhooks))

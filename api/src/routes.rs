@@ -7,6 +7,7 @@ pub mod categories;
 pub mod health;
 pub mod inventory;
 pub mod media;
+pub mod merchandising;
 pub mod orders;
 pub mod products;
 pub mod reviews;

@@ -77,6 +77,9 @@ pub struct SearchHit {
     pub product_id: ProductId,
     /// How well it matches; `None` when sorted by something else.
     pub score: Option<f64>,
+    /// Whether a merchandiser has given it its place.
+    #[serde(default)]
+    pub is_pinned: bool,
 }
 
 /// A facet with its most frequent values.

@@ -86,6 +86,10 @@ typed_id!(
     ReviewId
 );
 typed_id!(
+    /// A draft of search tuning.
+    DraftId
+);
+typed_id!(
     /// An attempt to pay an order.
     PaymentId
 );

@@ -23,6 +23,8 @@ pub enum Permission {
     ManageInventory,
     /// Say who gets webhooks, and see what was sent.
     ManageWebhooks,
+    /// Set synonyms, rules and weights of the search, and put them live.
+    TuneSearch,
 }
 
 /// A role of a signed-in person.
@@ -73,7 +75,8 @@ impl Role {
             Self::Analyst => {
                 matches!(permission, P::ReadAllOrders | P::ReadOwnOrders | P::ReadReports | P::ReadInventory)
             }
-            Self::Merchandiser | Self::Shopper => matches!(permission, P::ReadOwnOrders),
+            Self::Merchandiser => matches!(permission, P::ReadOwnOrders | P::TuneSearch),
+            Self::Shopper => matches!(permission, P::ReadOwnOrders),
         }
     }
 }

@@ -12,6 +12,8 @@ use weights::Weights;
 
 pub mod condition;
 pub mod conflict;
+pub mod draft;
+pub mod release;
 pub mod rule;
 pub mod schedule;
 pub mod selector;

@@ -33,3 +33,4 @@ pub mod settings;
 mod subject;
 pub mod sweep;
 pub mod tasks;
+pub mod tuned;

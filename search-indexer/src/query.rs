@@ -10,11 +10,13 @@ use serde_json::Value;
 
 use crate::client::{Request, SearchClient};
 use crate::error::SearchError;
+use crate::tuned::Tuned;
 use ask::Ask;
 use text::Strictness;
 
 mod ask;
 mod facets;
+mod pinned;
 mod spelling;
 mod text;
 
@@ -62,6 +64,8 @@ pub struct SearchRequest {
     pub place: Option<Place>,
     /// How matches are scored.
     pub ranking: Ranking,
+    /// What merchandisers have set for it.
+    pub tuned: Tuned,
 }
 
 /// How matches are scored.
@@ -118,8 +122,11 @@ pub struct Place {
 pub struct Hit {
     /// The product.
     pub product_id: ProductId,
-    /// How well the text matches; `None` without a text or in another order.
+    /// How well the text matches; `None` without a text, in another order, or at a place of its own.
     pub score: Option<f64>,
+    /// Whether a merchandiser has given it its place.
+    #[serde(default)]
+    pub is_pinned: bool,
     /// Where it stands in the order.
     sort: Vec<Value>,
 }
@@ -147,16 +154,26 @@ pub struct FacetValue {
 /// such. A search that ran out of time is an error, never a part of the answer.
 pub async fn search(client: &SearchClient, request: &SearchRequest) -> Result<SearchPage, SearchError> {
     check(request)?;
+    let mut page = find(client, request).await?;
+    if request.place.is_none() {
+        page.hits = pinned::placed(page.hits, &request.tuned.pins);
+    }
+    Ok(page)
+}
+
+async fn find(client: &SearchClient, request: &SearchRequest) -> Result<SearchPage, SearchError> {
     let place = request.place.clone().unwrap_or(Place::START);
     let Some(text) = place.corrected.as_deref().or_else(|| text_of(request)) else {
         return Ok(ask(client, &Ask::new(request, None)).await?.into_page(&place));
     };
     let asked =
         Ask { strictness: place.strictness, after: place.after.clone(), ..Ask::new(request, Some(text)) };
-    let first = ask(client, &Ask { is_spelling_asked: request.place.is_none(), ..asked.clone() }).await?;
+    // A word that has a synonym is meant as it is.
+    let is_spelling_asked = request.place.is_none() && request.tuned.variants.is_empty();
+    let first = ask(client, &Ask { is_spelling_asked, ..asked.clone() }).await?;
     if let Some(meant) = &first.meant {
         let corrected = ask(client, &Ask { text: Some(meant), ..asked.clone() }).await?;
-        if !corrected.hits.is_empty() {
+        if corrected.hits.iter().any(|hit| !hit.is_pinned) {
             let place = Place { corrected: Some(meant.clone()), ..place.clone() };
             let asked = Ask { text: Some(meant), ..asked };
             return with_relaxed(client, request, asked, corrected, &place).await;

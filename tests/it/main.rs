@@ -33,6 +33,7 @@ mod replay;
 mod requests;
 mod reviews;
 mod search_quality;
+mod search_tuning;
 mod seed;
 mod shop_sales;
 mod tidy;

@@ -22,10 +22,6 @@ pub struct Weights {
     pub attributes: u16,
     /// The description.
     pub description: u16,
-    /// How often it sells.
-    pub popularity: u16,
-    /// How it is rated.
-    pub rating: u16,
 }
 
 impl Default for Weights {
@@ -36,29 +32,25 @@ impl Default for Weights {
             category: UNCHANGED,
             attributes: UNCHANGED,
             description: UNCHANGED,
-            popularity: UNCHANGED,
-            rating: UNCHANGED,
         }
     }
 }
 
 impl Weights {
     pub(super) fn check(&self, errors: &mut Vec<FieldError>) {
-        let Self { title, brand, category, attributes, description, popularity, rating } = *self;
+        let Self { title, brand, category, attributes, description } = *self;
         let named = [
             ("title", title),
             ("brand", brand),
             ("category", category),
             ("attributes", attributes),
             ("description", description),
-            ("popularity", popularity),
-            ("rating", rating),
         ];
         for (name, _) in named.iter().filter(|(_, percent)| *percent > WEIGHT_PERCENT_MAX) {
             let detail = format!("0 to {WEIGHT_PERCENT_MAX}");
             errors.push(FieldError::new(format!("/weights/{name}"), "out_of_range", detail));
         }
-        if [title, brand, category, attributes, description].iter().all(|percent| *percent == 0) {
+        if named.iter().all(|(_, percent)| *percent == 0) {
             let detail = "a search has to look somewhere";
             errors.push(FieldError::new("/weights", "invalid", detail));
         }

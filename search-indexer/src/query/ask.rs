@@ -1,16 +1,17 @@
 //! One request to the engine and what it answers.
 
 use domain::product::ProductStatus;
-use domain::tuning::weights::Weights;
+use domain::tuning::selector::Selector;
 use serde_json::{Value, json};
 
 use super::text::{Strictness, has_words, text_query};
 use super::{
     Facets, Hit, Place, RELAXED_BELOW, SEARCH_TIMEOUT, SORT_VALUE_COUNT, SearchPage, SearchRequest, Sort,
 };
-use super::{facets, spelling};
+use super::{facets, pinned, spelling};
 use crate::document::attribute;
 use crate::error::SearchError;
+use crate::tuned::selected;
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -45,15 +46,22 @@ impl<'a> Ask<'a> {
     }
 
     pub(super) fn body(&self) -> Value {
-        let weights = Weights::default();
-        let words = |text| text_query(text, self.strictness, self.request.ranking, &weights);
-        let mut query = json!({"bool": {
-            "must": self.text.map_or_else(|| json!({"match_all": {}}), words),
-            "filter": filters(self.request),
-        }});
-        if let (Some(text), Strictness::Relaxed) = (self.text, self.strictness) {
-            query["bool"]["must_not"] = json!([has_words(text, Strictness::Strict)]);
+        let tuned = &self.request.tuned;
+        let mut found = vec![self.scored()];
+        let mut hidden: Vec<_> = tuned.hidden.iter().map(selected).collect();
+        if self.places_pins() {
+            found.extend(pinned::clauses(&tuned.pins));
         }
+        if self.strictness == Strictness::Relaxed {
+            hidden.extend(self.said().iter().map(|text| has_words(text, Strictness::Strict)));
+            let pinned: Vec<_> = tuned.pins.iter().map(|pin| pin.product_id).collect();
+            hidden.push(json!({"terms": {"product_id": pinned}}));
+        }
+        let query = json!({"bool": {
+            "must": {"bool": {"should": found, "minimum_should_match": 1}},
+            "filter": filters(self.request),
+            "must_not": hidden,
+        }});
         let mut body = json!({
             "query": query,
             "sort": [first_sort(self.request.sort), {"product_id": "asc"}],
@@ -73,12 +81,49 @@ impl<'a> Ask<'a> {
         body
     }
 
+    /// The words and the other ways to say them.
+    fn said(&self) -> Vec<&str> {
+        let variants = self.request.tuned.variants.iter().map(String::as_str);
+        self.text.into_iter().chain(variants).collect()
+    }
+
+    /// By relevance a product can have a place of its own; among what hardly matches it has been already.
+    fn places_pins(&self) -> bool {
+        self.request.sort == Sort::Relevance && self.strictness == Strictness::Strict
+    }
+
+    /// What matches, with its score.
+    fn scored(&self) -> Value {
+        let SearchRequest { ranking, tuned, .. } = self.request;
+        let queries: Vec<_> = match self.text {
+            None => vec![json!({"match_all": {}})],
+            Some(_) => {
+                let query = |text: &&str| text_query(text, self.strictness, *ranking, &tuned.weights);
+                self.said().iter().map(query).collect()
+            }
+        };
+        // However many ways to say it a product answers to, the best one counts.
+        let query = json!({"dis_max": {"queries": queries}});
+        if tuned.factors.is_empty() {
+            return query;
+        }
+        let functions: Vec<_> = tuned.factors.iter().map(factor).collect();
+        json!({"function_score": {
+            "query": query, "functions": functions, "score_mode": "multiply", "boost_mode": "multiply",
+        }})
+    }
+
     pub(super) fn read(&self, body: &Value) -> Result<Found, SearchError> {
         let malformed = |what: &str| SearchError::Malformed(what.to_owned());
         let hits = body["hits"]["hits"].as_array().ok_or_else(|| malformed("no hits"))?;
         let limit = usize::from(self.limit);
         let is_scored = self.text.is_some() && self.request.sort == Sort::Relevance;
-        let read: Option<Vec<_>> = hits.iter().take(limit).map(|hit| read_hit(hit, is_scored)).collect();
+        let read_hit = |hit: &Value| {
+            let read = read_hit(hit, is_scored)?;
+            let is_pinned = self.places_pins() && self.request.tuned.is_pinned(read.product_id);
+            Some(Hit { is_pinned, score: read.score.filter(|_| !is_pinned), ..read })
+        };
+        let read: Option<Vec<_>> = hits.iter().take(limit).map(read_hit).collect();
         Ok(Found {
             hits: read.ok_or_else(|| malformed("a hit without id or sort"))?,
             has_more: hits.len() > limit,
@@ -104,6 +149,11 @@ impl Found {
     }
 }
 
+/// What becomes of the score of some products.
+fn factor((products, percent): &(Selector, u16)) -> Value {
+    json!({"filter": selected(products), "weight": f64::from(*percent) / 100.0})
+}
+
 fn filters(request: &SearchRequest) -> Vec<Value> {
     let any_case =
         |field: &str, value: &str| json!({"term": {field: {"value": value, "case_insensitive": true}}});
@@ -116,6 +166,7 @@ fn filters(request: &SearchRequest) -> Vec<Value> {
     filters
         .extend(request.price_max_minor.map(|price| json!({"range": {"price_minor_min": {"lte": price}}})));
     filters.extend(request.buyable.map(|buyable| json!({"term": {"buyable": buyable}})));
+    filters.extend(request.tuned.filters.iter().map(selected));
     filters.extend(
         request.attributes.iter().map(|(name, value)| any_case("attributes", &attribute(name, value))),
     );
@@ -135,6 +186,7 @@ fn read_hit(hit: &Value, is_scored: bool) -> Option<Hit> {
     Some(Hit {
         product_id: hit["_id"].as_str()?.parse().ok()?,
         score: hit["_score"].as_f64().filter(|_| is_scored),
+        is_pinned: false,
         sort: hit["sort"].as_array().filter(|values| values.len() == SORT_VALUE_COUNT)?.clone(),
     })
 }
@@ -180,9 +232,10 @@ mod tests {
         let request = SearchRequest { text: Some("navy shirt".into()), ..request() };
         let strict = Ask { is_spelling_asked: true, ..Ask::new(&request, Some("navy shirt")) };
         let body = strict.body();
-        assert!(body["query"]["bool"]["must_not"].is_null() && body["suggest"].is_object());
+        let hidden = |body: &Value| body["query"]["bool"]["must_not"].as_array().map(Vec::len);
+        assert!(hidden(&body) == Some(0) && body["suggest"].is_object());
         let body = Ask { strictness: Strictness::Relaxed, is_spelling_asked: false, ..strict }.body();
-        assert!(body["query"]["bool"]["must_not"].is_array() && body["suggest"].is_null());
+        assert!(hidden(&body) == Some(2) && body["suggest"].is_null());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Words that no product has, and what they are probably meant to be. A word that some product has is never touched.
 
+use std::cmp::Reverse;
+
 use serde_json::{Value, json};
 use strsim::osa_distance;
 
@@ -38,9 +40,9 @@ pub(super) fn meant(text: &str, answered: &Value) -> Option<String> {
         let written = String::from_utf16(written).ok()?.to_lowercase();
         let options = word["options"].as_array().into_iter().flatten();
         let options = options.filter_map(|option| option["text"].as_str());
-        let better = options
-            .filter(|option| is_like(&written, option))
-            .min_by_key(|option| osa_distance(&written, option));
+        let like = options.filter(|option| is_like(&written, option));
+        // Among them are stems, which are shorter than the words.
+        let better = like.min_by_key(|option| (osa_distance(&written, option), Reverse(option.len())));
         is_changed |= better.is_some();
         meant.push(better.map_or(written, str::to_owned));
     }

@@ -28,6 +28,8 @@ pub enum Right<'a> {
     ImportProducts(&'a str),
     /// Fill a new index for this alias, point it at another index, or remove the one it pointed at before.
     RebuildIndex(&'a str),
+    /// Put a tuning of the search in use.
+    ReleaseTuning,
     /// Compare the index behind this alias with the stores, over and over.
     RepairIndex(&'a str),
     /// Make the demonstration shop.
@@ -43,6 +45,7 @@ impl Right<'_> {
             Self::ImportOrders(channel) => ("order_import", channel),
             Self::ImportProducts(source) => ("product_import", source),
             Self::RebuildIndex(alias) => ("index_rebuild", alias),
+            Self::ReleaseTuning => ("search_release", ""),
             Self::RepairIndex(alias) => ("index_repair", alias),
             Self::SeedShop => ("demo_seed", ""),
         };

@@ -10,6 +10,23 @@ use crate::error::StoreError;
 /// Most judgments of a set that are read.
 pub const COUNT_MAX: i64 = 1_000_000;
 
+/// Most sets that are read.
+pub const SET_COUNT_MAX: i64 = 20;
+
+/// Names of the sets.
+pub async fn sets(client: &impl GenericClient) -> Result<Vec<String>, StoreError> {
+    const SQL: &str = "SELECT DISTINCT judgment_set FROM judgments ORDER BY judgment_set LIMIT $1";
+    let rows = client.query_typed(SQL, &[(&SET_COUNT_MAX, Type::INT8)]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Queries that somebody judged, in whichever set.
+pub async fn queries(client: &impl GenericClient, limit: i64) -> Result<Vec<String>, StoreError> {
+    const SQL: &str = "SELECT DISTINCT query FROM judgments ORDER BY query LIMIT $1";
+    let rows = client.query_typed(SQL, &[(&limit, Type::INT8)]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
 /// The judgments of a set, by query and product; none when there is no such set.
 pub async fn of_set(client: &impl GenericClient, set: &str) -> Result<Vec<Judgment>, StoreError> {
     const SQL: &str = "SELECT query, product_id, judge, grade, judged_at FROM judgments \

@@ -13,8 +13,10 @@ use cache::page_cache::Page as KeptPage;
 use cache::product_cache::LOCAL_LIFETIME;
 use cache::search_cache::{SearchFacet, SearchHit, SearchKey, SearchResult};
 use domain::product::ProductStatus;
+use jiff::Timestamp;
 use search_indexer::error::SearchError;
 use search_indexer::query::{self, FacetValue, Place, Ranking, SearchPage, SearchRequest, Sort};
+use search_indexer::tuned::{Banner, Tuned};
 use serde::Serialize;
 use store::mongo::products;
 use utoipa::{IntoParams, ToSchema};
@@ -129,9 +131,13 @@ pub struct SearchPageJson {
 struct HitJson {
     #[serde(flatten)]
     product: ProductSummaryJson,
-    /// How well it matches; `null` when sorted by something else.
+    /// How well it matches; `null` when sorted by something else, and at a place that a merchandiser gave it.
     #[schema(required = true)]
     score: Option<f64>,
+    /// There when a merchandiser has given it its place.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pinned: bool,
 }
 
 /// Facets with their most frequent values.
@@ -165,8 +171,32 @@ struct UnderstoodJson {
     /// because few products or none have most of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     relaxed_from: Option<usize>,
+    /// Where the shop goes instead of showing hits: a path of it or an `https` address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect: Option<String>,
+    /// Texts to be shown beside the hits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    banners: Vec<BannerJson>,
     /// Names of the merchandising rules that took part.
     rules_applied: Vec<String>,
+}
+
+/// A text beside the hits.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SearchBanner)]
+struct BannerJson {
+    /// What it says.
+    text: String,
+    /// Where it leads: a path of the shop or an `https` address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+}
+
+impl From<Banner> for BannerJson {
+    fn from(Banner { text, url }: Banner) -> Self {
+        Self { text, url }
+    }
 }
 
 /// Searches the products that are on sale.
@@ -183,7 +213,10 @@ pub async fn search_products(
     state: web::Data<AppState>,
     http: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(page) = page_answer::find(&state, &state.pages.searches, http.query_string()) {
+    let (tuning, now) = (state.tuning.get(), Timestamp::now());
+    let (release, boundary) = tuning.epoch(now);
+    let page_key = format!("{release}.{boundary}?{}", http.query_string());
+    if let Some(page) = page_answer::find(&state, &state.pages.searches, &page_key) {
         return Ok(page_answer::of_page(&http, &caller, cache_control::SEARCHES, &page));
     }
     let query: SearchProducts = query_string::read(&http)?;
@@ -191,6 +224,8 @@ pub async fn search_products(
     let mut request = request(&query);
     let sight = state.products.sight();
     let list = format!("search {request:?}");
+    // Not part of the list: a release does not end the pages of those who are in the midst of them.
+    request.tuned = tuning.apply(query.q.as_deref(), query.category.as_deref(), now);
     request.limit = *limit;
     request.place = cursor.as_ref().map(|cursor| state.cursors.open::<Place>(&list, cursor)).transpose()?;
     let key = SearchKey(format!("{request:?}"));
@@ -211,7 +246,9 @@ pub async fn search_products(
             understood: result.corrected.clone().or(request.text).unwrap_or_default(),
             corrected: result.corrected.clone(),
             relaxed_from,
-            rules_applied: Vec::new(),
+            redirect: request.tuned.redirect,
+            banners: request.tuned.banners.into_iter().map(BannerJson::from).collect(),
+            rules_applied: request.tuned.rules,
         },
     };
     let body = serde_json::to_vec(&body).map_err(Problem::internal)?.into();
@@ -221,7 +258,7 @@ pub async fn search_products(
         let stale = HeaderValue::from_static("search; hit; detail=stale-engine-away");
         response.headers_mut().insert(HeaderName::from_static("cache-status"), stale);
     } else {
-        page_answer::keep(&state.pages.searches, http.query_string(), &page);
+        page_answer::keep(&state.pages.searches, &page_key, &page);
     }
     Ok(response)
 }
@@ -240,11 +277,16 @@ fn request(query: &SearchProducts) -> SearchRequest {
         limit: 0,
         place: None,
         ranking: Ranking::default(),
+        tuned: Tuned::default(),
     }
 }
 
 fn to_result(page: SearchPage) -> Result<SearchResult, SearchError> {
-    let hit = |hit: query::Hit| SearchHit { product_id: hit.product_id, score: hit.score };
+    let hit = |hit: query::Hit| SearchHit {
+        product_id: hit.product_id,
+        score: hit.score,
+        is_pinned: hit.is_pinned,
+    };
     let facet = |name: &str, values: Vec<FacetValue>| SearchFacet {
         name: name.to_owned(),
         values: values.into_iter().map(|value| (value.value, value.count)).collect(),
@@ -275,7 +317,11 @@ async fn join(
         found.into_iter().map(|product| (product.id, product)).collect();
     let shown = |hit: &SearchHit| {
         let product = by_id.get(&hit.product_id).filter(|product| product.status == ProductStatus::Active)?;
-        Some(HitJson { product: ProductSummaryJson::from(&***product), score: hit.score })
+        Some(HitJson {
+            product: ProductSummaryJson::from(&***product),
+            score: hit.score,
+            pinned: hit.is_pinned,
+        })
     };
     let count = result.hits.len();
     let (strict, relaxed) = result.hits.split_at(result.relaxed_from.map_or(count, |first| first.min(count)));

@@ -1,0 +1,36 @@
+//! Search tuning: drafts, what they would change, and releases.
+
+use jiff::Timestamp;
+use search_indexer::query::SearchRequest;
+use search_indexer::tuned::LiveTuning;
+
+pub mod create_draft;
+pub mod discard_draft;
+pub mod draft_json;
+pub mod evaluate_draft;
+pub mod evaluation_json;
+pub mod get_draft;
+pub mod get_release;
+pub mod judged;
+pub mod list_drafts;
+pub mod list_releases;
+pub mod patch_draft;
+pub mod preview_draft;
+pub mod publish_draft;
+pub mod release_json;
+pub mod roll_back;
+pub mod tuning_json;
+
+/// Now, as exact as PostgreSQL keeps it.
+fn present() -> Timestamp {
+    Timestamp::from_microsecond(Timestamp::now().as_microsecond()).expect("within the calendar")
+}
+
+/// A search as a shopper would ask it, with that tuning.
+fn request(text: &str, tuning: &LiveTuning, at: Timestamp) -> SearchRequest {
+    SearchRequest {
+        text: Some(text.to_owned()),
+        tuned: tuning.apply(Some(text), None, at),
+        ..SearchRequest::default()
+    }
+}

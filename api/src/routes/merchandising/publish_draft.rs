@@ -1,0 +1,140 @@
+//! `POST /merchandising/drafts/{id}/publish`
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use domain::field_error::FieldError;
+use domain::tuning::draft::{Draft, DraftState, NOTE_LENGTH_MAX};
+use domain::tuning::release::Release;
+use search_indexer::tuned::LiveTuning;
+use serde::Deserialize;
+use store::pg::{search_tuning, transaction};
+use utoipa::ToSchema;
+
+use crate::app_state::AppState;
+use crate::authorized::{Authorized, TuneSearch};
+use crate::error_code::ErrorCode;
+use crate::etag::IfMatch;
+use crate::json_body::JsonBody;
+use crate::problem::{Problem, ReadProblems, WriteProblems};
+use crate::routes::merchandising::get_draft::find_open;
+use crate::routes::merchandising::judged::{self, Judged};
+use crate::routes::merchandising::present;
+use crate::routes::merchandising::release_json::{ReleaseJson, location};
+
+/// Why a draft is published.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = PublishDraft)]
+#[serde(deny_unknown_fields)]
+pub struct PublishDraft {
+    /// What the release is for.
+    #[schema(max_length = 1000)]
+    #[serde(default)]
+    note: String,
+    /// Why it is to go live although the judged queries say no. Kept with the release.
+    #[schema(max_length = 1000)]
+    #[serde(default)]
+    override_reason: Option<String>,
+}
+
+/// Puts a draft live, on every process within seconds, if the judged queries allow it: nDCG@10 of no set falls by more
+/// than a hundredth, and no more queries find nothing. Otherwise the answer is 409 `search_gets_worse`, and says by how
+/// much, unless `override_reason` says why it is to be done all the same. A draft that began from another release than
+/// the live one is 409 `draft_outdated`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/merchandising/drafts/{id}/publish",
+    tag = "merchandising",
+    params(
+        ("id" = String, Path, description = "Id"),
+        ("If-Match" = String, Header, description = "ETag of the draft that is published"),
+    ),
+    request_body = PublishDraft,
+    responses(
+        (status = 201, description = "The release; it is live", body = ReleaseJson, headers(("Location" = String))),
+        ReadProblems,
+        WriteProblems,
+    ),
+    security(("bearer" = [])),
+)]
+pub async fn publish_draft(
+    caller: Authorized<TuneSearch>,
+    id: web::Path<String>,
+    body: JsonBody<PublishDraft>,
+    state: web::Data<AppState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let condition = IfMatch::of(&request)?;
+    let draft = find_open(&state, &id).await?;
+    condition.check(draft.version)?;
+    let JsonBody(PublishDraft { note, override_reason }) = body;
+    check_texts(&note, override_reason.as_deref())?;
+    let now = present();
+    draft.tuning.check(now).map_err(Problem::invalid_fields)?;
+    let live = search_tuning::live(&**state.pools.write().await?).await?;
+    let (number, tuning) = live.map(|live| (live.number, live.tuning)).unwrap_or_default();
+    check_base(&draft, number)?;
+    let [before, after] = [LiveTuning::new(number, tuning), LiveTuning::new(0, draft.tuning.clone())];
+    let judged = judged::compare(&state, &before, &after).await?;
+    let harms: Vec<String> = judged.iter().flat_map(Judged::harms).collect();
+    if !harms.is_empty() && override_reason.is_none() {
+        return Err(Problem::new(ErrorCode::SearchGetsWorse, harms.join("; ")));
+    }
+    let release = Release {
+        number: number + 1,
+        tuning: draft.tuning.clone(),
+        note,
+        draft_id: Some(draft.id),
+        restores: None,
+        evaluation: judged.into_iter().map(|judged| judged.figures).collect(),
+        // A reason that was not needed is no override.
+        override_reason: override_reason.filter(|_| !harms.is_empty()),
+        published_by: caller.actor(),
+        published_at: now,
+    };
+    let published = Draft {
+        state: DraftState::Published,
+        version: draft.version + 1,
+        updated_by: caller.actor(),
+        updated_at: now,
+        ..draft
+    };
+    transaction::run(&state.pools, "publish_draft", async |transaction| {
+        check_base(&published, search_tuning::lock_live(transaction).await?)?;
+        if !search_tuning::replace_draft(transaction, &published).await? {
+            return Err(IfMatch::failed());
+        }
+        search_tuning::insert_release(transaction, &release).await.map_err(Problem::from)
+    })
+    .await?;
+    state.tuning.put(release.clone());
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, location(release.number)))
+        .json(ReleaseJson::from(release)))
+}
+
+fn check_texts(note: &str, reason: Option<&str>) -> Result<(), Problem> {
+    let mut errors = Vec::new();
+    let detail = || format!("at most {NOTE_LENGTH_MAX} characters, none of them NUL");
+    if note.chars().count() > NOTE_LENGTH_MAX || note.contains('\0') {
+        errors.push(FieldError::new("/note", "too_long", detail()));
+    }
+    let is_reason = |reason: &str| {
+        !reason.trim().is_empty() && reason.chars().count() <= NOTE_LENGTH_MAX && !reason.contains('\0')
+    };
+    if reason.is_some_and(|reason| !is_reason(reason)) {
+        errors.push(FieldError::new("/override_reason", "invalid", format!("not empty, {}", detail())));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::invalid_fields(errors)) }
+}
+
+/// What went live meanwhile would be undone by who never saw it.
+fn check_base(draft: &Draft, live: i64) -> Result<(), Problem> {
+    if draft.base_release == live {
+        return Ok(());
+    }
+    let detail = format!(
+        "it began from release {}, and {live} is live: take over what is wanted of it, and set base_release to {live}",
+        draft.base_release
+    );
+    Err(Problem::new(ErrorCode::DraftOutdated, detail))
+}

@@ -1,0 +1,68 @@
+//! `POST /merchandising/releases/{number}/rollback`
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use domain::tuning::Tuning;
+use domain::tuning::release::Release;
+use store::pg::{search_tuning, transaction};
+
+use crate::app_state::AppState;
+use crate::authorized::{Authorized, TuneSearch};
+use crate::error_code::ErrorCode;
+use crate::problem::{Problem, ReadProblems, WriteProblems};
+use crate::routes::merchandising::present;
+use crate::routes::merchandising::release_json::{ReleaseJson, location};
+
+/// Goes back to what was live before this release, at once: a new release with the tuning of the one before it, or with
+/// none when it is the first. Only the live release can be gone back from.
+#[utoipa::path(
+    post,
+    path = "/api/v1/merchandising/releases/{number}/rollback",
+    tag = "merchandising",
+    params(("number" = i64, Path, description = "Number of the live release")),
+    responses(
+        (status = 201, description = "The new release; it is live", body = ReleaseJson,
+         headers(("Location" = String))),
+        ReadProblems,
+        WriteProblems,
+    ),
+    security(("bearer" = [])),
+)]
+pub async fn roll_back(
+    caller: Authorized<TuneSearch>,
+    number: web::Path<String>,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, Problem> {
+    let not_found = || Problem::not_found("release");
+    let number: i64 = number.parse().map_err(|_| not_found())?;
+    let actor = caller.actor();
+    let release = transaction::run(&state.pools, "roll_back_search", async |transaction| {
+        let live = search_tuning::lock_live(transaction).await?;
+        let undone = search_tuning::find_release(transaction, number).await?.ok_or_else(not_found)?;
+        if number != live {
+            let detail = format!("release {live} is live");
+            return Err(Problem::new(ErrorCode::ReleaseNotLive, detail));
+        }
+        // Going back from a way back is going forth again.
+        let restores = number - 1;
+        let before = search_tuning::find_release(transaction, restores).await?;
+        let release = Release {
+            number: live + 1,
+            tuning: before.map_or_else(Tuning::default, |before| before.tuning),
+            note: format!("back from release {}", undone.number),
+            draft_id: None,
+            restores: Some(restores),
+            evaluation: Vec::new(),
+            override_reason: None,
+            published_by: actor.clone(),
+            published_at: present(),
+        };
+        search_tuning::insert_release(transaction, &release).await?;
+        Ok(release)
+    })
+    .await?;
+    state.tuning.put(release.clone());
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, location(release.number)))
+        .json(ReleaseJson::from(release)))
+}

@@ -1,0 +1,235 @@
+//! What a tuning makes of one search: other ways to say it, products that stand at a place, score otherwise, are hidden
+//! or are the only ones shown.
+
+use domain::ids::ProductId;
+use domain::search_words::words;
+use domain::tuning::Tuning;
+use domain::tuning::condition::Situation;
+use domain::tuning::rule::Action;
+use domain::tuning::selector::Selector;
+use domain::tuning::synonym::Synonyms;
+use domain::tuning::weights::Weights;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::document::attribute;
+
+/// Other ways to say a search that are tried beside it.
+const VARIANT_COUNT_MAX: usize = 5;
+
+/// A tuning that searches are answered by.
+#[derive(Debug, Clone, Default)]
+pub struct LiveTuning {
+    /// Number of its release; 0 before the first one.
+    pub release: i64,
+    tuning: Tuning,
+    synonyms: Synonyms,
+    /// When a rule comes into force or ends, in order.
+    boundaries: Vec<Timestamp>,
+}
+
+/// What is done to one search.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tuned {
+    /// The fields' weights.
+    pub weights: Weights,
+    /// Other ways to say it, which find what it finds.
+    pub variants: Vec<String>,
+    /// Products at their places.
+    pub pins: Vec<Pin>,
+    /// What scores otherwise, in percent.
+    pub factors: Vec<(Selector, u16)>,
+    /// What is not shown.
+    pub hidden: Vec<Selector>,
+    /// What alone is shown.
+    pub filters: Vec<Selector>,
+    /// Where the shop goes instead.
+    pub redirect: Option<String>,
+    /// Texts beside the hits.
+    pub banners: Vec<Banner>,
+    /// Names of the rules that took part, in their order.
+    pub rules: Vec<String>,
+}
+
+/// A product at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pin {
+    /// Which.
+    pub product_id: ProductId,
+    /// From 1.
+    pub position: u8,
+    /// Also when it cannot be bought.
+    pub even_if_unavailable: bool,
+}
+
+/// A text beside the hits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Banner {
+    /// What it says.
+    pub text: String,
+    /// Where it leads.
+    pub url: Option<String>,
+}
+
+impl LiveTuning {
+    /// The tuning of a release.
+    pub fn new(release: i64, tuning: Tuning) -> Self {
+        let synonyms = Synonyms::of(&tuning.synonyms);
+        let enabled = tuning.rules.iter().filter(|rule| rule.enabled);
+        let mut boundaries: Vec<_> = enabled.flat_map(|rule| rule.schedule.boundaries()).collect();
+        boundaries.sort_unstable();
+        Self { release, tuning, synonyms, boundaries }
+    }
+
+    /// The tuning itself.
+    pub fn tuning(&self) -> &Tuning {
+        &self.tuning
+    }
+
+    /// Two moments of which this is the same have the same rules in force.
+    pub fn epoch(&self, at: Timestamp) -> (i64, usize) {
+        (self.release, self.boundaries.partition_point(|boundary| *boundary <= at))
+    }
+
+    /// What is done to a search for `text` within `category` at a moment.
+    pub fn apply(&self, text: Option<&str>, category: Option<&str>, at: Timestamp) -> Tuned {
+        let said = text.map(words).unwrap_or_default();
+        let variants = self.synonyms.variants(&said, VARIANT_COUNT_MAX);
+        let mut tuned = Tuned {
+            weights: self.tuning.weights,
+            variants: variants.iter().map(|variant| variant.join(" ")).collect(),
+            ..Tuned::default()
+        };
+        let situation = Situation { words: &said, category };
+        for rule in self.tuning.rules.iter().filter(|rule| rule.holds(situation, at)) {
+            tuned.rules.push(rule.name.clone());
+            for action in &rule.actions {
+                tuned.add(action);
+            }
+        }
+        tuned.settle();
+        tuned
+    }
+}
+
+impl Tuned {
+    fn add(&mut self, action: &Action) {
+        match action {
+            Action::Pin { product_id, position, even_if_unavailable } => self.pins.push(Pin {
+                product_id: *product_id,
+                position: position.get(),
+                even_if_unavailable: *even_if_unavailable,
+            }),
+            Action::Boost { products, percent } | Action::Bury { products, percent } => {
+                self.factors.push((products.clone(), *percent));
+            }
+            Action::Hide { products } => self.hidden.push(products.clone()),
+            Action::Filter { products } => self.filters.push(products.clone()),
+            Action::Redirect { url } => self.redirect = Some(url.clone()),
+            Action::Banner { text, url } => {
+                self.banners.push(Banner { text: text.clone(), url: url.clone() });
+            }
+        }
+    }
+
+    /// Of two pins of one place, and of one product, the later rule's counts.
+    fn settle(&mut self) {
+        let mut settled: Vec<Pin> = Vec::with_capacity(self.pins.len());
+        for pin in self.pins.drain(..) {
+            settled
+                .retain(|earlier| earlier.position != pin.position && earlier.product_id != pin.product_id);
+            settled.push(pin);
+        }
+        settled.sort_by_key(|pin| pin.position);
+        self.pins = settled;
+    }
+
+    /// Whether a product stands at a place of its own.
+    pub fn is_pinned(&self, product_id: ProductId) -> bool {
+        self.pins.iter().any(|pin| pin.product_id == product_id)
+    }
+}
+
+/// The products that a selector names, as a filter.
+pub(crate) fn selected(selector: &Selector) -> Value {
+    let any_case =
+        |field: &str, value: &str| json!({"term": {field: {"value": value, "case_insensitive": true}}});
+    match selector {
+        Selector::Products { product_ids } => json!({"terms": {"product_id": product_ids}}),
+        Selector::Category { category } => json!({"term": {"category_lineage": category}}),
+        Selector::Brand { brand } => any_case("brand", brand),
+        Selector::Attribute { name, value } => any_case("attributes", &attribute(name, value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn product(number: u8) -> ProductId {
+        ProductId::new(NOW, [number; 10])
+    }
+
+    fn live(tuning: Value) -> LiveTuning {
+        LiveTuning::new(1, serde_json::from_value(tuning).expect("a tuning"))
+    }
+
+    fn pin(number: u8, position: u8) -> Value {
+        json!({"kind": "pin", "product_id": product(number), "position": position})
+    }
+
+    #[test]
+    fn rules_that_hold_take_part_in_their_order() {
+        let rule = |name: &str, words: &str, actions: Value| {
+            let when = json!({"kind": "query", "matching": "contains", "words": words});
+            json!({"name": name, "when": when, "actions": actions})
+        };
+        let hide = json!({"kind": "hide", "products": {"by": "brand", "brand": "Puma"}});
+        let live = live(json!({"rules": [
+            rule("dresses", "dress", json!([pin(1, 1), pin(2, 2), hide])),
+            rule("belts", "belt", json!([pin(3, 1)])),
+            rule("red", "red", json!([pin(3, 2), {"kind": "redirect", "url": "/red"}])),
+        ]}));
+        let tuned = live.apply(Some("Red DRESS"), None, NOW);
+        assert_eq!(tuned.rules, ["dresses", "red"]);
+        let pins: Vec<_> = tuned.pins.iter().map(|pin| (pin.product_id, pin.position)).collect();
+        assert_eq!(pins, [(product(1), 1), (product(3), 2)], "the later rule has the place");
+        assert_eq!((tuned.hidden.len(), tuned.redirect.as_deref()), (1, Some("/red")));
+        assert!(tuned.is_pinned(product(3)) && !tuned.is_pinned(product(2)));
+        assert_eq!(live.apply(None, None, NOW), Tuned::default());
+    }
+
+    #[test]
+    fn a_product_has_one_place() {
+        let always = json!({"kind": "always"});
+        let rule =
+            |name: &str, position: u8| json!({"name": name, "when": always, "actions": [pin(1, position)]});
+        let places = |first: u8, then: u8| {
+            let live = live(json!({"rules": [rule("a", first), rule("b", then)]}));
+            live.apply(None, None, NOW).pins.iter().map(|pin| pin.position).collect::<Vec<_>>()
+        };
+        assert_eq!((places(1, 3), places(3, 1)), (vec![3], vec![1]));
+    }
+
+    #[test]
+    fn synonyms_are_other_ways_to_say_it() {
+        let live = live(json!({"synonyms": [{"kind": "two_way", "terms": ["jumper", "sweater"]}]}));
+        assert_eq!(live.apply(Some("navy Jumper"), None, NOW).variants, ["navy sweater"]);
+        assert!(live.apply(Some("navy shirt"), None, NOW).variants.is_empty());
+    }
+
+    #[test]
+    fn an_epoch_ends_when_a_schedule_does() {
+        let schedule = json!({"from": "1970-01-01T00:00:10Z", "until": "1970-01-01T00:00:20Z"});
+        let rule =
+            json!({"name": "a", "when": {"kind": "always"}, "schedule": schedule, "actions": [pin(1, 1)]});
+        let live = live(json!({"rules": [rule]}));
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        let epochs = [9, 10, 19, 20].map(|second| live.epoch(at(second)).1);
+        assert_eq!(epochs, [0, 1, 1, 2]);
+        let pinned = [9, 10, 19, 20].map(|second| live.apply(None, None, at(second)).pins.len());
+        assert_eq!(pinned, [0, 1, 1, 0]);
+    }
+}
