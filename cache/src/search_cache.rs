@@ -37,7 +37,7 @@ pub struct SearchKey(pub String);
 
 impl CacheKey for SearchKey {
     type Value = SearchEntry;
-    const KIND: &'static str = "search1";
+    const KIND: &'static str = "search2";
 
     fn identity(&self) -> String {
         self.0.clone()
@@ -58,8 +58,8 @@ pub struct SearchEntry {
 pub struct SearchResult {
     /// Products, best first.
     pub hits: Vec<SearchHit>,
-    /// Counts by facet, in the order of the engine.
-    pub facets: Vec<SearchFacet>,
+    /// Counts by facet, as they are answered.
+    pub facets: serde_json::Value,
     /// Where the next page begins, when one follows.
     pub next: Option<serde_json::Value>,
     /// The words that were searched for instead.
@@ -80,15 +80,6 @@ pub struct SearchHit {
     /// Whether a merchandiser has given it its place.
     #[serde(default)]
     pub is_pinned: bool,
-}
-
-/// A facet with its most frequent values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SearchFacet {
-    /// Such as `brand`.
-    pub name: String,
-    /// Value and number of products.
-    pub values: Vec<(String, u64)>,
 }
 
 /// A result, and whether it is an old one because the engine is away.
@@ -310,7 +301,13 @@ mod tests {
     }
 
     fn result() -> SearchResult {
-        SearchResult { hits: Vec::new(), facets: Vec::new(), next: None, corrected: None, relaxed_from: None }
+        SearchResult {
+            hits: Vec::new(),
+            facets: serde_json::Value::Null,
+            next: None,
+            corrected: None,
+            relaxed_from: None,
+        }
     }
 
     #[test]

@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::ids::{EventId, ProductId};
+use crate::tuning::release::Release;
 
 pub use asyncapi::EXCHANGE;
 pub use compatible::breaking_changes;
 pub use data::{
-    EventData, OrdersImported, PriceChanged, PricedVariant, ProductChanged, ProductDeleted, StockChanged,
-    VariantAvailability, event_type,
+    EventData, OrdersImported, PriceChanged, PricedVariant, ProductChanged, ProductDeleted,
+    SearchTuningPublished, StockChanged, VariantAvailability, event_type,
 };
 pub use schema::documents;
 
@@ -135,6 +136,14 @@ impl Event {
     /// An import of an order history ended. A run ends once, so its version is 1.
     pub fn orders_imported(id: EventId, time: Timestamp, data: OrdersImported, cause: Cause) -> Self {
         Self::new(id, time, EventData::OrdersImported(data), 1, cause)
+    }
+
+    /// A release of search tuning went live. The releases of the shop are the versions of one aggregate.
+    pub fn search_tuning_published(id: EventId, release: &Release, cause: Cause) -> Self {
+        let Release { number, restores, published_at, .. } = *release;
+        let is_rollback = restores.is_some();
+        let data = SearchTuningPublished { scope: "shop".to_owned(), release: number, is_rollback };
+        Self::new(id, published_at, EventData::SearchTuningPublished(data), number, cause)
     }
 
     /// Something happened to what the data is about, which has that version now.

@@ -40,8 +40,9 @@ pub struct Tuning {
 }
 
 impl Tuning {
-    /// Every reason why it must not go live at `now`, each with the place of it.
-    pub fn check(&self, now: Timestamp) -> Result<(), Vec<FieldError>> {
+    /// Every reason why it must not go live at `now`, each with the place of it. A rule that is among the `known` may
+    /// have ended meanwhile.
+    pub fn check(&self, now: Timestamp, known: &[Rule]) -> Result<(), Vec<FieldError>> {
         let mut errors = Vec::new();
         check_count(&mut errors, "/synonyms", self.synonyms.len(), SYNONYM_COUNT_MAX);
         check_count(&mut errors, "/rules", self.rules.len(), RULE_COUNT_MAX);
@@ -52,7 +53,8 @@ impl Tuning {
         }
         synonym::check(&self.synonyms, &mut errors);
         for (place, rule) in self.rules.iter().enumerate() {
-            rule.check(&format!("/rules/{place}"), now, &mut errors);
+            let may_have_ended = known.contains(rule);
+            rule.check(&format!("/rules/{place}"), now, may_have_ended, &mut errors);
         }
         self.weights.check(&mut errors);
         // Of rules that are malformed nothing more can be told.

@@ -7,7 +7,7 @@ use crate::mapping::{Analysis, additions, changed};
 use crate::projection::Projection;
 use elasticsearch::http::Method;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 use store::amqp::broker::Broker;
 use store::amqp::topology::DurableQueue;
@@ -128,9 +128,33 @@ async fn put_fields(client: &SearchClient, name: &str) -> Result<(), SearchError
     if lacking.is_empty() {
         return Ok(());
     }
-    let body = json!({"properties": lacking});
+    match put_mapping(client, name, json!(lacking)).await {
+        // Analyzers cannot be added to an index that is open. Documents are taken again, and a rebuild brings the rest.
+        Err(SearchError::Refused { status: 400, .. }) => {
+            let fields: Vec<_> = lacking.keys().collect();
+            tracing::warn!(
+                index = name,
+                ?fields,
+                "fields are added without their analysis: a rebuild brings it"
+            );
+            put_mapping(client, name, without_analysis(&lacking)).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn put_mapping(client: &SearchClient, name: &str, properties: Value) -> Result<(), SearchError> {
+    let body = json!({"properties": properties});
     let request = Request::json(Method::Put, format!("{name}/_mapping"), body);
     client.send(Request { timeout: BULK_TIMEOUT, ..request }).await.map(drop)
+}
+
+fn without_analysis(fields: &Map<String, Value>) -> Value {
+    let mut fields = fields.clone();
+    for field in fields.values_mut().filter_map(Value::as_object_mut) {
+        field.retain(|setting, _| !setting.ends_with("analyzer"));
+    }
+    Value::Object(fields)
 }
 
 /// What tells two indexes of the same second apart.

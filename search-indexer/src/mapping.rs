@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 /// of a query may be spread over fields.
 const DOCUMENT_ANALYZER: &str = "catalogue";
 /// Words of queries: stems.
-pub(crate) const QUERY_ANALYZER: &str = "catalogue_query";
+const QUERY_ANALYZER: &str = "catalogue_query";
 /// Words as they are written.
 const EXACT_ANALYZER: &str = "catalogue_exact";
 /// Words as they are written and their stems: a word whose stem is known is not misspelt.
@@ -196,7 +196,13 @@ fn properties() -> Value {
         "category_lineage": keyword,
         "attributes": keyword,
         "attribute_text": text,
-        SPELLING: {"type": "text", "analyzer": SPELLING_ANALYZER, "index_options": "docs", "norms": false},
+        SPELLING: {
+            "type": "text",
+            "analyzer": SPELLING_ANALYZER,
+            "search_analyzer": QUERY_ANALYZER,
+            "index_options": "docs",
+            "norms": false,
+        },
         "skus": keyword,
         "price_minor_min": long,
         "price_minor_max": long,

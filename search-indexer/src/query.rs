@@ -54,6 +54,8 @@ pub struct SearchRequest {
     pub price_max_minor: Option<i64>,
     /// Attributes that must all match, in any case.
     pub attributes: BTreeMap<String, String>,
+    /// Lowest mean of the ratings.
+    pub rating_min: Option<u8>,
     /// Only what can be bought, or only what cannot.
     pub buyable: Option<bool>,
     /// The order of hits.
@@ -91,6 +93,10 @@ pub enum Sort {
     PriceAsc,
     /// Dearest first, without a price last.
     PriceDesc,
+    /// Best rated first, without a rating last.
+    Rating,
+    /// What sold most in the last 30 days first.
+    BestSelling,
 }
 
 /// One page of hits.
@@ -131,13 +137,49 @@ pub struct Hit {
     sort: Vec<Value>,
 }
 
-/// How many matches have which value.
+/// How many matches have which value. Each facet counts what the other filters leave, not its own, so that a shopper
+/// sees what else there is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facets {
     /// Category paths; a product counts in its category and in all above it.
     pub category: Vec<FacetValue>,
     /// Brands.
     pub brand: Vec<FacetValue>,
+    /// Attributes and options by name, those that most matches have first.
+    pub attributes: Vec<AttributeFacet>,
+    /// Lowest prices of products, in minor units.
+    pub price: Vec<PriceFacet>,
+    /// Mean ratings: of so many stars and more.
+    pub rating: Vec<RatingFacet>,
+}
+
+/// An attribute and its values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttributeFacet {
+    /// Such as `colour`.
+    pub name: String,
+    /// Most frequent first.
+    pub values: Vec<FacetValue>,
+}
+
+/// A range of prices and how many products begin in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceFacet {
+    /// The lowest.
+    pub from_minor: i64,
+    /// The lowest above it; open when missing.
+    pub to_minor: Option<i64>,
+    /// Products.
+    pub count: u64,
+}
+
+/// Products that are rated so well or better.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RatingFacet {
+    /// Stars.
+    pub at_least: u8,
+    /// Products.
+    pub count: u64,
 }
 
 /// A value of a facet.
@@ -154,26 +196,22 @@ pub struct FacetValue {
 /// such. A search that ran out of time is an error, never a part of the answer.
 pub async fn search(client: &SearchClient, request: &SearchRequest) -> Result<SearchPage, SearchError> {
     check(request)?;
-    let mut page = find(client, request).await?;
-    if request.place.is_none() {
-        page.hits = pinned::placed(page.hits, &request.tuned.pins);
-    }
-    Ok(page)
-}
-
-async fn find(client: &SearchClient, request: &SearchRequest) -> Result<SearchPage, SearchError> {
     let place = request.place.clone().unwrap_or(Place::START);
     let Some(text) = place.corrected.as_deref().or_else(|| text_of(request)) else {
         return Ok(ask(client, &Ask::new(request, None)).await?.into_page(&place));
     };
     let asked =
         Ask { strictness: place.strictness, after: place.after.clone(), ..Ask::new(request, Some(text)) };
-    // A word that has a synonym is meant as it is.
+    // Words that have a synonym are meant as they are.
     let is_spelling_asked = request.place.is_none() && request.tuned.variants.is_empty();
-    let first = ask(client, &Ask { is_spelling_asked, ..asked.clone() }).await?;
-    if let Some(meant) = &first.meant {
+    let first = match ask(client, &Ask { is_spelling_asked, ..asked.clone() }).await {
+        // An index of before knows no spelling.
+        Err(SearchError::Refused { status: 400, .. }) if is_spelling_asked => ask(client, &asked).await?,
+        first => first?,
+    };
+    if let Some(meant) = first.meant.as_ref().filter(|_| !first.is_sku) {
         let corrected = ask(client, &Ask { text: Some(meant), ..asked.clone() }).await?;
-        if corrected.hits.iter().any(|hit| !hit.is_pinned) {
+        if corrected.total > corrected.pinned {
             let place = Place { corrected: Some(meant.clone()), ..place.clone() };
             let asked = Ask { text: Some(meant), ..asked };
             return with_relaxed(client, request, asked, corrected, &place).await;
@@ -200,7 +238,7 @@ async fn with_relaxed(
     let left = request.limit - u16::try_from(count).unwrap_or(request.limit);
     let asked = Ask { strictness: Strictness::Relaxed, after: None, limit: left, ..asked };
     let relaxed = ask(client, &asked).await?;
-    let is_alone = found.total == 0;
+    let is_alone = found.total == found.pinned;
     let mut page = relaxed.into_page(&Place { strictness: Strictness::Relaxed, ..place.clone() });
     page.relaxed_from = (!page.hits.is_empty()).then_some(count);
     page.hits.splice(..0, found.hits);
@@ -218,7 +256,11 @@ async fn ask(client: &SearchClient, ask: &Ask<'_>) -> Result<ask::Found, SearchE
     if body["timed_out"] == true {
         return Err(SearchError::unavailable(format!("the search took longer than {SEARCH_TIMEOUT}")));
     }
-    ask.read(&body)
+    let mut found = ask.read(&body)?;
+    if ask.is_first_page() {
+        found.hits = pinned::placed(found.hits, &ask.request.tuned.pins);
+    }
+    Ok(found)
 }
 
 fn check(request: &SearchRequest) -> Result<(), SearchError> {

@@ -81,7 +81,15 @@ impl LiveTuning {
         Self { release, tuning, synonyms, boundaries }
     }
 
-    /// The tuning itself.
+    /// A tuning with every rule in force that has not ended: what it will be, as well as what it is.
+    pub fn in_full(mut tuning: Tuning, at: Timestamp) -> Self {
+        for rule in &mut tuning.rules {
+            rule.schedule.from = rule.schedule.from.filter(|from| *from <= at);
+        }
+        Self::new(0, tuning)
+    }
+
+    /// The tuning that was put live.
     pub fn tuning(&self) -> &Tuning {
         &self.tuning
     }
@@ -143,11 +151,6 @@ impl Tuned {
         settled.sort_by_key(|pin| pin.position);
         self.pins = settled;
     }
-
-    /// Whether a product stands at a place of its own.
-    pub fn is_pinned(&self, product_id: ProductId) -> bool {
-        self.pins.iter().any(|pin| pin.product_id == product_id)
-    }
 }
 
 /// The products that a selector names, as a filter.
@@ -197,7 +200,6 @@ mod tests {
         let pins: Vec<_> = tuned.pins.iter().map(|pin| (pin.product_id, pin.position)).collect();
         assert_eq!(pins, [(product(1), 1), (product(3), 2)], "the later rule has the place");
         assert_eq!((tuned.hidden.len(), tuned.redirect.as_deref()), (1, Some("/red")));
-        assert!(tuned.is_pinned(product(3)) && !tuned.is_pinned(product(2)));
         assert_eq!(live.apply(None, None, NOW), Tuned::default());
     }
 
@@ -231,5 +233,8 @@ mod tests {
         assert_eq!(epochs, [0, 1, 1, 2]);
         let pinned = [9, 10, 19, 20].map(|second| live.apply(None, None, at(second)).pins.len());
         assert_eq!(pinned, [0, 1, 1, 0]);
+        let in_full =
+            |second| LiveTuning::in_full(live.tuning().clone(), at(second)).apply(None, None, at(second));
+        assert_eq!([9, 10, 20].map(|second| in_full(second).pins.len()), [1, 1, 0]);
     }
 }

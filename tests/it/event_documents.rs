@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use api::event_documents::{self, EventDocumentsError, RELEASED, to_text};
 use domain::event::{
     Cause, CloudEvent, Event, EventData, OrdersImported, PriceChanged, PricedVariant, ProductChanged,
-    ProductDeleted, StockChanged, VariantAvailability, documents, event_type,
+    ProductDeleted, SearchTuningPublished, StockChanged, VariantAvailability, documents, event_type,
 };
 use domain::ids::{EventId, ImportRunId, MovementId, ProductId, VariantId};
 use domain::stock::MovementCause;
@@ -203,6 +203,11 @@ fn events() -> Vec<Event> {
             channel: "online-retail".to_owned(),
             orders: 10,
             lines: 30,
+        }),
+        EventData::SearchTuningPublished(SearchTuningPublished {
+            scope: "shop".to_owned(),
+            release: 4,
+            is_rollback: true,
         }),
     ];
     let cause = Cause {

@@ -56,6 +56,7 @@ async fn wire_contract(url: &str, analysis: Analysis) {
         index::delete(&client, &name).await.expect("deleted");
     }
     an_index_of_before_gets_the_new_fields(url, analysis).await;
+    an_index_of_another_analysis_goes_on(url).await;
 }
 
 /// A client with indexes of its own.
@@ -146,6 +147,41 @@ async fn an_index_of_before_gets_the_new_fields(url: &str, analysis: Analysis) {
     index::delete(&client, &name).await.expect("deleted");
 }
 
+/// An index that a version made whose analysis was another one: it takes today's documents and is searched, if plainly.
+async fn an_index_of_another_analysis_goes_on(url: &str) {
+    let client = client(url);
+    let name = index::new_name(client.alias(), Timestamp::now(), [8; 4]);
+    let mut body = index_body(Analysis::Standard);
+    body["settings"]["analysis"] = json!({"analyzer": {"catalogue": {"type": "standard"}}});
+    body["aliases"] = json!({(client.alias()): {"is_write_index": true}});
+    let text = json!({"type": "text", "analyzer": "catalogue"});
+    let both = json!({"type": "keyword", "fields": {"text": text}});
+    let fields = body["mappings"]["properties"].as_object_mut().expect("fields");
+    for field in ["title_head", "spelling"] {
+        fields.remove(field).expect("a field of today");
+    }
+    for (field, mapping) in [
+        ("title", &text),
+        ("description", &text),
+        ("attribute_text", &text),
+        ("brand", &both),
+        ("category", &both),
+    ] {
+        fields[field] = mapping.clone();
+    }
+    let made =
+        reqwest::Client::new().put(format!("{url}/{name}")).json(&body).send().await.expect("answered");
+    assert_eq!(made.status().as_u16(), 200);
+    let asked = SearchRequest { text: Some("shirt".to_owned()), ..request() };
+    assert_eq!(search(&client, &asked).await.expect("before its fields are added").hits.len(), 0);
+    consume::add_fields(&client).await.expect("the fields are added");
+    let taken = bulk::index(&client, client.alias(), 1, &[document(1)]).await.expect("answered");
+    assert_eq!(taken, [ItemResult::Indexed]);
+    index::refresh(&client, &name).await.expect("refreshed");
+    assert_eq!(search(&client, &asked).await.expect("answered").hits.len(), 1);
+    index::delete(&client, &name).await.expect("deleted");
+}
+
 async fn an_unknown_field_is_refused(url: &str, name: &str) {
     let address = format!("{url}/{name}/_doc/unknown?version=1&version_type=external");
     let body = json!({"product_id": "unknown", "colour_of_the_week": "blue"});
@@ -213,6 +249,10 @@ async fn a_part_of_the_words_is_enough_when_few_have_most(client: &SearchClient)
     assert_eq!((page.hits.len(), page.relaxed_from), (usize::from(PRODUCT_COUNT), Some(1)));
     assert_eq!(page.hits[0].product_id, product(7).id);
     assert_eq!(in_pages(client, &asked, 4).await, page.hits);
+    // Of three words two are enough, one is not.
+    let asked = SearchRequest { text: Some("navy number7 zzzz".to_owned()), ..asked };
+    let page = search(client, &asked).await.expect("answered");
+    assert_eq!((page.hits[0].product_id, page.relaxed_from), (product(7).id, Some(1)));
     let cheapest = SearchRequest { sort: Sort::PriceAsc, ..asked };
     let page = search(client, &cheapest).await.expect("answered");
     assert_eq!((page.hits.len(), page.relaxed_from), (1, None), "by price only what has most of the words");
@@ -250,6 +290,25 @@ async fn facets_count_all_matches(client: &SearchClient) {
     assert_eq!(count(&facets.category, "apparel/odd"), Some(12));
     assert_eq!(count(&facets.brand, "Puma"), Some(12));
     assert_eq!(count(&facets.brand, "Nike"), Some(13));
+
+    let size = [("size".to_owned(), "m".to_owned())];
+    let chosen =
+        SearchRequest { brand: Some("Puma".into()), attributes: size.into(), rating_min: Some(4), ..asked };
+    let page = search(client, &SearchRequest { limit: 100, ..chosen }).await.expect("answered");
+    assert_eq!(page.hits.len(), 12);
+    let facets = page.facets;
+    assert_eq!(count(&facets.brand, "Nike"), Some(13), "what else there is of the facet itself");
+    assert_eq!(
+        (count(&facets.category, "apparel/odd"), count(&facets.category, "apparel/even")),
+        (Some(12), None)
+    );
+    let names: Vec<_> = facets.attributes.iter().map(|facet| facet.name.as_str()).collect();
+    assert_eq!(names, ["colour", "size"]);
+    assert_eq!(count(&facets.attributes[0].values, "Navy Blue"), Some(12));
+    let prices: Vec<_> = facets.price.iter().map(|price| (price.from_minor, price.count)).collect();
+    assert_eq!(prices, [(0, 2), (500, 3), (1_000, 5), (2_000, 2)]);
+    let ratings: Vec<_> = facets.rating.iter().map(|rating| (rating.at_least, rating.count)).collect();
+    assert_eq!(ratings, [(4, 12), (3, 12), (2, 12), (1, 12)]);
 }
 
 async fn assert_finds(client: &SearchClient, asked: SearchRequest, expected: BTreeSet<u8>) {
@@ -264,7 +323,9 @@ fn everything() -> BTreeSet<u8> {
 }
 
 async fn pages_have_no_gap_and_no_repeat(client: &SearchClient) {
-    for sort in [Sort::Relevance, Sort::Newest, Sort::PriceAsc, Sort::PriceDesc] {
+    for sort in
+        [Sort::Relevance, Sort::Newest, Sort::PriceAsc, Sort::PriceDesc, Sort::Rating, Sort::BestSelling]
+    {
         for text in [None, Some("navy shirt".to_owned())] {
             let whole = SearchRequest { sort, text, limit: 100, ..request() };
             let at_once = search(client, &whole).await.expect("answered").hits;
@@ -293,7 +354,7 @@ async fn in_pages(client: &SearchClient, whole: &SearchRequest, limit: u16) -> V
 fn check_order(sort: Sort, hits: &[Hit]) {
     let numbers: Vec<ProductId> = hits.iter().map(|hit| hit.product_id).collect();
     let expected: Vec<u8> = match sort {
-        Sort::Relevance => return,
+        Sort::Relevance | Sort::Rating | Sort::BestSelling => return,
         Sort::Newest => (0..PRODUCT_COUNT).rev().collect(),
         Sort::PriceAsc => (1..PRODUCT_COUNT).chain([0]).collect(),
         Sort::PriceDesc => (1..PRODUCT_COUNT).rev().chain([0]).collect(),

@@ -14,6 +14,7 @@ use search_indexer::evaluation::{self, Evaluation, JudgedQuery};
 use search_indexer::index;
 use search_indexer::mapping::Analysis;
 use search_indexer::query::{Ranking, SearchRequest, search};
+use search_indexer::tuned::LiveTuning;
 use support::{Scope, api, files, program, search_index};
 
 const PRODUCTS: u32 = 2_000;
@@ -140,7 +141,7 @@ async fn judgments_of_a_file_are_evaluated_by_a_command() {
 }
 
 #[tokio::test]
-async fn hostile_words_find_public_products_in_bounded_time() {
+async fn hostile_words_are_only_words() {
     let scope = Scope::new().await;
     let (client, _) = demonstration(&scope).await;
     let long = "linen ".repeat(33);
@@ -173,4 +174,11 @@ async fn hostile_words_find_public_products_in_bounded_time() {
     let asked =
         SearchRequest { text: Some(many.join(" ")[..200].to_owned()), limit: 10, ..SearchRequest::default() };
     search(&client, &asked).await.expect("words without number have a limit");
+    let terms: Vec<String> = (0..20).map(|number| format!("w{number} x")).collect();
+    let synonyms = serde_json::json!({"synonyms": [{"kind": "two_way", "terms": terms}]});
+    let live = LiveTuning::new(1, serde_json::from_value(synonyms).expect("a tuning"));
+    let text = format!("w0 x {}", &many.join(" ")[..180]);
+    let tuned = live.apply(Some(&text), None, jiff::Timestamp::UNIX_EPOCH);
+    assert_eq!(tuned.variants.len(), 5);
+    search(&client, &SearchRequest { text: Some(text), tuned, ..asked }).await.expect("and so have synonyms");
 }

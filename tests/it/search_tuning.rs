@@ -136,6 +136,8 @@ async fn a_draft_goes_live_on_every_process_and_back() {
     ask(&client, "/merchandising/releases/1/rollback", &Value::Null)
         .await
         .expect_problem(409, "release_not_live");
+    let release = |number: i64| json!({"scope": "shop", "release": number, "is_rollback": number == 2});
+    assert_eq!(events(&scope).await, [release(1), release(2)]);
     let releases = client.get(MERCHANDISER, "/merchandising/releases").await.expect(200).body;
     let numbers: Vec<_> =
         releases["data"].as_array().expect("a page").iter().map(|one| &one["number"]).collect();
@@ -143,6 +145,68 @@ async fn a_draft_goes_live_on_every_process_and_back() {
     for api in [first, second] {
         api.stop().await.expect("stops");
     }
+}
+
+/// What the events of releases say, in their order.
+async fn events(scope: &Scope) -> Vec<Value> {
+    const SQL: &str = "SELECT envelope::text FROM outbox WHERE aggregate_kind = 'search_tuning' \
+                       ORDER BY aggregate_version";
+    let rows = scope.primary().await.query(SQL, &[]).await.expect("events");
+    let data = |row: &tokio_postgres::Row| {
+        let envelope: Value = serde_json::from_str(row.get(0)).expect("JSON");
+        envelope["data"].clone()
+    };
+    rows.iter().map(data).collect()
+}
+
+#[tokio::test]
+async fn pins_stand_at_their_places_and_only_what_can_be_bought() {
+    let scope = Scope::new().await;
+    let projection = projection(&scope).await;
+    let titles = ["Red shirt", "Blue shirt", "Red bag", "Red belt", "Red scarf"];
+    let made = stocked(&scope, &projection, &titles).await;
+    // Without a price nobody can buy it.
+    let mut unpriced = Product { category: None, ..shop::product("Red shirt of silk") };
+    unpriced.variants[0].price = None;
+    let new = [NewProduct::new(unpriced.clone(), shop::changed(&unpriced))];
+    products::insert_many(&projection.mongo, &new).await.expect("inserted");
+    build(&scope, &projection, &new_name(&projection, 1)).await.expect("indexed");
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    let draft = begin(&client, "pins").await;
+    let pin = |product: &Product, position: u8| json!({"kind": "pin", "product_id": product.id, "position": position});
+    let rules = json!([rule("red", "red shirt", json!([pin(&unpriced, 1), pin(&made[1], 3)]))]);
+    let draft = patched(&client, &draft, &json!({"rules": rules})).await.expect(200);
+    publish(&client, &draft, &json!({})).await.expect(201);
+
+    // Two have both words; the pinned one comes third, then those with one of the words.
+    let (found, answer) = searched(&client, "red+shirt").await;
+    assert_eq!(found.len(), 6);
+    assert_eq!(found[2], "Blue shirt");
+    assert_eq!(answer["query"]["relaxed_from"], 3);
+    let pinned: Vec<_> =
+        answer["data"].as_array().expect("hits").iter().map(|hit| hit.get("pinned")).collect();
+    assert_eq!(
+        pinned,
+        [None, None, Some(&json!(true)), None, None, None],
+        "what cannot be bought has no place"
+    );
+    let mut paged = Vec::new();
+    let mut path = "/search?q=red+shirt&limit=2".to_owned();
+    for _ in 0..6 {
+        let page = client.get(SHOPPER, &path).await.expect(200).body;
+        let titles = page["data"].as_array().expect("hits").iter();
+        paged.extend(titles.filter_map(|hit| hit["title"].as_str().map(str::to_owned)));
+        let Some(cursor) = page["page"]["next_cursor"].as_str() else { break };
+        path = format!("/search?q=red+shirt&limit=2&cursor={cursor}");
+    }
+    paged.sort();
+    let mut all = found;
+    all.sort();
+    assert_eq!(paged, all, "each once, page by page");
+    let (cheapest, _) = searched(&client, "red+shirt&sort=price_asc").await;
+    assert_eq!(cheapest.len(), 2, "by price nothing has a place of its own");
+    api.stop().await.expect("stops");
 }
 
 #[tokio::test]
@@ -174,6 +238,11 @@ async fn what_makes_the_search_worse_is_not_published_without_a_reason() {
     assert!(detail.contains("nDCG@10 on house falls from 1.0000"), "{detail}");
     assert!(detail.contains("50.0 % of the queries of house find nothing"), "{detail}");
     assert_eq!(searched(&client, "bag").await.0, ["Canvas bag"], "nothing went live");
+    let mut later = rule("no bag, one day", "bag", json!([hide(&made[2])]));
+    later["schedule"] = json!({"from": "2099-01-01T00:00:00Z"});
+    let later =
+        patched(&client, &begin(&client, "later").await, &json!({"rules": [later]})).await.expect(200);
+    publish(&client, &later, &json!({})).await.expect_problem(409, "search_gets_worse");
 
     publish(&client, &draft, &json!({"override_reason": " "})).await.expect_problem(400, "invalid_field");
     let release =

@@ -87,6 +87,9 @@ event_types! {
     BackInStock(VariantAvailability), BACK_IN_STOCK = "inventory.back-in-stock.v1", of "availability" by variant_id;
     /// An import of an order history ended.
     OrdersImported(OrdersImported), ORDERS_IMPORTED = "orders.imported.v1", of "import_run" by import_run_id;
+    /// Searches are answered by another tuning from now on.
+    SearchTuningPublished(SearchTuningPublished), SEARCH_TUNING_PUBLISHED = "search-tuning.published.v1",
+        of "search_tuning" by scope;
 }
 
 /// A product that was made or changed.
@@ -180,6 +183,17 @@ pub struct OrdersImported {
     pub orders: i64,
     /// Lines added.
     pub lines: i64,
+}
+
+/// A release of search tuning that went live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SearchTuningPublished {
+    /// Whose searches: `shop` is all of them.
+    pub scope: String,
+    /// Number of the release.
+    pub release: i64,
+    /// Whether it has the tuning of a release of before again.
+    pub is_rollback: bool,
 }
 
 /// A type of events, for documents.

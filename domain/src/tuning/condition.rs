@@ -78,9 +78,14 @@ impl Condition {
         }
     }
 
-    /// What both have in common.
-    pub fn overlap(&self, other: &Self) -> Overlap {
-        match (self, other) {
+    /// Its words; none when it is not about words.
+    pub(super) fn words(&self) -> Vec<String> {
+        if let Self::Query { words: own, .. } = self { words(own) } else { Vec::new() }
+    }
+
+    /// What both have in common; each comes with its [`Self::words`].
+    pub(super) fn overlap(one: (&Self, &[String]), next: (&Self, &[String])) -> Overlap {
+        match (one.0, next.0) {
             (Self::Always {}, _) | (_, Self::Always {}) => Overlap::Whole,
             (Self::Query { .. }, Self::Category { .. }) | (Self::Category { .. }, Self::Query { .. }) => {
                 Overlap::Some
@@ -88,8 +93,8 @@ impl Condition {
             (Self::Category { category: one }, Self::Category { category: next }) => {
                 if is_within(one, next) || is_within(next, one) { Overlap::Whole } else { Overlap::None }
             }
-            (Self::Query { matching, words: own }, Self::Query { matching: next, words: other }) => {
-                overlap_of_words((*matching, &words(own)), (*next, &words(other)))
+            (Self::Query { matching, .. }, Self::Query { matching: other, .. }) => {
+                overlap_of_words((*matching, one.1), (*other, next.1))
             }
         }
     }
@@ -98,9 +103,11 @@ impl Condition {
         match self {
             Self::Always {} => {}
             Self::Query { words: own, .. } => {
-                if own.chars().count() > WORDS_LENGTH_MAX || words(own).is_empty() {
-                    let detail = format!("at least one word, at most {WORDS_LENGTH_MAX} characters");
-                    errors.push(FieldError::new(format!("{pointer}/words"), "invalid", detail));
+                let pointer = format!("{pointer}/words");
+                if words(own).is_empty() {
+                    errors.push(FieldError::new(pointer, "invalid", "at least one word"));
+                } else {
+                    super::check_text(errors, pointer, own, WORDS_LENGTH_MAX);
                 }
             }
             Self::Category { category } => {
@@ -150,6 +157,10 @@ mod tests {
         condition.holds(Situation { words: &words(text), category })
     }
 
+    fn shared(one: &Condition, next: &Condition) -> Overlap {
+        Condition::overlap((one, &one.words()), (next, &next.words()))
+    }
+
     #[test]
     fn words_compare_in_three_ways() {
         let held = |matching| {
@@ -185,7 +196,7 @@ mod tests {
             (category("women"), query(Is, "dress"), Overlap::Some),
             (Condition::Always {}, query(Is, "dress"), Overlap::Whole),
         ] {
-            assert_eq!((one.overlap(&next), next.overlap(&one)), (overlap, overlap), "{one:?} {next:?}");
+            assert_eq!((shared(&one, &next), shared(&next, &one)), (overlap, overlap), "{one:?} {next:?}");
         }
     }
 
@@ -202,7 +213,7 @@ mod tests {
             text in "[ab]( [ab]){0,4}",
         ) {
             let both = holds(&one, &text, None) && holds(&next, &text, None);
-            prop_assert!(!both || one.overlap(&next) > Overlap::None);
+            prop_assert!(!both || shared(&one, &next) > Overlap::None);
         }
     }
 }

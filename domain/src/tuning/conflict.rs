@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::condition::{Overlap, is_within};
+use super::condition::{Condition, Overlap, is_within};
 use super::rule::{Action, Rule};
 use super::selector::Selector;
 use crate::field_error::FieldError;
@@ -70,48 +70,64 @@ impl Conflict {
     }
 }
 
-/// The contradictions of the rules that are switched on, those of one moment only; at most [`CONFLICT_COUNT_MAX`].
+/// The contradictions of the rules that are switched on, those of one moment only: of the certain ones and of the
+/// others at most [`CONFLICT_COUNT_MAX`] each.
 pub fn between(rules: &[Rule]) -> Vec<Conflict> {
-    let mut conflicts = Vec::new();
+    let words: Vec<_> = rules.iter().map(|rule| rule.when.words()).collect();
+    let mut found = Found::default();
     for (place, later) in rules.iter().enumerate() {
-        for earlier in &rules[..=place] {
-            let is_other = !std::ptr::eq(earlier, later);
+        for (index, earlier) in rules[..=place].iter().enumerate() {
+            let is_other = index != place;
             if is_other && earlier.name.trim().eq_ignore_ascii_case(later.name.trim()) {
                 let pointer = format!("/rules/{place}/name");
-                conflicts.push(conflict(ConflictKind::SameName, earlier, later, pointer, true));
+                found.add(conflict(ConflictKind::SameName, earlier, later, pointer, true));
             }
-            compare(earlier, later, place, &mut conflicts);
-        }
-        if conflicts.len() >= CONFLICT_COUNT_MAX {
-            conflicts.truncate(CONFLICT_COUNT_MAX);
-            break;
+            let overlap = || Condition::overlap((&earlier.when, &words[index]), (&later.when, &words[place]));
+            let before = is_other.then_some(&earlier.actions[..]);
+            compare(earlier, before, later, place, overlap, &mut found);
         }
     }
-    conflicts
+    found.certain.extend(found.others);
+    found.certain
 }
 
-fn compare(earlier: &Rule, later: &Rule, place: usize, conflicts: &mut Vec<Conflict>) {
+#[derive(Default)]
+struct Found {
+    certain: Vec<Conflict>,
+    others: Vec<Conflict>,
+}
+
+impl Found {
+    fn add(&mut self, conflict: Conflict) {
+        let list = if conflict.is_certain { &mut self.certain } else { &mut self.others };
+        if list.len() < CONFLICT_COUNT_MAX {
+            list.push(conflict);
+        }
+    }
+}
+
+/// Each action of the later rule against the `before` of the earlier one, or against those before it in its own rule.
+fn compare(
+    earlier: &Rule,
+    before: Option<&[Action]>,
+    later: &Rule,
+    place: usize,
+    overlap: impl Fn() -> Overlap,
+    found: &mut Found,
+) {
     if !(earlier.enabled && later.enabled && earlier.schedule.meets(&later.schedule)) {
         return;
     }
-    let is_itself = std::ptr::eq(earlier, later);
-    let contradictions = later.actions.iter().enumerate().filter_map(|(index, action)| {
-        let before = if is_itself { &earlier.actions[..index] } else { &earlier.actions[..] };
-        before.iter().find_map(|other| contradiction(other, action)).map(|kind| (index, kind))
-    });
-    let mut contradictions = contradictions.peekable();
-    // Words are compared for the few that contradict each other.
-    if contradictions.peek().is_none() {
-        return;
+    for (index, action) in later.actions.iter().enumerate() {
+        let before = before.unwrap_or(&later.actions[..index]);
+        let Some(kind) = before.iter().find_map(|other| contradiction(other, action)) else { continue };
+        // Words are compared for the few that contradict each other.
+        let overlap = overlap();
+        if overlap > Overlap::None {
+            let pointer = format!("/rules/{place}/actions/{index}");
+            found.add(conflict(kind, earlier, later, pointer, overlap == Overlap::Whole));
+        }
     }
-    let overlap = earlier.when.overlap(&later.when);
-    if overlap == Overlap::None {
-        return;
-    }
-    conflicts.extend(contradictions.map(|(index, kind)| {
-        let pointer = format!("/rules/{place}/actions/{index}");
-        conflict(kind, earlier, later, pointer, overlap == Overlap::Whole)
-    }));
 }
 
 fn conflict(kind: ConflictKind, earlier: &Rule, later: &Rule, pointer: String, is_certain: bool) -> Conflict {

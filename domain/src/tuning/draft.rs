@@ -151,7 +151,7 @@ impl DraftPatch {
         *rules = self.rules.unwrap_or_else(|| std::mem::take(rules));
         *weights = self.weights.unwrap_or(*weights);
         if changed.tuning != draft.tuning {
-            errors.extend(changed.tuning.check(at).err().into_iter().flatten());
+            errors.extend(changed.tuning.check(at, &draft.tuning.rules).err().into_iter().flatten());
         }
         if !errors.is_empty() {
             return Err(errors);

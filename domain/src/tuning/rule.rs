@@ -107,13 +107,21 @@ impl Rule {
         self.enabled && self.schedule.holds_at(at) && self.when.holds(situation)
     }
 
-    pub(super) fn check(&self, pointer: &str, now: Timestamp, errors: &mut Vec<FieldError>) {
+    pub(super) fn check(
+        &self,
+        pointer: &str,
+        now: Timestamp,
+        may_have_ended: bool,
+        errors: &mut Vec<FieldError>,
+    ) {
         check_text(errors, format!("{pointer}/name"), &self.name, NAME_LENGTH_MAX);
         self.when.check(&format!("{pointer}/when"), errors);
         // One that is switched off may be old.
         match self.schedule.check(now) {
             Err(error @ ScheduleError::Empty) => refuse_schedule(error, pointer, errors),
-            Err(error @ ScheduleError::Past) if self.enabled => refuse_schedule(error, pointer, errors),
+            Err(error @ ScheduleError::Past) if self.enabled && !may_have_ended => {
+                refuse_schedule(error, pointer, errors)
+            }
             _ => {}
         }
         if self.actions.is_empty() {
@@ -171,11 +179,10 @@ impl Action {
 
 /// Shoppers are sent there: never to a script, and never to another host by a path that looks like ours.
 fn check_url(url: &str, pointer: &str, errors: &mut Vec<FieldError>) {
-    let is_path = url.starts_with('/')
-        && !url.starts_with("//")
-        && !url.contains(|letter: char| letter == '\\' || letter.is_control());
+    let is_plain = !url.contains(|letter: char| letter == '\\' || letter.is_control());
+    let is_path = url.starts_with('/') && !url.starts_with("//");
     let is_address = || Url::parse(url).is_ok_and(|url| url.scheme() == "https" && url.username().is_empty());
-    if url.chars().count() > URL_LENGTH_MAX || !(is_path || is_address()) {
+    if url.chars().count() > URL_LENGTH_MAX || !is_plain || !(is_path || is_address()) {
         let detail = "a path of the shop that begins with one `/`, or an https address";
         errors.push(FieldError::new(pointer, "invalid", detail));
     }

@@ -35,13 +35,13 @@ fn tuning(rules: Vec<Rule>) -> Tuning {
 }
 
 fn refusals(tuning: &Tuning) -> Vec<(String, &'static str)> {
-    let errors = tuning.check(NOW).err().unwrap_or_default();
+    let errors = tuning.check(NOW, &[]).err().unwrap_or_default();
     errors.into_iter().map(|error| (error.pointer, error.code)).collect()
 }
 
 #[test]
 fn an_empty_tuning_changes_nothing_and_is_allowed() {
-    assert_eq!(Tuning::default().check(NOW), Ok(()));
+    assert_eq!(Tuning::default().check(NOW, &[]), Ok(()));
     let read: Tuning = serde_json::from_value(json!({})).expect("everything has a default");
     assert_eq!(read, Tuning::default());
 }
@@ -70,7 +70,7 @@ fn a_tuning_is_written_as_it_is_read() {
         "weights": {"title": 120, "brand": 100, "category": 100, "attributes": 100, "description": 80},
     });
     let tuning: Tuning = serde_json::from_value(text.clone()).expect("well-formed");
-    assert_eq!(tuning.check(NOW), Ok(()));
+    assert_eq!(tuning.check(NOW, &[]), Ok(()));
     assert_eq!(serde_json::to_value(&tuning).expect("JSON"), text);
     let unknown = json!({"rules": [{"name": "a", "when": {"kind": "always"}, "actions": [], "priority": 1}]});
     assert!(serde_json::from_value::<Tuning>(unknown).is_err());
@@ -110,7 +110,18 @@ fn rules_that_meet_now_and_then_are_told_but_allowed() {
     let conflicts = two.conflicts();
     assert_eq!(conflicts.len(), 1);
     assert!(!conflicts[0].is_certain);
-    assert_eq!(two.check(NOW), Ok(()));
+    assert_eq!(two.check(NOW, &[]), Ok(()));
+}
+
+#[test]
+fn many_that_meet_now_and_then_hide_none_that_contradicts() {
+    let mut rules: Vec<Rule> = (0..20)
+        .map(|number| rule(&format!("r{number}"), &format!("w{number}"), vec![pin(number, 1)]))
+        .collect();
+    rules.push(rule("last", "dress", vec![pin(99, 2), Action::Hide { products: named(&[99]) }]));
+    let many = tuning(rules);
+    assert_eq!(refusals(&many), [("/rules/20/actions/1".to_owned(), "conflict")]);
+    assert_eq!(many.conflicts().len(), 1 + conflict::CONFLICT_COUNT_MAX);
 }
 
 #[test]
@@ -146,8 +157,15 @@ fn malformed_rules_are_refused_with_the_place() {
     assert_eq!(refused(&bury), at("actions/0/percent", "out_of_range"));
     let nobody = with(Action::Hide { products: named(&[]) });
     assert_eq!(refused(&nobody), at("actions/0/products/product_ids", "invalid"));
-    for url in ["javascript:alert(1)", "//evil.example", "http://example.com", "/\\evil.example", "", "sale"]
-    {
+    for url in [
+        "https://a.example/\r\nSet-Cookie: a=b",
+        "javascript:alert(1)",
+        "//evil.example",
+        "http://example.com",
+        "/\\evil.example",
+        "",
+        "sale",
+    ] {
         assert_eq!(refused(&redirect(url)), at("actions/0/url", "invalid"), "{url}");
     }
     assert_eq!(refused(&redirect("https://example.com/sale")), None);
@@ -161,6 +179,8 @@ fn a_schedule_of_the_past_is_refused_while_the_rule_is_on() {
     let mut past = rule("a", "dress", vec![pin(1, 1)]);
     past.schedule.until = Some(NOW);
     assert_eq!(refusals(&tuning(vec![past.clone()])), [("/rules/0/schedule/until".to_owned(), "past")]);
+    let known = std::slice::from_ref(&past);
+    assert_eq!(tuning(vec![past.clone()]).check(NOW, known), Ok(()), "it was there before it ended");
     past.enabled = false;
     assert_eq!(refusals(&tuning(vec![past])), []);
 }

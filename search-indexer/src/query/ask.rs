@@ -9,9 +9,12 @@ use super::{
     Facets, Hit, Place, RELAXED_BELOW, SEARCH_TIMEOUT, SORT_VALUE_COUNT, SearchPage, SearchRequest, Sort,
 };
 use super::{facets, pinned, spelling};
-use crate::document::attribute;
+use crate::count;
 use crate::error::SearchError;
 use crate::tuned::selected;
+
+/// However many boosts a product gets, its score stays below that of a place of its own.
+const FACTOR_MAX: f64 = 1_000.0;
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -30,7 +33,13 @@ pub(super) struct Ask<'a> {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) hits: Vec<Hit>,
+    /// Where the last of them stands in the engine's order.
+    last: Option<Vec<Value>>,
     pub(super) has_more: bool,
+    /// How many of the hits stand at places of their own.
+    pub(super) pinned: u64,
+    /// Whether the words are the stock keeping unit of a hit.
+    pub(super) is_sku: bool,
     /// All that match, counted up to [`RELAXED_BELOW`].
     pub(super) total: u64,
     pub(super) facets: Facets,
@@ -49,13 +58,13 @@ impl<'a> Ask<'a> {
         let tuned = &self.request.tuned;
         let mut found = vec![self.scored()];
         let mut hidden: Vec<_> = tuned.hidden.iter().map(selected).collect();
-        if self.places_pins() {
-            found.extend(pinned::clauses(&tuned.pins));
+        if self.request.sort == Sort::Relevance {
+            // What has a place of its own has been shown before what hardly matches.
+            let shown = if self.strictness == Strictness::Strict { &mut found } else { &mut hidden };
+            shown.extend(pinned::clauses(&tuned.pins));
         }
         if self.strictness == Strictness::Relaxed {
-            hidden.extend(self.said().iter().map(|text| has_words(text, Strictness::Strict)));
-            let pinned: Vec<_> = tuned.pins.iter().map(|pin| pin.product_id).collect();
-            hidden.push(json!({"terms": {"product_id": pinned}}));
+            hidden.extend(self.said().iter().map(|text| has_words(text, Strictness::Strict, &tuned.weights)));
         }
         let query = json!({"bool": {
             "must": {"bool": {"should": found, "minimum_should_match": 1}},
@@ -70,8 +79,13 @@ impl<'a> Ask<'a> {
             "timeout": SEARCH_TIMEOUT,
             "track_total_hits": RELAXED_BELOW,
             "_source": false,
-            "aggs": facets::asked(),
+            "aggs": facets::asked(self.request),
         });
+        // What a shopper has chosen of a facet does not change what that facet counts.
+        let chosen = facets::chosen(self.request, None);
+        if !chosen.is_empty() {
+            body["post_filter"] = json!({"bool": {"filter": chosen}});
+        }
         if let Some(place) = &self.after {
             body["search_after"] = json!(place);
         }
@@ -87,9 +101,8 @@ impl<'a> Ask<'a> {
         self.text.into_iter().chain(variants).collect()
     }
 
-    /// By relevance a product can have a place of its own; among what hardly matches it has been already.
-    fn places_pins(&self) -> bool {
-        self.request.sort == Sort::Relevance && self.strictness == Strictness::Strict
+    pub(super) fn is_first_page(&self) -> bool {
+        self.strictness == Strictness::Strict && self.after.is_none()
     }
 
     /// What matches, with its score.
@@ -110,6 +123,7 @@ impl<'a> Ask<'a> {
         let functions: Vec<_> = tuned.factors.iter().map(factor).collect();
         json!({"function_score": {
             "query": query, "functions": functions, "score_mode": "multiply", "boost_mode": "multiply",
+            "max_boost": FACTOR_MAX,
         }})
     }
 
@@ -118,17 +132,17 @@ impl<'a> Ask<'a> {
         let hits = body["hits"]["hits"].as_array().ok_or_else(|| malformed("no hits"))?;
         let limit = usize::from(self.limit);
         let is_scored = self.text.is_some() && self.request.sort == Sort::Relevance;
-        let read_hit = |hit: &Value| {
-            let read = read_hit(hit, is_scored)?;
-            let is_pinned = self.places_pins() && self.request.tuned.is_pinned(read.product_id);
-            Some(Hit { is_pinned, score: read.score.filter(|_| !is_pinned), ..read })
-        };
-        let read: Option<Vec<_>> = hits.iter().take(limit).map(read_hit).collect();
+        let read: Option<Vec<_>> = hits.iter().take(limit).map(|hit| read_hit(hit, is_scored)).collect();
+        let read = read.ok_or_else(|| malformed("a hit without id or sort"))?;
+        let is_sku = |hit: &Value| hit["matched_queries"].as_array().is_some_and(|names| !names.is_empty());
         Ok(Found {
-            hits: read.ok_or_else(|| malformed("a hit without id or sort"))?,
+            last: read.last().map(|hit| hit.sort.clone()),
+            pinned: count::of(read.iter().filter(|hit| hit.is_pinned).count()),
+            is_sku: hits.iter().any(is_sku),
+            hits: read,
             has_more: hits.len() > limit,
             total: body["hits"]["total"]["value"].as_u64().ok_or_else(|| malformed("no total"))?,
-            facets: facets::read(&body["aggregations"]),
+            facets: facets::read(self.request, &body["aggregations"]),
             meant: self.text.and_then(|text| spelling::meant(text, &body["suggest"])),
         })
     }
@@ -137,10 +151,9 @@ impl<'a> Ask<'a> {
 impl Found {
     /// The page that begins at `place`.
     pub(super) fn into_page(self, place: &Place) -> SearchPage {
-        let after = self.hits.last().map(|hit| hit.sort.clone());
         let is_relaxed = place.strictness == Strictness::Relaxed && !self.hits.is_empty();
         SearchPage {
-            next: self.has_more.then(|| Place { after, ..place.clone() }),
+            next: self.has_more.then(|| Place { after: self.last, ..place.clone() }),
             hits: self.hits,
             facets: self.facets,
             corrected: place.corrected.clone(),
@@ -154,22 +167,12 @@ fn factor((products, percent): &(Selector, u16)) -> Value {
     json!({"filter": selected(products), "weight": f64::from(*percent) / 100.0})
 }
 
+/// What every search is limited to, and what merchandisers limit it to.
 fn filters(request: &SearchRequest) -> Vec<Value> {
-    let any_case =
-        |field: &str, value: &str| json!({"term": {field: {"value": value, "case_insensitive": true}}});
     let mut filters =
         vec![json!({"term": {"status": ProductStatus::Active.name()}}), json!({"term": {"deleted": false}})];
-    filters.extend(request.category.iter().map(|category| json!({"term": {"category_lineage": category}})));
-    filters.extend(request.brand.iter().map(|brand| any_case("brand", brand)));
-    filters
-        .extend(request.price_min_minor.map(|price| json!({"range": {"price_minor_max": {"gte": price}}})));
-    filters
-        .extend(request.price_max_minor.map(|price| json!({"range": {"price_minor_min": {"lte": price}}})));
     filters.extend(request.buyable.map(|buyable| json!({"term": {"buyable": buyable}})));
     filters.extend(request.tuned.filters.iter().map(selected));
-    filters.extend(
-        request.attributes.iter().map(|(name, value)| any_case("attributes", &attribute(name, value))),
-    );
     filters
 }
 
@@ -179,14 +182,18 @@ fn first_sort(sort: Sort) -> Value {
         Sort::Newest => json!({"created_at": {"order": "desc", "missing": "_last"}}),
         Sort::PriceAsc => json!({"price_minor_min": {"order": "asc", "missing": "_last"}}),
         Sort::PriceDesc => json!({"price_minor_max": {"order": "desc", "missing": "_last"}}),
+        Sort::Rating => json!({"rating_average": {"order": "desc", "missing": "_last"}}),
+        Sort::BestSelling => json!({"popularity": {"order": "desc", "missing": "_last"}}),
     }
 }
 
 fn read_hit(hit: &Value, is_scored: bool) -> Option<Hit> {
+    let score = hit["_score"].as_f64();
+    let is_pinned = score.is_some_and(pinned::is_of_place);
     Some(Hit {
         product_id: hit["_id"].as_str()?.parse().ok()?,
-        score: hit["_score"].as_f64().filter(|_| is_scored),
-        is_pinned: false,
+        score: score.filter(|_| is_scored && !is_pinned),
+        is_pinned,
         sort: hit["sort"].as_array().filter(|values| values.len() == SORT_VALUE_COUNT)?.clone(),
     })
 }
@@ -213,21 +220,6 @@ mod tests {
     }
 
     #[test]
-    fn every_filter_is_sent() {
-        let filters = filters(&SearchRequest {
-            category: Some("apparel".into()),
-            brand: Some("puma".into()),
-            price_min_minor: Some(100),
-            price_max_minor: Some(200),
-            attributes: [("colour".to_owned(), "Blue".to_owned())].into(),
-            buyable: Some(true),
-            ..request()
-        });
-        assert_eq!(filters.len(), 8);
-        assert_eq!(filters[7]["term"]["attributes"]["value"], "colour=Blue");
-    }
-
-    #[test]
     fn what_hardly_matches_is_asked_for_without_what_matches() {
         let request = SearchRequest { text: Some("navy shirt".into()), ..request() };
         let strict = Ask { is_spelling_asked: true, ..Ask::new(&request, Some("navy shirt")) };
@@ -235,14 +227,14 @@ mod tests {
         let hidden = |body: &Value| body["query"]["bool"]["must_not"].as_array().map(Vec::len);
         assert!(hidden(&body) == Some(0) && body["suggest"].is_object());
         let body = Ask { strictness: Strictness::Relaxed, is_spelling_asked: false, ..strict }.body();
-        assert!(hidden(&body) == Some(2) && body["suggest"].is_null());
+        assert!(hidden(&body) == Some(1) && body["suggest"].is_null());
     }
 
     #[test]
     fn an_answer_is_read() {
         let body = json!({
             "hits": {"hits": [{"_id": id(1), "_score": 1.5, "sort": [1.5, id(1)]}], "total": {"value": 7}},
-            "aggregations": {"brand": {"buckets": [{"key": "Puma", "doc_count": 3}]}},
+            "aggregations": {"brand": {"of": {"buckets": [{"key": "Puma", "doc_count": 3}]}}},
         });
         let request = SearchRequest { limit: 1, ..request() };
         let found = Ask::new(&request, Some("shirt")).read(&body).expect("well-formed");

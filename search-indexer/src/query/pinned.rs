@@ -9,6 +9,11 @@ use crate::tuned::Pin;
 const BOOST: f64 = 1_000_000.0;
 const STEP: f64 = 1_000.0;
 
+/// Whether a score is that of a place.
+pub(super) fn is_of_place(score: f64) -> bool {
+    score >= BOOST
+}
+
 /// Clauses that find the pinned products, whatever the words, in the order of their places.
 pub(super) fn clauses(pins: &[Pin]) -> Vec<Value> {
     let boosts =

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use serde_json::{Value, json};
 use strsim::osa_distance;
 
-use crate::mapping::{QUERY_ANALYZER, SPELLING};
+use crate::mapping::SPELLING;
 
 /// Shorter words are too like others.
 const LENGTH_MIN: usize = 4;
@@ -17,7 +17,6 @@ const OPTION_COUNT: u8 = 5;
 pub(super) fn asked(text: &str) -> Value {
     json!({"spelling": {"text": text, "term": {
         "field": SPELLING,
-        "analyzer": QUERY_ANALYZER,
         "suggest_mode": "missing",
         "size": OPTION_COUNT,
         "min_word_length": LENGTH_MIN,

@@ -11,8 +11,8 @@ use super::Ranking;
 use crate::english;
 use crate::mapping::{ATTRIBUTES, BRAND, CATEGORY, DESCRIPTION, TITLE, TITLE_HEAD, WordField};
 
-/// Words of a query that are looked at one by one.
-const WORD_COUNT_MAX: usize = 32;
+/// Words of a query that are looked at: with five other ways to say it, the engine takes so many clauses.
+const WORD_COUNT_MAX: usize = 20;
 /// The forms as they are written beside their stems.
 const EXACT_BOOST: f64 = 0.3;
 /// Two words of the query written as one: `play station`.
@@ -21,8 +21,8 @@ const JOINED_BOOST: f64 = 1.0;
 const HEAD_BOOST: f64 = 0.2;
 /// A whole stock keeping unit is no word of a text.
 const SKU_BOOST: f64 = 10.0;
-/// Of three or more words so many must be there, in whichever fields.
-const STRICT: &str = "2<60%";
+/// Of one or two words all must be there, in whichever fields, of three two, of more so many.
+const STRICT: &str = "2<2 3<60%";
 /// One word is enough.
 const RELAXED: &str = "1";
 
@@ -38,39 +38,52 @@ pub(super) enum Strictness {
 
 /// The products that have the words, best first.
 pub(super) fn text_query(text: &str, strictness: Strictness, ranking: Ranking, weights: &Weights) -> Value {
+    let looked_at = &shortened(text);
     let scored = match ranking {
-        Ranking::Shop => scored(text, weights),
+        Ranking::Shop => scored(text, looked_at, weights),
         Ranking::Plain => {
             let fields = FIELDS.map(|field| field.words.stems);
-            vec![json!({"combined_fields": {"query": text, "fields": fields}})]
+            vec![json!({"combined_fields": {"query": looked_at, "fields": fields}})]
         }
     };
-    json!({"bool": {"filter": [has_words(text, strictness)], "should": scored}})
+    json!({"bool": {"filter": [has_words(text, strictness, weights)], "should": scored}})
 }
 
 /// Whether a product has the words, without a score.
-pub(super) fn has_words(text: &str, strictness: Strictness) -> Value {
+pub(super) fn has_words(text: &str, strictness: Strictness, weights: &Weights) -> Value {
     let fewest = match strictness {
         Strictness::Strict => STRICT,
         Strictness::Relaxed => RELAXED,
     };
-    let fields = FIELDS.map(|field| field.words.stems);
+    let fields: Vec<_> = weighted(weights).map(|(field, _)| field.words.stems).collect();
+    let query = shortened(text);
     json!({"bool": {"should": [
-        {"combined_fields": {"query": text, "fields": fields, "minimum_should_match": fewest}},
+        {"combined_fields": {"query": query, "fields": fields, "minimum_should_match": fewest}},
         {"match": {"skus": {"query": text}}},
     ]}})
 }
 
-fn scored(text: &str, weights: &Weights) -> Vec<Value> {
-    let words = words(text);
-    let words = &words[..words.len().min(WORD_COUNT_MAX)];
+/// The text, or its first words when it has more than are looked at.
+fn shortened(text: &str) -> String {
+    let mut words = words(text);
+    if words.len() <= WORD_COUNT_MAX {
+        return text.to_owned();
+    }
+    words.truncate(WORD_COUNT_MAX);
+    words.join(" ")
+}
+
+fn scored(text: &str, looked_at: &str, weights: &Weights) -> Vec<Value> {
+    let words = words(looked_at);
     let mut clauses = vec![
-        in_all_fields(text, weights, |field| field.stems, 1.0),
-        in_all_fields(text, weights, |field| field.exact, EXACT_BOOST),
-        matches(TITLE_HEAD, text, HEAD_BOOST),
-        matches("skus", text, SKU_BOOST),
+        in_all_fields(looked_at, weights, |field| field.stems, 1.0),
+        in_all_fields(looked_at, weights, |field| field.exact, EXACT_BOOST),
+        json!({"match": {"skus": {"query": text, "boost": SKU_BOOST, "_name": "sku"}}}),
     ];
-    clauses.extend(english::query_head(words).map(|head| matches(TITLE_HEAD, head, HEAD_BOOST)));
+    if weights.title > 0 {
+        clauses.push(matches(TITLE_HEAD, looked_at, HEAD_BOOST));
+        clauses.extend(english::query_head(&words).map(|head| matches(TITLE_HEAD, head, HEAD_BOOST)));
+    }
     if words.len() > 1 {
         let joined: Vec<_> = words.windows(2).map(<[String]>::concat).collect();
         clauses.push(in_all_fields(&joined.join(" "), weights, |field| field.exact, JOINED_BOOST));
@@ -96,15 +109,19 @@ const FIELDS: [Field; 5] = [
     Field { words: DESCRIPTION, weight: 1.0, percent: |weights| weights.description },
 ];
 
+/// The fields that count, and how much.
+fn weighted(weights: &Weights) -> impl Iterator<Item = (Field, f64)> {
+    let weight = |field: Field| (field, field.weight * f64::from((field.percent)(weights)) / 100.0);
+    FIELDS.into_iter().map(weight).filter(|(_, weight)| *weight > 0.0)
+}
+
 /// One score over all fields (BM25F), as if they were one text in which a word of the title is written six times.
 fn in_all_fields(text: &str, weights: &Weights, form: fn(WordField) -> &'static str, boost: f64) -> Value {
-    let weight = |field: &Field| field.weight * f64::from((field.percent)(weights)) / 100.0;
-    let weighted = FIELDS.iter().map(|field| (form(field.words), weight(field)));
-    let weighted: Vec<_> = weighted.filter(|(_, weight)| *weight > 0.0).collect();
     // The engine takes no weight below 1.
-    let lowest = weighted.iter().map(|(_, weight)| *weight).fold(1.0, f64::min);
-    let fields: Vec<_> =
-        weighted.iter().map(|(name, weight)| format!("{name}^{}", weight / lowest)).collect();
+    let lowest = weighted(weights).map(|(_, weight)| weight).fold(1.0, f64::min);
+    let fields: Vec<_> = weighted(weights)
+        .map(|(field, weight)| format!("{}^{}", form(field.words), weight / lowest))
+        .collect();
     json!({"combined_fields": {"query": text, "fields": fields, "boost": boost}})
 }
 
@@ -156,9 +173,11 @@ mod tests {
     }
 
     #[test]
-    fn clauses_are_few_however_long_the_text() {
+    fn only_the_first_words_of_a_long_text_are_looked_at() {
         let long = "word ".repeat(1_000);
         let query = text_query(&long, Strictness::Relaxed, Ranking::Shop, &Weights::default());
-        assert_eq!(query["bool"]["should"].as_array().map(Vec::len), Some(6));
+        let looked_at = &query["bool"]["filter"][0]["bool"]["should"][0]["combined_fields"]["query"];
+        assert_eq!(looked_at.as_str().map(|text| text.split(' ').count()), Some(WORD_COUNT_MAX));
+        assert_eq!(shortened("T-Shirt, men's"), "T-Shirt, men's", "as it is written while it is short");
     }
 }

@@ -1,5 +1,6 @@
 //! Drafts of search tuning and its releases. The release with the highest number is live.
 
+use domain::event::Event;
 use domain::ids::DraftId;
 use domain::tuning::Tuning;
 use domain::tuning::draft::{Draft, DraftState};
@@ -9,6 +10,7 @@ use tokio_postgres::{GenericClient, Row, Transaction};
 
 use crate::error::StoreError;
 use crate::pg::advisory_lock::{self, Right};
+use crate::pg::outbox;
 
 const DRAFT_COLUMNS: &str =
     "id, name, state, base_release, tuning, version, created_by, created_at, updated_by, updated_at";
@@ -56,8 +58,12 @@ pub async fn lock_live(transaction: &Transaction<'_>) -> Result<i64, StoreError>
     live_number(transaction).await
 }
 
-/// Puts a release live. Its number is the one after that of [`lock_live`].
-pub async fn insert_release(transaction: &Transaction<'_>, release: &Release) -> Result<(), StoreError> {
+/// Puts a release live, with the event that says so. Its number is the one after that of [`lock_live`].
+pub async fn insert_release(
+    transaction: &Transaction<'_>,
+    release: &Release,
+    event: &Event,
+) -> Result<(), StoreError> {
     let sql = format!(
         "INSERT INTO search_releases ({RELEASE_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     );
@@ -77,7 +83,7 @@ pub async fn insert_release(transaction: &Transaction<'_>, release: &Release) ->
             ],
         )
         .await?;
-    Ok(())
+    outbox::append(transaction, event).await
 }
 
 /// How many drafts are open.

@@ -1,16 +1,15 @@
 //! `POST /merchandising/drafts/{id}/evaluation`
 
-use actix_web::{HttpResponse, web};
-use search_indexer::tuned::LiveTuning;
-
 use crate::app_state::AppState;
 use crate::authorized::{Authorized, TuneSearch};
 use crate::problem::{Problem, ReadProblems, WriteProblems};
 use crate::routes::merchandising::evaluation_json::{EvaluationJson, SetEvaluationJson};
 use crate::routes::merchandising::get_draft::find;
 use crate::routes::merchandising::judged::{self, Judged};
+use actix_web::{HttpResponse, web};
 
-/// Asks every judged query with what is live and with the draft. Nothing goes live.
+/// Asks the judged queries with what is live and with the draft, as if every rule were in force that has not ended.
+/// Nothing goes live.
 #[utoipa::path(
     post,
     path = "/api/v1/merchandising/drafts/{id}/evaluation",
@@ -29,7 +28,7 @@ pub async fn evaluate_draft(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
     let draft = find(&state, &id).await?;
-    let judged = judged::compare(&state, &state.tuning.get(), &LiveTuning::new(0, draft.tuning)).await?;
+    let judged = judged::compare(&state, state.tuning.get().tuning().clone(), draft.tuning).await?;
     let harms = judged.iter().flat_map(Judged::harms).collect();
     let data =
         judged.into_iter().map(|Judged { figures, compared }| SetEvaluationJson::new(figures, compared));

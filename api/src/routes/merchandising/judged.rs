@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::tuning::Tuning;
 use domain::tuning::release::SetFigures;
 use search_indexer::evaluation::comparison::Comparison;
 use search_indexer::evaluation::{self, Evaluation, JudgedQuery};
@@ -14,7 +15,7 @@ use crate::problem::Problem;
 
 /// Of the random orders that tell chance: the same figures for the same answers.
 const SEED: u64 = 1;
-/// Most queries of all sets together.
+/// Most queries of all sets together: each set has the same share.
 const QUERY_COUNT_MAX: usize = 2_000;
 
 /// What a set says.
@@ -31,23 +32,20 @@ impl Judged {
     }
 }
 
-/// Every set that the shop keeps, before and after.
-pub(super) async fn compare(
-    state: &AppState,
-    before: &LiveTuning,
-    after: &LiveTuning,
-) -> Result<Vec<Judged>, Problem> {
-    let mut left = QUERY_COUNT_MAX;
+/// Every set that the shop keeps, before and after, with every rule in force that has not ended: what begins tomorrow
+/// is judged today.
+pub(super) async fn compare(state: &AppState, before: Tuning, after: Tuning) -> Result<Vec<Judged>, Problem> {
+    let at = present();
+    let [before, after] = [before, after].map(|tuning| LiveTuning::in_full(tuning, at));
     let mut judged = Vec::new();
     let names = judgments::sets(&**state.pools.read().await?).await?;
-    for set in names {
-        let judgments = judgments::of_set(&**state.pools.read().await?, &set).await?;
+    for set in &names {
+        let judgments = judgments::of_set(&**state.pools.read().await?, set).await?;
         let mut queries = JudgedQuery::of(&judgments);
-        queries.truncate(left);
-        left -= queries.len();
+        queries.truncate(QUERY_COUNT_MAX / names.len());
         let [before, after] =
-            [evaluate(state, &queries, before).await?, evaluate(state, &queries, after).await?];
-        judged.push(of_set(set, &before, &after));
+            [evaluate(state, &queries, &before).await?, evaluate(state, &queries, &after).await?];
+        judged.push(of_set(set.clone(), &before, &after));
     }
     Ok(judged)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
+use domain::tuning::rule::PIN_POSITION_MAX;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use search_indexer::error::SearchError;
 use search_indexer::query::{self, TEXT_LENGTH_MAX};
@@ -22,7 +23,7 @@ use crate::routes::merchandising::{present, request};
 /// Most queries of a preview.
 const QUERY_COUNT_MAX: usize = 100;
 /// Hits that are compared.
-const DEPTH: u16 = 10;
+const DEPTH: usize = 10;
 /// Searches at once: the engine is also that of the shop.
 const CONCURRENCY: usize = 2;
 
@@ -63,7 +64,8 @@ pub struct QueryPreviewJson {
     rules_applied: Vec<String>,
 }
 
-/// Shows what the draft finds beside what is live. Nothing goes live.
+/// Shows what the draft finds beside what is live, as if every rule were in force that has not ended. Nothing goes
+/// live.
 #[utoipa::path(
     post,
     path = "/api/v1/merchandising/drafts/{id}/preview",
@@ -87,7 +89,9 @@ pub async fn preview_draft(
     let JsonBody(PreviewDraft { queries }) = body;
     check(&queries)?;
     let queries = if queries.is_empty() { judged(&state).await? } else { queries };
-    let (live, draft) = (state.tuning.get(), LiveTuning::new(0, draft.tuning));
+    let at = present();
+    let [live, draft] =
+        [state.tuning.get().tuning().clone(), draft.tuning].map(|tuning| LiveTuning::in_full(tuning, at));
     let mut previews = Vec::with_capacity(queries.len());
     for query in queries {
         previews.push(preview(&state, query, &live, &draft));
@@ -131,7 +135,8 @@ async fn preview(
 
 async fn found(state: &AppState, text: &str, tuning: &LiveTuning) -> Result<Vec<Uuid>, SearchError> {
     let mut asked = request(text, tuning, present());
-    asked.limit = DEPTH;
+    // So many that each pinned product can be at its place.
+    asked.limit = PIN_POSITION_MAX.into();
     let page = query::search(&state.search, &asked).await?;
-    Ok(page.hits.iter().map(|hit| hit.product_id.0).collect())
+    Ok(page.hits.iter().take(DEPTH).map(|hit| hit.product_id.0).collect())
 }

@@ -2,15 +2,16 @@
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
+use domain::event::Event;
 use domain::field_error::FieldError;
+use domain::ids::EventId;
 use domain::tuning::draft::{Draft, DraftState, NOTE_LENGTH_MAX};
 use domain::tuning::release::Release;
-use search_indexer::tuned::LiveTuning;
 use serde::Deserialize;
 use store::pg::{search_tuning, transaction};
 use utoipa::ToSchema;
 
-use crate::app_state::AppState;
+use crate::app_state::{AppState, cause};
 use crate::authorized::{Authorized, TuneSearch};
 use crate::error_code::ErrorCode;
 use crate::etag::IfMatch;
@@ -36,7 +37,8 @@ pub struct PublishDraft {
     override_reason: Option<String>,
 }
 
-/// Puts a draft live, on every process within seconds, if the judged queries allow it: nDCG@10 of no set falls by more
+/// Puts a draft live, on every process within seconds, if the judged queries allow it, asked as if every rule were in
+/// force that has not ended: nDCG@10 of no set falls by more
 /// than a hundredth, and no more queries find nothing. Otherwise the answer is 409 `search_gets_worse`, and says by how
 /// much, unless `override_reason` says why it is to be done all the same. A draft that began from another release than
 /// the live one is 409 `draft_outdated`.
@@ -69,12 +71,11 @@ pub async fn publish_draft(
     let JsonBody(PublishDraft { note, override_reason }) = body;
     check_texts(&note, override_reason.as_deref())?;
     let now = present();
-    draft.tuning.check(now).map_err(Problem::invalid_fields)?;
+    draft.tuning.check(now, &draft.tuning.rules).map_err(Problem::invalid_fields)?;
     let live = search_tuning::live(&**state.pools.write().await?).await?;
     let (number, tuning) = live.map(|live| (live.number, live.tuning)).unwrap_or_default();
     check_base(&draft, number)?;
-    let [before, after] = [LiveTuning::new(number, tuning), LiveTuning::new(0, draft.tuning.clone())];
-    let judged = judged::compare(&state, &before, &after).await?;
+    let judged = judged::compare(&state, tuning, draft.tuning.clone()).await?;
     let harms: Vec<String> = judged.iter().flat_map(Judged::harms).collect();
     if !harms.is_empty() && override_reason.is_none() {
         return Err(Problem::new(ErrorCode::SearchGetsWorse, harms.join("; ")));
@@ -98,12 +99,13 @@ pub async fn publish_draft(
         updated_at: now,
         ..draft
     };
+    let event = Event::search_tuning_published(EventId::new(now, rand::random()), &release, cause(&caller));
     transaction::run(&state.pools, "publish_draft", async |transaction| {
         check_base(&published, search_tuning::lock_live(transaction).await?)?;
         if !search_tuning::replace_draft(transaction, &published).await? {
             return Err(IfMatch::failed());
         }
-        search_tuning::insert_release(transaction, &release).await.map_err(Problem::from)
+        search_tuning::insert_release(transaction, &release, &event).await.map_err(Problem::from)
     })
     .await?;
     state.tuning.put(release.clone());

@@ -2,11 +2,13 @@
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
+use domain::event::Event;
+use domain::ids::EventId;
 use domain::tuning::Tuning;
 use domain::tuning::release::Release;
 use store::pg::{search_tuning, transaction};
 
-use crate::app_state::AppState;
+use crate::app_state::{AppState, cause};
 use crate::authorized::{Authorized, TuneSearch};
 use crate::error_code::ErrorCode;
 use crate::problem::{Problem, ReadProblems, WriteProblems};
@@ -14,7 +16,7 @@ use crate::routes::merchandising::present;
 use crate::routes::merchandising::release_json::{ReleaseJson, location};
 
 /// Goes back to what was live before this release, at once: a new release with the tuning of the one before it, or with
-/// none when it is the first. Only the live release can be gone back from.
+/// none when it is the first. Done again it goes further back. Only the live release can be gone back from.
 #[utoipa::path(
     post,
     path = "/api/v1/merchandising/releases/{number}/rollback",
@@ -43,8 +45,8 @@ pub async fn roll_back(
             let detail = format!("release {live} is live");
             return Err(Problem::new(ErrorCode::ReleaseNotLive, detail));
         }
-        // Going back from a way back is going forth again.
-        let restores = number - 1;
+        // Before a way back there is what was before the release that it went back to.
+        let restores = undone.restores.map_or(number - 1, |restored| (restored - 1).max(0));
         let before = search_tuning::find_release(transaction, restores).await?;
         let release = Release {
             number: live + 1,
@@ -57,7 +59,9 @@ pub async fn roll_back(
             published_by: actor.clone(),
             published_at: present(),
         };
-        search_tuning::insert_release(transaction, &release).await?;
+        let id = EventId::new(release.published_at, rand::random());
+        let event = Event::search_tuning_published(id, &release, cause(&caller));
+        search_tuning::insert_release(transaction, &release, &event).await?;
         Ok(release)
     })
     .await?;

@@ -11,13 +11,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use cache::kept_product::KeptProduct;
 use cache::page_cache::Page as KeptPage;
 use cache::product_cache::LOCAL_LIFETIME;
-use cache::search_cache::{SearchFacet, SearchHit, SearchKey, SearchResult};
+use cache::search_cache::{SearchHit, SearchKey, SearchResult};
 use domain::product::ProductStatus;
 use jiff::Timestamp;
 use search_indexer::error::SearchError;
-use search_indexer::query::{self, FacetValue, Place, Ranking, SearchPage, SearchRequest, Sort};
+use search_indexer::query::{self, Place, Ranking, SearchPage, SearchRequest, Sort};
 use search_indexer::tuned::{Banner, Tuned};
 use serde::Serialize;
+use serde_json::Value;
 use store::mongo::products;
 use utoipa::{IntoParams, ToSchema};
 
@@ -30,11 +31,13 @@ use crate::problem::{Problem, ReadProblems};
 use crate::product_json::ProductSummaryJson;
 use crate::query_string::{self, Parameters, ReadQuery};
 
-const SORTS: [(&str, Sort); 4] = [
+const SORTS: [(&str, Sort); 6] = [
     ("relevance", Sort::Relevance),
     ("newest", Sort::Newest),
     ("price_asc", Sort::PriceAsc),
     ("price_desc", Sort::PriceDesc),
+    ("rating", Sort::Rating),
+    ("best_selling", Sort::BestSelling),
 ];
 
 /// The order of hits.
@@ -49,6 +52,10 @@ pub enum SortName {
     PriceAsc,
     /// Dearest first.
     PriceDesc,
+    /// Best rated first.
+    Rating,
+    /// What sold most in the last 30 days first.
+    BestSelling,
 }
 
 /// What is looked for.
@@ -73,6 +80,9 @@ pub struct SearchProducts {
     /// Values of attributes: `attr.colour=blue`. At most 20.
     #[param(rename = "attr", style = Form, explode = true, value_type = Option<BTreeMap<String, String>>)]
     pub attributes: BTreeMap<String, String>,
+    /// Lowest mean of the ratings, in stars.
+    #[param(minimum = 1, maximum = 5)]
+    pub rating_min: Option<u8>,
     /// Only what can be bought, or only what cannot.
     pub in_stock: Option<bool>,
     /// The order of hits; by relevance when missing.
@@ -94,6 +104,7 @@ impl ReadQuery for SearchProducts {
             price_min: parameters.parsed("price_min", "minor units"),
             price_max: parameters.parsed("price_max", "minor units"),
             attributes: parameters.prefixed("attr.", 200),
+            rating_min: parameters.parsed("rating_min", "stars"),
             in_stock: parameters.choice("in_stock", &[("true", true), ("false", false)]),
             sort: parameters.choice("sort", &SORTS).unwrap_or_default(),
             cursor: parameters.cursor(),
@@ -101,6 +112,9 @@ impl ReadQuery for SearchProducts {
         };
         if read.attributes.len() > query::ATTRIBUTE_COUNT_MAX {
             parameters.refuse("attr", "too_many", format!("at most {}", query::ATTRIBUTE_COUNT_MAX));
+        }
+        if read.rating_min.is_some_and(|stars| !(1..=5).contains(&stars)) {
+            parameters.refuse("rating_min", "out_of_range", "1 to 5");
         }
         for (name, price) in [("price_min", read.price_min), ("price_max", read.price_max)] {
             if price.is_some_and(|price| price < 0) {
@@ -118,7 +132,8 @@ pub struct SearchPageJson {
     /// Best first, or in the order asked for.
     data: Vec<HitJson>,
     /// Counts over all that matches.
-    facets: FacetsJson,
+    #[schema(value_type = FacetsJson)]
+    facets: Value,
     /// Where the next page begins.
     page: Page,
     /// What was searched for.
@@ -140,14 +155,49 @@ struct HitJson {
     pinned: bool,
 }
 
-/// Facets with their most frequent values.
-#[derive(Debug, Default, Serialize, ToSchema)]
+/// How many products have which value. Each facet counts what the other filters leave, not its own.
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Facets)]
 struct FacetsJson {
     /// Category paths; a product counts in all above its own.
     category: Vec<FacetValueJson>,
     /// Brands.
     brand: Vec<FacetValueJson>,
+    /// Attributes and options of variants, those that most products have first; at most 20.
+    attributes: Vec<AttributeFacetJson>,
+    /// Where the lowest prices of products lie.
+    price: Vec<PriceFacetJson>,
+    /// How products are rated.
+    rating: Vec<RatingFacetJson>,
+}
+
+/// An attribute and its most frequent values.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AttributeFacet)]
+struct AttributeFacetJson {
+    /// Such as `colour`, for `attr.colour=`.
+    name: String,
+    values: Vec<FacetValueJson>,
+}
+
+/// A range of prices.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PriceFacet)]
+struct PriceFacetJson {
+    /// The lowest price, in minor units.
+    from_minor: i64,
+    /// The lowest price above the range; open when `null`.
+    #[schema(required = true)]
+    to_minor: Option<i64>,
+    count: u64,
+}
+
+/// Products with so many stars or more.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RatingFacet)]
+struct RatingFacetJson {
+    at_least: u8,
+    count: u64,
 }
 
 /// A value and how many products have it.
@@ -240,7 +290,7 @@ pub async fn search_products(
     let (data, relaxed_from, kept_until) = join(&state, result).await?;
     let body = SearchPageJson {
         data,
-        facets: facets(&result.facets),
+        facets: result.facets.clone(),
         page: Page { next_cursor, limit: *limit },
         query: UnderstoodJson {
             understood: result.corrected.clone().or(request.text).unwrap_or_default(),
@@ -272,6 +322,7 @@ fn request(query: &SearchProducts) -> SearchRequest {
         price_min_minor: query.price_min,
         price_max_minor: query.price_max,
         attributes: query.attributes.clone(),
+        rating_min: query.rating_min,
         buyable: query.in_stock,
         sort: query.sort,
         limit: 0,
@@ -287,15 +338,12 @@ fn to_result(page: SearchPage) -> Result<SearchResult, SearchError> {
         score: hit.score,
         is_pinned: hit.is_pinned,
     };
-    let facet = |name: &str, values: Vec<FacetValue>| SearchFacet {
-        name: name.to_owned(),
-        values: values.into_iter().map(|value| (value.value, value.count)).collect(),
-    };
+    let malformed = |error: serde_json::Error| SearchError::Malformed(error.to_string());
     let next = page.next.map(serde_json::to_value).transpose();
     Ok(SearchResult {
         hits: page.hits.into_iter().map(hit).collect(),
-        facets: vec![facet("category", page.facets.category), facet("brand", page.facets.brand)],
-        next: next.map_err(|error| SearchError::Malformed(error.to_string()))?,
+        facets: serde_json::to_value(page.facets).map_err(malformed)?,
+        next: next.map_err(malformed)?,
         corrected: page.corrected,
         relaxed_from: page.relaxed_from,
     })
@@ -331,13 +379,4 @@ async fn join(
     let relaxed_from = (data.len() > strict_count).then_some(strict_count);
     let kept_until = kept_until.unwrap_or_else(|| Instant::now() + LOCAL_LIFETIME);
     Ok((data, relaxed_from, kept_until))
-}
-
-fn facets(facets: &[SearchFacet]) -> FacetsJson {
-    let values = |name: &str| {
-        let facet = facets.iter().find(|facet| facet.name == name);
-        let values = facet.into_iter().flat_map(|facet| &facet.values);
-        values.map(|(value, count)| FacetValueJson { value: value.clone(), count: *count }).collect()
-    };
-    FacetsJson { category: values("category"), brand: values("brand") }
 }
