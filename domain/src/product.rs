@@ -106,6 +106,13 @@ impl Product {
     pub fn is_available(&self, variant: &Variant) -> bool {
         self.status == ProductStatus::Active && variant.price.is_some()
     }
+
+    /// Whether the product, or one of its variants, has the attribute, in any case of the value.
+    pub fn has_attribute(&self, name: &str, value: &str) -> bool {
+        let options = self.variants.iter().map(|variant| &variant.options);
+        let mut maps = options.chain([&self.attributes]);
+        maps.any(|map| map.get(name).is_some_and(|own| own.to_lowercase() == value.to_lowercase()))
+    }
 }
 
 /// The category and every category above it: `a/b/c` gives `a`, `a/b`, `a/b/c`.

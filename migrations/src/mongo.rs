@@ -5,7 +5,7 @@ use mongodb::Database;
 use mongodb::error::{Error, ErrorKind};
 
 /// Name and text of every migration, oldest first.
-pub const FILES: [(&str, &str); 6] = [
+pub const FILES: [(&str, &str); 7] = [
     ("0001_create_products", include_str!("../mongo/0001_create_products.json")),
     ("0002_create_outbox", include_str!("../mongo/0002_create_outbox.json")),
     (
@@ -15,6 +15,7 @@ pub const FILES: [(&str, &str); 6] = [
     ("0004_one_document_per_price_change", include_str!("../mongo/0004_one_document_per_price_change.json")),
     ("0005_expire_sent_events_only", include_str!("../mongo/0005_expire_sent_events_only.json")),
     ("0006_create_deleted_products", include_str!("../mongo/0006_create_deleted_products.json")),
+    ("0007_index_product_words", include_str!("../mongo/0007_index_product_words.json")),
 ];
 
 const APPLIED: &str = "schema_migrations";

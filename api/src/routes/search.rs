@@ -1,3 +1,4 @@
 //! Search.
 
+mod plain_search;
 pub mod search_products;

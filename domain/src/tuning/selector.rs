@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::condition::is_within;
 use crate::field_error::FieldError;
 use crate::ids::ProductId;
+use crate::product::Product;
 
 /// Most products that are named one by one.
 pub const PRODUCT_COUNT_MAX: usize = 100;
@@ -56,6 +58,20 @@ impl Selector {
                 text("name", name, TEXT_LENGTH_MAX);
                 text("value", value, TEXT_LENGTH_MAX);
             }
+        }
+    }
+
+    /// Whether a product is among them.
+    pub fn selects(&self, product: &Product) -> bool {
+        match self {
+            Self::Products { .. } => self.names(product.id),
+            Self::Category { category } => {
+                product.category.as_deref().is_some_and(|own| is_within(own, category))
+            }
+            Self::Brand { brand } => {
+                product.brand.as_deref().is_some_and(|own| own.to_lowercase() == brand.to_lowercase())
+            }
+            Self::Attribute { name, value } => product.has_attribute(name, value),
         }
     }
 

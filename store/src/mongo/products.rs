@@ -121,9 +121,7 @@ pub async fn list(
         query.insert("status", status.name());
     }
     if let Some(category) = &filter.category {
-        // `0` follows `/`: the half-open range holds the category and what is below it, and uses the index.
-        let below = doc! {"category": {"$gte": format!("{category}/"), "$lt": format!("{category}0")}};
-        query.insert("$or", vec![doc! {"category": category}, below]);
+        query.insert("$or", within_category(category));
     }
     if let Some(after) = after {
         query.insert("_id", doc! {"$gt": after.to_string()});
@@ -343,11 +341,18 @@ async fn find_one(mongo: &Mongo, filter: Document) -> Result<Option<Product>, St
     collection(mongo).find_one(filter).await?.map(Product::try_from).transpose()
 }
 
-async fn read(cursor: mongodb::Cursor<ProductDocument>) -> Result<Vec<Product>, StoreError> {
+/// Those of a category, and those below it.
+pub(super) fn within_category(category: &str) -> Vec<Document> {
+    // `0` follows `/`: the half-open range holds what is below, and uses the index.
+    let below = doc! {"category": {"$gte": format!("{category}/"), "$lt": format!("{category}0")}};
+    vec![doc! {"category": category}, below]
+}
+
+pub(super) async fn read(cursor: mongodb::Cursor<ProductDocument>) -> Result<Vec<Product>, StoreError> {
     let documents: Vec<_> = cursor.try_collect().await?;
     documents.into_iter().map(Product::try_from).collect()
 }
 
-fn collection(mongo: &Mongo) -> Collection<ProductDocument> {
+pub(super) fn collection(mongo: &Mongo) -> Collection<ProductDocument> {
     mongo.database.collection(COLLECTION)
 }

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 use cache::kept_product::KeptProduct;
 use cache::page_cache::Page as KeptPage;
 use cache::product_cache::LOCAL_LIFETIME;
@@ -30,6 +31,7 @@ use crate::page_answer;
 use crate::problem::{Problem, ReadProblems};
 use crate::product_json::ProductSummaryJson;
 use crate::query_string::{self, Parameters, ReadQuery};
+use crate::routes::search::plain_search;
 
 const SORTS: [(&str, Sort); 6] = [
     ("relevance", Sort::Relevance),
@@ -221,6 +223,11 @@ struct UnderstoodJson {
     /// because few products or none have most of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     relaxed_from: Option<usize>,
+    /// There when the search engine is away: the store was searched, by words of titles and brands only, and there are
+    /// neither facets nor further pages.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    plainer: bool,
     /// Where the shop goes instead of showing hits: a path of it or an `https` address.
     #[serde(skip_serializing_if = "Option::is_none")]
     redirect: Option<String>,
@@ -279,29 +286,20 @@ pub async fn search_products(
     request.limit = *limit;
     request.place = cursor.as_ref().map(|cursor| state.cursors.open::<Place>(&list, cursor)).transpose()?;
     let key = SearchKey(format!("{request:?}"));
-    let answer = state
-        .searches
-        .get_or_compute(&key, SearchError::is_unavailable, async || {
-            to_result(query::search(&state.search, &request).await?)
-        })
-        .await?;
+    let computed = state.searches.get_or_compute(&key, SearchError::is_unavailable, async || {
+        to_result(query::search(&state.search, &request).await?)
+    });
+    let answer = match computed.await {
+        // A page in the midst of a list cannot be found in another list.
+        Err(error) if error.is_unavailable() && request.place.is_none() => {
+            return plainer(&state, request, *limit).await;
+        }
+        answer => answer?,
+    };
     let result = &answer.entry.result;
     let next_cursor = result.next.as_ref().map(|place| state.cursors.seal(&list, place));
-    let (data, relaxed_from, kept_until) = join(&state, result).await?;
-    let body = SearchPageJson {
-        data,
-        facets: result.facets.clone(),
-        page: Page { next_cursor, limit: *limit },
-        query: UnderstoodJson {
-            understood: result.corrected.clone().or(request.text).unwrap_or_default(),
-            corrected: result.corrected.clone(),
-            relaxed_from,
-            redirect: request.tuned.redirect,
-            banners: request.tuned.banners.into_iter().map(BannerJson::from).collect(),
-            rules_applied: request.tuned.rules,
-        },
-    };
-    let body = serde_json::to_vec(&body).map_err(Problem::internal)?.into();
+    let (body, kept_until) =
+        body(&state, result, request, Page { next_cursor, limit: *limit }, false).await?;
     let page = Arc::new(KeptPage::new(body, sight, kept_until, Some(answer.entry.computed_at_ms)));
     let mut response = page_answer::of_page(&http, &caller, cache_control::SEARCHES, &page);
     if answer.is_stale {
@@ -311,6 +309,43 @@ pub async fn search_products(
         page_answer::keep(&state.pages.searches, &page_key, &page);
     }
     Ok(response)
+}
+
+/// What the store finds while the engine is away. Nobody keeps it.
+async fn plainer(state: &AppState, request: SearchRequest, limit: u16) -> Result<HttpResponse, Problem> {
+    metrics::counter!("search_fallbacks_total").increment(1);
+    let result = plain_search::search(state, &request).await?;
+    let (body, _) = body(state, &result, request, Page { next_cursor: None, limit }, true).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .content_type("application/json")
+        .body(body))
+}
+
+/// The answer, and until when it may be kept.
+async fn body(
+    state: &AppState,
+    result: &SearchResult,
+    request: SearchRequest,
+    page: Page,
+    is_plainer: bool,
+) -> Result<(Bytes, Instant), Problem> {
+    let (data, relaxed_from, kept_until) = join(state, result).await?;
+    let body = SearchPageJson {
+        data,
+        facets: result.facets.clone(),
+        page,
+        query: UnderstoodJson {
+            understood: result.corrected.clone().or(request.text).unwrap_or_default(),
+            corrected: result.corrected.clone(),
+            relaxed_from,
+            plainer: is_plainer,
+            redirect: request.tuned.redirect,
+            banners: request.tuned.banners.into_iter().map(BannerJson::from).collect(),
+            rules_applied: request.tuned.rules,
+        },
+    };
+    Ok((serde_json::to_vec(&body).map_err(Problem::internal)?.into(), kept_until))
 }
 
 /// Everything but the place in the list.
