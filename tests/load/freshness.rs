@@ -63,7 +63,7 @@ pub async fn measure(settings: &Path, changes: u32) -> anyhow::Result<()> {
 async fn until_found(client: &Client, word: &str, id: &str, began: Instant) -> anyhow::Result<Duration> {
     loop {
         let page = client.get(&format!("/search?q={word}")).await?;
-        if page["data"][0]["id"] == id {
+        if page["data"][0]["id"] == id && page["query"]["plainer"].is_null() {
             return Ok(began.elapsed());
         }
         anyhow::ensure!(began.elapsed() < DEADLINE, "{word} was not found within {DEADLINE:?}");

@@ -80,6 +80,7 @@ fn path(word: &str, number: u64) -> String {
 async fn search(client: Client, path: String) -> anyhow::Result<(Duration, usize)> {
     let began = Instant::now();
     let page = client.get(&path).await?;
+    anyhow::ensure!(page["query"]["plainer"].is_null(), "the store answered, not the index");
     let hits = page["data"].as_array().map_or(0, Vec::len);
     Ok((began.elapsed(), hits))
 }
