@@ -40,7 +40,7 @@ async fn the_store_is_searched_while_the_engine_is_away() {
     assert_eq!(answer["facets"]["brand"], json!([]));
     for (query, expected) in [
         ("q=linen&category=apparel/skirts", vec!["Linen skirt"]),
-        ("q=linen&brand=acme&limit=1", vec!["Linen shirts"]),
+        ("q=linen+shirt&brand=acme&limit=1", vec!["Linen shirts"]),
         ("q=linen&brand=other", vec![]),
         (
             "q=linen&attr.colour=Blue&price_min=1999&price_max=1999&in_stock=true",
