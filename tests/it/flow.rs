@@ -33,7 +33,7 @@ async fn until_search_has(client: &Client, query: &str, count: usize) -> Value {
     wait::until(&format!("{count} hits of {query}"), DEADLINE, async || {
         let answer = client.get(Who::Nobody, &format!("/search?{query}")).await;
         let hits = answer.body["data"].as_array().map_or(usize::MAX, Vec::len);
-        (answer.status == 200 && hits == count).then_some(answer.body)
+        (answer.is_of_index() && hits == count).then_some(answer.body)
     })
     .await
 }

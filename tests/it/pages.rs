@@ -84,7 +84,7 @@ async fn a_page_of_hits_shows_products_as_they_are_and_staff_sees_no_other_page(
     wait::until("it is found", Duration::from_secs(20), async || {
         // The engine has no index yet at first.
         let answer = client.get(Who::Nobody, "/search?q=teapot").await;
-        (answer.status == 200 && answer.body["data"][0]["title"] == "Teapot").then_some(())
+        (answer.is_of_index() && answer.body["data"][0]["title"] == "Teapot").then_some(())
     })
     .await;
     let path = format!("/products/{}", created.body["id"].as_str().expect("an id"));

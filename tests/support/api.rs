@@ -106,6 +106,11 @@ impl Answer {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}")).to_str().expect("text")
     }
 
+    /// Whether it is what the search index found: as long as there is none the store answers.
+    pub fn is_of_index(&self) -> bool {
+        self.status.as_u16() == 200 && self.body["query"]["plainer"].is_null()
+    }
+
     /// The answer, when it has that status.
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{:#}", self.body);
