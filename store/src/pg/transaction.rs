@@ -111,9 +111,12 @@ where
         };
         match work(&transaction).await {
             Ok(value) => Ok((transaction, value)),
-            // Dropping the transaction rolls it back before the connection's next statement.
-            Err(error) if is_lost(&error) => Err(Outcome::Again(error)),
-            Err(error) => Err(Outcome::Ended(Err(error))),
+            Err(error) => {
+                // Waited for: who is refused may ask again at once, and finds no lock of ours. What fails here is lost,
+                // and rolled back by that.
+                let _ = transaction.rollback().await;
+                Err(if is_lost(&error) { Outcome::Again(error) } else { Outcome::Ended(Err(error)) })
+            }
         }
     };
     let worked = tokio::time::timeout(WORK_DEADLINE, begun_and_worked);
