@@ -21,6 +21,7 @@ pub mod live_tuning;
 pub mod openapi;
 mod page;
 pub mod page_answer;
+pub mod present;
 pub mod problem;
 pub mod product_input;
 pub mod product_json;

@@ -153,10 +153,13 @@ impl Tuned {
     }
 }
 
+/// The products whose field has the value, in any case, as a filter.
+pub(crate) fn any_case(field: &str, value: &str) -> Value {
+    json!({"term": {field: {"value": value, "case_insensitive": true}}})
+}
+
 /// The products that a selector names, as a filter.
 pub(crate) fn selected(selector: &Selector) -> Value {
-    let any_case =
-        |field: &str, value: &str| json!({"term": {field: {"value": value, "case_insensitive": true}}});
     match selector {
         Selector::Products { product_ids } => json!({"terms": {"product_id": product_ids}}),
         Selector::Category { category } => json!({"term": {"category_lineage": category}}),

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use search_indexer::query::SearchRequest;
 use search_indexer::tuned::LiveTuning;
 
+use crate::present::present;
+
 pub mod create_draft;
 pub mod discard_draft;
 pub mod draft_json;
@@ -20,11 +22,6 @@ pub mod publish_draft;
 pub mod release_json;
 pub mod roll_back;
 pub mod tuning_json;
-
-/// Now, as exact as PostgreSQL keeps it.
-fn present() -> Timestamp {
-    Timestamp::from_microsecond(Timestamp::now().as_microsecond()).expect("within the calendar")
-}
 
 /// A search as a shopper would ask it, with that tuning.
 fn request(text: &str, tuning: &LiveTuning, at: Timestamp) -> SearchRequest {

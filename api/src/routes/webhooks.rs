@@ -1,6 +1,6 @@
 //! Outbound webhooks: endpoints, their secrets, what was sent to them.
 
-use jiff::Timestamp;
+use crate::present::present;
 
 pub mod create;
 pub mod delete;
@@ -12,8 +12,3 @@ pub mod list_deliveries;
 pub mod patch;
 pub mod retry_delivery;
 pub mod rotate_secret;
-
-/// Now, as exact as PostgreSQL keeps it.
-fn present() -> Timestamp {
-    Timestamp::from_microsecond(Timestamp::now().as_microsecond()).expect("within the calendar")
-}

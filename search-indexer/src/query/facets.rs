@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{AttributeFacet, FACET_VALUES_MAX, FacetValue, Facets, PriceFacet, RatingFacet, SearchRequest};
 use crate::document::attribute;
+use crate::tuned::any_case;
 
 /// Pairs of name and value that are counted.
 const PAIR_COUNT_MAX: u16 = 500;
@@ -31,8 +32,6 @@ pub(super) enum Facet<'a> {
 /// The filters of what was chosen, without those of one facet.
 pub(super) fn chosen(request: &SearchRequest, without: Option<Facet<'_>>) -> Vec<Value> {
     let mut chosen: Vec<(Facet<'_>, Value)> = Vec::new();
-    let any_case =
-        |field: &str, value: &str| json!({"term": {field: {"value": value, "case_insensitive": true}}});
     let mut add = |facet, filter: Option<Value>| chosen.extend(filter.map(|filter| (facet, filter)));
     let category = request.category.as_ref();
     add(Facet::Category, category.map(|category| json!({"term": {"category_lineage": category}})));
