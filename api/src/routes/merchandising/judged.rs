@@ -38,9 +38,10 @@ pub(super) async fn compare(state: &AppState, before: Tuning, after: Tuning) -> 
     let at = present();
     let [before, after] = [before, after].map(|tuning| LiveTuning::in_full(tuning, at));
     let mut judged = Vec::new();
-    let names = judgments::sets(&**state.pools.read().await?).await?;
+    // From the primary: a gate that misses what was judged a moment ago lets harm through.
+    let names = judgments::sets(&**state.pools.write().await?).await?;
     for set in &names {
-        let judgments = judgments::of_set(&**state.pools.read().await?, set).await?;
+        let judgments = judgments::of_set(&**state.pools.write().await?, set).await?;
         let mut queries = JudgedQuery::of(&judgments);
         queries.truncate(QUERY_COUNT_MAX / names.len());
         let [before, after] =

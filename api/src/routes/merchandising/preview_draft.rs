@@ -118,7 +118,7 @@ fn check(queries: &[String]) -> Result<(), Problem> {
 /// The first queries that somebody judged.
 async fn judged(state: &AppState) -> Result<Vec<String>, Problem> {
     let limit = i64::try_from(QUERY_COUNT_MAX).unwrap_or(i64::MAX);
-    Ok(judgments::queries(&**state.pools.read().await?, limit).await?)
+    Ok(judgments::queries(&**state.pools.write().await?, limit).await?)
 }
 
 async fn preview(
