@@ -1,6 +1,7 @@
-//! The lake: order lines as Parquet, one file per channel and UTC day.
+//! The lake: order lines and behaviour events as Parquet, one file per channel and UTC day.
 //!
-//! `<root>/orders/channel=<code>/day=<YYYY-MM-DD>/lines.parquet`. A file appears whole, by a rename.
+//! `<root>/orders/channel=<code>/day=<YYYY-MM-DD>/lines.parquet`. A file appears whole, by a rename. Behaviour events
+//! (`<root>/behaviour/…/events.parquet`) are written by the crate `lake` and only read here.
 //! Beside the days lies the watermark of the extract that wrote them, with the version of its columns: another than
 //! the database's means that this is not the lake that was published last, and everything is extracted again.
 
@@ -12,12 +13,35 @@ use jiff::civil::Date;
 use polars::prelude::*;
 use store::pg::daily_sales::Watermark;
 
+const EVENTS: &str = "events.parquet";
 const LINES: &str = "lines.parquet";
 const LINES_UNFINISHED: &str = "lines.parquet.unfinished";
 const WATERMARK: &str = "watermark";
 const WATERMARK_UNFINISHED: &str = "watermark.unfinished";
 /// Version of the columns and of what is in them; a lake of another one is extracted again.
 const COLUMNS_VERSION: &str = "columns-2";
+
+/// Names of the columns of a behaviour event, as the crate `lake` writes them.
+pub mod event {
+    /// UUID of the visit, as bytes.
+    pub const SESSION_ID: &str = "session_id";
+    /// UUID of the event, as bytes.
+    pub const ID: &str = "id";
+    /// When, in microseconds, UTC.
+    pub const OCCURRED_AT: &str = "occurred_at";
+    /// `search`, `click` …
+    pub const KIND: &str = "kind";
+    /// Words searched for.
+    pub const QUERY: &str = "query";
+    /// Place of a clicked result, from 1.
+    pub const POSITION: &str = "position";
+    /// UUID of the product, as bytes.
+    pub const PRODUCT_ID: &str = "product_id";
+    /// Products that a search found; files of before lack it.
+    pub const RESULTS: &str = "results";
+    /// How long that took, in milliseconds; files of before lack it.
+    pub const WAITED_MS: &str = "waited_ms";
+}
 
 /// Names of the columns of a line.
 pub mod column {
@@ -111,20 +135,16 @@ impl Lake {
 
     /// The days of a channel that have a file, oldest first.
     pub fn days(&self, channel: &str) -> Result<Vec<Date>, LakeError> {
-        let folder = self.channel_folder(channel);
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(|source| failed(&folder, source))?,
-        };
-        let mut days = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|source| failed(&folder, source))?;
-            let name = entry.file_name();
-            let day: Option<Date> = name.to_str().and_then(|name| name.strip_prefix("day=")?.parse().ok());
-            days.extend(day.filter(|_| entry.path().join(LINES).is_file()));
-        }
-        days.sort_unstable();
-        Ok(days)
+        days_with(&self.channel_folder(channel), LINES)
+    }
+
+    /// The days of a channel that have behaviour events, oldest first.
+    pub fn event_days(&self, channel: &str) -> Result<Vec<Date>, LakeError> {
+        days_with(&self.event_folder(channel), EVENTS)
+    }
+
+    fn event_folder(&self, channel: &str) -> PathBuf {
+        self.root.join("behaviour").join(format!("channel={channel}"))
     }
 
     /// Removes the days of a channel that are not among `days` (sorted).
@@ -140,21 +160,18 @@ impl Lake {
 
     /// The lines of those days that have a file; `None` when no day has one.
     pub fn scan(&self, channel: &str, days: &[Date]) -> Result<Option<LazyFrame>, LakeError> {
-        let mut paths = Vec::new();
-        for day in days {
-            let path = self.day_folder(channel, *day).join(LINES);
-            if path.is_file() {
-                let source = |source| LakeError::Parquet { path: path.clone(), source };
-                paths.push(PlRefPath::try_from_path(&path).map_err(source)?);
-            }
-        }
-        if paths.is_empty() {
-            return Ok(None);
-        }
-        let args = ScanArgsParquet { glob: false, ..ScanArgsParquet::default() };
-        LazyFrame::scan_parquet_files(paths.into(), args)
-            .map(Some)
-            .map_err(|source| LakeError::Parquet { path: self.channel_folder(channel), source })
+        scan(&self.channel_folder(channel), LINES, days, ScanArgsParquet::default())
+    }
+
+    /// The behaviour events of those days that have a file; `None` when no day has one. A column that an older file
+    /// lacks is null.
+    pub fn scan_events(&self, channel: &str, days: &[Date]) -> Result<Option<LazyFrame>, LakeError> {
+        let args = ScanArgsParquet {
+            schema: Some(event_schema().into()),
+            allow_missing_columns: true,
+            ..ScanArgsParquet::default()
+        };
+        scan(&self.event_folder(channel), EVENTS, days, args)
     }
 
     /// The watermark of the extract that the lake holds; `None` when it holds none that ended well, or one with other
@@ -180,6 +197,67 @@ impl Lake {
             .and_then(|()| fs::rename(&unfinished, folder.join(WATERMARK)))
             .map_err(|source| failed(&unfinished, source))
     }
+}
+
+/// Every column that the crate `lake` writes.
+fn event_schema() -> Schema {
+    let micros = DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC));
+    Schema::from_iter([
+        (event::ID.into(), DataType::Binary),
+        (event::OCCURRED_AT.into(), micros),
+        (event::SESSION_ID.into(), DataType::Binary),
+        ("user_id".into(), DataType::Binary),
+        (event::KIND.into(), DataType::String),
+        (event::PRODUCT_ID.into(), DataType::Binary),
+        ("variant_id".into(), DataType::Binary),
+        (event::QUERY.into(), DataType::String),
+        (event::POSITION.into(), DataType::Int32),
+        ("quantity".into(), DataType::Int64),
+        ("amount_minor".into(), DataType::Int64),
+        ("currency".into(), DataType::String),
+        ("order_id".into(), DataType::Binary),
+        (event::RESULTS.into(), DataType::Int64),
+        (event::WAITED_MS.into(), DataType::Int64),
+    ])
+}
+
+/// The days of a channel's folder that have a file of that name, oldest first.
+fn days_with(folder: &Path, file: &str) -> Result<Vec<Date>, LakeError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(|source| failed(folder, source))?,
+    };
+    let mut days = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|source| failed(folder, source))?;
+        let name = entry.file_name();
+        let day: Option<Date> = name.to_str().and_then(|name| name.strip_prefix("day=")?.parse().ok());
+        days.extend(day.filter(|_| entry.path().join(file).is_file()));
+    }
+    days.sort_unstable();
+    Ok(days)
+}
+
+fn scan(
+    folder: &Path,
+    file: &str,
+    days: &[Date],
+    args: ScanArgsParquet,
+) -> Result<Option<LazyFrame>, LakeError> {
+    let mut paths = Vec::new();
+    for day in days {
+        let path = folder.join(format!("day={day}")).join(file);
+        if path.is_file() {
+            let source = |source| LakeError::Parquet { path: path.clone(), source };
+            paths.push(PlRefPath::try_from_path(&path).map_err(source)?);
+        }
+    }
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    LazyFrame::scan_parquet_files(paths.into(), ScanArgsParquet { glob: false, ..args })
+        .map(Some)
+        .map_err(|source| LakeError::Parquet { path: folder.to_owned(), source })
 }
 
 fn failed(path: &Path, source: io::Error) -> LakeError {

@@ -4,8 +4,11 @@
 //! Reads orders from a standby only, at one snapshot, and writes nothing but the lake and `report_*`. Sums
 //! are of integers and checked: no float, and no number that does not fit.
 
+pub mod click_judgments;
 pub mod daily_sales;
 pub mod extract;
 pub mod lake;
 pub mod run;
+pub mod search_report;
+pub mod search_terms;
 pub mod serve;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use analytics::lake::Lake;
 use analytics::run::{self, RunReport, Scope};
+use analytics::search_report::SearchReport;
 use analytics::serve::{self, Daemon};
 use clap::{Parser, Subcommand};
 use indicatif::ProgressBar;
@@ -24,9 +25,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Bring daily sales up to date when orders were imported, and every hour, until stopped
+    /// Bring the reports up to date every hour, and daily sales when orders were imported, until stopped
     Serve,
-    /// Bring daily sales up to date now
+    /// Bring the reports up to date now
     Run {
         /// Only this channel
         #[arg(long)]
@@ -94,8 +95,22 @@ async fn run(settings: &Settings, channel: Option<String>, scope: Scope) -> anyh
         spinner.finish_and_clear();
         print(&report?);
     }
+    for channel in &channels {
+        if let Some(report) = serve::observed_searches(&settings.postgres, &lake, channel).await? {
+            print_searches(&report);
+        }
+    }
     println!("{} channels in {:.1} s", channels.len(), started.elapsed().as_secs_f64());
     Ok(())
+}
+
+fn print_searches(report: &SearchReport) {
+    let SearchReport { channel, days: (from, to), searches, terms, judgments, elapsed } = report;
+    println!(
+        "{channel:<24} {searches} searches from {from} to {to}: {terms} terms, {judgments} judgments by clicks, \
+         {:.1} s",
+        elapsed.as_secs_f64()
+    );
 }
 
 fn print(report: &RunReport) {

@@ -1,4 +1,4 @@
-//! The daemon: an import's event brings its channel up to date, and so does every hour.
+//! The daemon: an import's event brings its channel's daily sales up to date; every hour brings every report.
 //!
 //! While a store is away a delivery is held, so that no outage costs one. The broker takes back what is held
 //! for longer than it allows, and counts that; the hourly round makes up for what may be dead-lettered then,
@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use domain::event::{CloudEvent, EventData};
+use jiff::Timestamp;
 use process::backoff::Backoff;
 use process::error_chain;
 use store::amqp::broker::Broker;
@@ -19,6 +20,7 @@ use tracing::Instrument;
 
 use crate::lake::Lake;
 use crate::run::{self, Remedy, RunError, Scope};
+use crate::search_report::{self, SearchReport};
 
 /// How long one delivery is tried, when nothing is away, before it goes back to the queue, which counts.
 const TRIES_TIMEOUT: Duration = Duration::from_secs(300);
@@ -72,6 +74,20 @@ impl Daemon {
         for channel in channels {
             let span = tracing::info_span!("daily_sales_round", channel);
             self.bring_up_to_date(&channel, stop).instrument(span).await;
+            // What fails is tried again with the next round.
+            match observed_searches(&self.postgres, &self.lake, &channel).await {
+                Ok(Some(report)) => {
+                    tracing::info!(channel, terms = report.terms, "search terms are up to date")
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(
+                        error = error_chain::text(&error),
+                        channel,
+                        "search terms are not counted"
+                    );
+                }
+            }
         }
     }
 
@@ -207,6 +223,25 @@ pub async fn observed(
         metrics::gauge!("analytics_as_of_seconds", "report" => "daily_sales", "channel" => channel.to_owned())
             .set(report.as_of.as_second() as f64);
     }
+    result
+}
+
+/// A run of the report on search terms with its metrics.
+pub async fn observed_searches(
+    postgres: &PostgresSettings,
+    lake: &Lake,
+    channel: &str,
+) -> Result<Option<SearchReport>, RunError> {
+    let started = Instant::now();
+    let result = search_report::run(postgres, lake, channel, Timestamp::now()).await;
+    let label = match &result {
+        Ok(Some(_)) => "published",
+        Ok(None) => return result,
+        Err(_) => "failed",
+    };
+    metrics::counter!("analytics_runs_total", "report" => "search_terms", "result" => label).increment(1);
+    metrics::histogram!("analytics_run_seconds", "report" => "search_terms")
+        .record(started.elapsed().as_secs_f64());
     result
 }
 

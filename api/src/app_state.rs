@@ -15,6 +15,7 @@ use store::settings::AmqpSettings;
 
 use crate::caller::{Caller, Tokens};
 use crate::cursor::CursorKey;
+use crate::known_completions::KnownCompletionsCell;
 use crate::live_tuning::LiveTuningCell;
 use crate::page_answer::Pages;
 use crate::rate_limit::RateLimits;
@@ -44,6 +45,8 @@ pub struct AppState {
     pub search: SearchClient,
     /// What merchandisers have put live.
     pub tuning: LiveTuningCell,
+    /// What is about to be typed.
+    pub completions: KnownCompletionsCell,
     /// Where webhooks may be sent.
     pub webhooks: UrlPolicy,
     /// Who is known.
@@ -80,6 +83,7 @@ impl AppState {
             searches: SearchCache::new(&settings.cache, &settings.redis)?,
             search: SearchClient::new(&settings.search)?,
             tuning: LiveTuningCell::default(),
+            completions: KnownCompletionsCell::default(),
             webhooks: settings.webhooks.clone(),
             tokens,
             rate_limits: RateLimits::new(&settings.api.rate_limit)?,

@@ -30,23 +30,21 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let checked = check_head(request);
+        let checked = check_head(request, &MEDIA_TYPES);
         let payload = payload.take();
         Box::pin(async move {
             checked?;
-            let body = tokio::time::timeout(ARRIVAL_TIMEOUT, read(payload)).await.map_err(|_| {
-                Problem::new(ErrorCode::RequestTimeout, "the body did not arrive in 10 seconds")
-            })??;
-            parse(&body).map(Self)
+            parse(&arrived(payload).await?).map(Self)
         })
     }
 }
 
-fn check_head(request: &HttpRequest) -> Result<(), Problem> {
-    if !MEDIA_TYPES.contains(&request.content_type()) {
-        let detail = format!("send {}", MEDIA_TYPES.join(" or "));
+/// Refuses a body of another type, an encoded one, and one that says it is too large.
+pub(crate) fn check_head(request: &HttpRequest, media_types: &[&'static str]) -> Result<(), Problem> {
+    if !media_types.contains(&request.content_type()) {
+        let detail = format!("send {}", media_types.join(" or "));
         return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail)
-            .with_header(header::ACCEPT, header::HeaderValue::from_static(MEDIA_TYPES[0])));
+            .with_header(header::ACCEPT, header::HeaderValue::from_static(media_types[0])));
     }
     if request.headers().contains_key(header::CONTENT_ENCODING) {
         return Err(Problem::new(
@@ -60,6 +58,13 @@ fn check_head(request: &HttpRequest) -> Result<(), Problem> {
         return Err(too_large());
     }
     Ok(())
+}
+
+/// The whole body, [`BODY_BYTES_MAX`] at most.
+pub(crate) async fn arrived(payload: Payload) -> Result<BytesMut, Problem> {
+    tokio::time::timeout(ARRIVAL_TIMEOUT, read(payload))
+        .await
+        .map_err(|_| Problem::new(ErrorCode::RequestTimeout, "the body did not arrive in 10 seconds"))?
 }
 
 async fn read(mut payload: Payload) -> Result<BytesMut, Problem> {
@@ -80,7 +85,8 @@ fn too_large() -> Problem {
     Problem::new(ErrorCode::BodyTooLarge, format!("at most {BODY_BYTES_MAX} bytes"))
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+/// The value, or what is wrong with it.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     json_limits::check(body).map_err(|error| match &error {
         JsonLimitError::Malformed(_) => Problem::new(ErrorCode::MalformedBody, error.to_string()),
         JsonLimitError::TooComplex(_) => Problem::new(ErrorCode::BodyTooComplex, error.to_string()),

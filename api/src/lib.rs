@@ -17,6 +17,7 @@ pub mod idempotency;
 pub mod invalidation;
 pub mod json_body;
 pub mod json_limits;
+pub mod known_completions;
 pub mod live_tuning;
 pub mod openapi;
 mod page;

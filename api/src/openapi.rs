@@ -9,8 +9,8 @@ use utoipa::{Modify, OpenApi};
 
 use crate::problem::{FieldErrorJson, ProblemJson};
 use crate::routes::{
-    admin, analytics, catalogue, categories, health, inventory, media, merchandising, orders, products,
-    reviews, search, webhooks,
+    admin, analytics, catalogue, categories, health, inventory, judgments, media, merchandising, orders,
+    products, reviews, search, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -32,6 +32,7 @@ use crate::routes::{
         catalogue::get_import::get_import,
         catalogue::list_import_entries::list_import_entries,
         search::search_products::search_products,
+        search::suggest::suggest,
         orders::list::list_orders,
         orders::get::get_order,
         inventory::adjust::adjust_stock,
@@ -56,6 +57,12 @@ use crate::routes::{
         merchandising::list_releases::list_releases,
         merchandising::get_release::get_release,
         merchandising::roll_back::roll_back,
+        merchandising::list_search_terms::list_search_terms,
+        merchandising::take_suggestions::take_suggestions,
+        judgments::list_sets::list_sets,
+        judgments::list_judgments::list_judgments,
+        judgments::put_judgments::put_judgments,
+        judgments::remove_judgments::remove_judgments,
         webhooks::list::list_webhooks,
         webhooks::create::create_webhook,
         webhooks::get::get_webhook,

@@ -25,12 +25,16 @@ use crate::routes::catalogue::{
 use crate::routes::categories::tree::category_tree;
 use crate::routes::health::{live::live, ready::ready};
 use crate::routes::inventory::{adjust::adjust_stock, get::get_inventory, ledger::list_ledger};
+use crate::routes::judgments::{
+    list_judgments::list_judgments, list_sets::list_sets, put_judgments::put_judgments,
+    remove_judgments::remove_judgments,
+};
 use crate::routes::media::get::get_picture;
 use crate::routes::merchandising::{
     create_draft::create_draft, discard_draft::discard_draft, evaluate_draft::evaluate_draft,
     get_draft::get_draft, get_release::get_release, list_drafts::list_drafts, list_releases::list_releases,
-    patch_draft::patch_draft, preview_draft::preview_draft, publish_draft::publish_draft,
-    roll_back::roll_back,
+    list_search_terms::list_search_terms, patch_draft::patch_draft, preview_draft::preview_draft,
+    publish_draft::publish_draft, roll_back::roll_back, take_suggestions::take_suggestions,
 };
 use crate::routes::orders::{get::get_order, list::list_orders};
 use crate::routes::products::{
@@ -38,7 +42,7 @@ use crate::routes::products::{
     patch::patch_product,
 };
 use crate::routes::reviews::list::list_reviews;
-use crate::routes::search::search_products::search_products;
+use crate::routes::search::{search_products::search_products, suggest::suggest};
 use crate::routes::webhooks::{
     create::create_webhook, delete::delete_webhook, get::get_webhook, list::list_webhooks,
     list_deliveries::list_deliveries, patch::patch_webhook, retry_delivery::retry_delivery,
@@ -73,6 +77,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                     resource("/catalogue/imports/{id}/report", "GET, HEAD").route(get(list_import_entries)),
                 )
                 .service(resource("/search", "GET, HEAD").route(get(search_products)))
+                .service(resource("/search/suggest", "GET, HEAD").route(get(suggest)))
                 .service(resource("/orders", "GET, HEAD").route(get(list_orders)))
                 .service(resource("/orders/{id}", "GET, HEAD").route(get(get_order)))
                 .service(resource("/analytics/daily-sales", "GET, HEAD").route(get(daily_sales)))
@@ -99,6 +104,17 @@ pub fn configure(config: &mut web::ServiceConfig) {
                     resource("/merchandising/drafts/{id}/evaluation", "POST").route(post(evaluate_draft)),
                 )
                 .service(resource("/merchandising/drafts/{id}/publish", "POST").route(post(publish_draft)))
+                .service(
+                    resource("/merchandising/drafts/{id}/suggestions", "POST").route(post(take_suggestions)),
+                )
+                .service(resource("/merchandising/search-terms", "GET, HEAD").route(get(list_search_terms)))
+                .service(resource("/merchandising/judgment-sets", "GET, HEAD").route(get(list_sets)))
+                .service(
+                    resource("/merchandising/judgment-sets/{set}", "DELETE, GET, HEAD, PUT")
+                        .route(get(list_judgments))
+                        .route(put(put_judgments))
+                        .route(delete(remove_judgments)),
+                )
                 .service(resource("/merchandising/releases", "GET, HEAD").route(get(list_releases)))
                 .service(resource("/merchandising/releases/{number}", "GET, HEAD").route(get(get_release)))
                 .service(resource("/merchandising/releases/{number}/rollback", "POST").route(post(roll_back)))
@@ -146,6 +162,15 @@ where
     F::Output: Responder + 'static,
 {
     web::post().to(handler)
+}
+
+fn put<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::put().to(handler)
 }
 
 fn patch<F, Args>(handler: F) -> Route

@@ -6,6 +6,7 @@ pub mod catalogue;
 pub mod categories;
 pub mod health;
 pub mod inventory;
+pub mod judgments;
 pub mod media;
 pub mod merchandising;
 pub mod orders;

@@ -16,7 +16,7 @@ use crate::access_log::observe;
 use crate::app_state::AppState;
 use crate::settings::Settings;
 use crate::start_error::StartError;
-use crate::{invalidation, live_tuning, router};
+use crate::{invalidation, known_completions, live_tuning, router};
 
 /// How long requests that are under way may take once the API stops.
 const DRAIN_SECONDS: u64 = 30;
@@ -64,6 +64,7 @@ pub async fn serve(settings: Settings, listener: TcpListener) -> Result<RunningA
     let tasks = vec![
         tokio::spawn(invalidation::run(Arc::clone(&state), settings.amqp, stop.clone())),
         tokio::spawn(live_tuning::follow(Arc::clone(&state), stop.clone())),
+        tokio::spawn(known_completions::follow(Arc::clone(&state), stop.clone())),
         tokio::spawn(report_pools(Arc::clone(&state), stop.clone())),
         tokio::spawn(sweep_rate_limits(Arc::clone(&state), stop.clone())),
     ];

@@ -186,8 +186,13 @@ impl<'a> Behaviour<'a> {
     fn bounce(&self, taste: &Taste, session: &mut Session, today: &Today, stream: &mut SmallRng) {
         let Some(place) = self.assortment.choose(&today.demand, taste, None, stream) else { return };
         if stream.random_bool(0.2) {
-            session.add(BehaviourKind::Search).query =
-                Some(self.searches.words(place, self.item(place), stream).0);
+            match searches::missing_words(self.item(place), stream) {
+                Some(text) => session.search(text, 0, searches::wait_ms(stream)),
+                None => {
+                    let words = self.searches.words(place, self.item(place), stream);
+                    session.search(&words.text, words.results, searches::wait_ms(stream));
+                }
+            }
         } else {
             session.look_at(BehaviourKind::View, self.item(place));
         }
@@ -203,11 +208,15 @@ impl<'a> Behaviour<'a> {
     fn find(&self, place: u32, session: &mut Session, stream: &mut SmallRng) {
         let item = self.item(place);
         if stream.random_bool(SEARCHED) {
-            let (words, is_exact) = self.searches.words(place, item, stream);
-            session.add(BehaviourKind::Search).query = Some(words.clone());
+            // Words that find nothing are followed by others.
+            if let Some(text) = searches::missing_words(item, stream) {
+                session.search(text, 0, searches::wait_ms(stream));
+            }
+            let words = self.searches.words(place, item, stream);
+            session.search(&words.text, words.results, searches::wait_ms(stream));
             let click = session.look_at(BehaviourKind::Click, item);
-            click.query = Some(words);
-            click.position = Some(searches::position(is_exact, stream));
+            click.query = Some(words.text);
+            click.position = Some(searches::position(words.is_exact, stream));
         }
         session.look_at(BehaviourKind::View, item);
     }

@@ -32,6 +32,11 @@ struct Query {
     asked: Asked,
 }
 
+/// What shoppers also call a garment, and its page does not.
+pub fn other_words(garment: &str) -> &'static [&'static str] {
+    phrase::synonyms(garment)
+}
+
 /// The judgments of `size.queries` queries, fewer when the products do not give so many different ones. By query, and
 /// within a query by product.
 pub fn judgments(size: &Size, catalogue: &Catalogue) -> Vec<Judgment> {

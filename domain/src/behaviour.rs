@@ -69,6 +69,10 @@ pub struct BehaviourEvent {
     pub variant_id: Option<VariantId>,
     /// The words of a search, or those that led to a click.
     pub query: Option<String>,
+    /// How many products a search found, if that was told.
+    pub results: Option<u32>,
+    /// How long the shopper waited for what a search found, in milliseconds, if that was told.
+    pub waited_ms: Option<u32>,
     /// Place of a clicked result, from 1.
     pub position: Option<u16>,
     /// Pieces put into or taken out of the cart.

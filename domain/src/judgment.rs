@@ -7,6 +7,9 @@ use crate::ids::ProductId;
 /// The best grade; 0 is none at all.
 pub const GRADE_MAX: u8 = 3;
 
+/// The set whose judgments follow from what was clicked; and who judged them.
+pub const CLICKS: &str = "clicks";
+
 /// One judgment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgment {

@@ -4,8 +4,10 @@
 //! Pure: no I/O, no async, no clock and no source of randomness. Time and random bytes are arguments.
 
 pub mod address_range;
+pub mod agreement;
 pub mod behaviour;
 pub mod category;
+pub mod completions;
 pub mod daily_sales;
 pub mod event;
 pub mod field_error;
@@ -22,6 +24,7 @@ pub mod product_draft;
 pub mod promotion;
 pub mod refund;
 pub mod review;
+pub mod search_term;
 pub mod search_words;
 pub mod shop_order;
 pub mod slug;

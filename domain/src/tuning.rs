@@ -17,6 +17,7 @@ pub mod release;
 pub mod rule;
 pub mod schedule;
 pub mod selector;
+pub mod suggestion;
 pub mod synonym;
 pub mod weights;
 

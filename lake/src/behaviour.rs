@@ -10,6 +10,7 @@
 //! | `position` | 32-bit integer or null | place of a clicked result, from 1 |
 //! | `quantity` | 64-bit integer or null | pieces put into or taken out of the cart |
 //! | `amount_minor`, `currency` | 64-bit integer and text, or null | price of one piece, or what a purchase cost |
+//! | `results`, `waited_ms` | 64-bit integer or null | what a search found, how long it took; older files lack both |
 
 use std::fs::{self, File};
 use std::io;
@@ -208,6 +209,8 @@ mod tests {
             product_id: None,
             variant_id: None,
             query: None,
+            results: None,
+            waited_ms: None,
             position: None,
             quantity: None,
             amount: None,
@@ -220,7 +223,10 @@ mod tests {
         let price = Money { amount_minor: 1999, currency: Currency::GBP };
         vec![
             BehaviourEvent {
-                query: Some("rôbe d'été 🎽".to_owned()), ..event(1, BehaviourKind::Search)
+                query: Some("rôbe d'été 🎽".to_owned()),
+                results: Some(u32::MAX),
+                waited_ms: Some(0),
+                ..event(1, BehaviourKind::Search)
             },
             BehaviourEvent {
                 product_id: Some(ProductId::new(at, [1; 10])),

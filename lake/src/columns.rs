@@ -1,6 +1,7 @@
 //! The columns of an event: their types, and the way from events to them and back.
 
 use std::io::Write;
+use std::num::TryFromIntError;
 
 use domain::behaviour::{BehaviourEvent, BehaviourKind};
 use domain::ids::{EventId, OrderId, ProductId, SessionId, UserId, VariantId};
@@ -27,7 +28,7 @@ enum Kind {
 }
 
 /// Name, type, and whether every event has it; in the order that [`write`] and [`event`] take them.
-const COLUMNS: [(&str, Kind, bool); 13] = [
+const COLUMNS: [(&str, Kind, bool); 15] = [
     (ID, Kind::Bytes, true),
     ("occurred_at", Kind::Time, true),
     ("session_id", Kind::Bytes, true),
@@ -41,7 +42,11 @@ const COLUMNS: [(&str, Kind, bool); 13] = [
     ("amount_minor", Kind::Int64, false),
     ("currency", Kind::Text, false),
     ("order_id", Kind::Bytes, false),
+    ("results", Kind::Int64, false),
+    ("waited_ms", Kind::Int64, false),
 ];
+/// Those that the first files had; the others are null in them.
+const FIRST_COLUMN_COUNT: usize = 13;
 
 /// The schema of a file.
 pub(crate) fn schema() -> Type {
@@ -81,7 +86,9 @@ pub(crate) fn write<W: Write + Send>(
     optional::<Int64Type, _>(group, events, |event| event.quantity.map(i64::from))?;
     optional::<Int64Type, _>(group, events, minor)?;
     optional::<ByteArrayType, _>(group, events, currency)?;
-    optional::<ByteArrayType, _>(group, events, |event| event.order_id.map(|id| bytes(id.0)))
+    optional::<ByteArrayType, _>(group, events, |event| event.order_id.map(|id| bytes(id.0)))?;
+    optional::<Int64Type, _>(group, events, |event| event.results.map(i64::from))?;
+    optional::<Int64Type, _>(group, events, |event| event.waited_ms.map(i64::from))
 }
 
 fn required<D: DataType, W: Write + Send>(
@@ -128,19 +135,31 @@ fn text(text: &str) -> ByteArray {
 /// The event of a row, or what is wrong with it.
 pub(crate) fn event(row: &Row) -> Result<BehaviourEvent, String> {
     let mut fields = row.get_column_iter();
-    let mut next = |name: &str| {
-        fields
-            .next()
-            .filter(|(found, _)| *found == name)
-            .map(|(_, field)| field)
-            .ok_or_else(|| format!("no {name}"))
-    };
     let mut values = Vec::with_capacity(COLUMNS.len());
-    for (name, ..) in &COLUMNS {
-        values.push(next(name)?);
+    for (place, (name, ..)) in COLUMNS.iter().enumerate() {
+        values.push(match fields.next() {
+            Some((found, field)) if found == name => field,
+            None if place >= FIRST_COLUMN_COUNT => &Field::Null,
+            _ => return Err(format!("no {name}")),
+        });
     }
-    let [id, at, session, user, kind, product, variant, query, position, quantity, minor, currency, order] =
-        <[&Field; 13]>::try_from(values).map_err(|_| "another number of columns".to_owned())?;
+    let [
+        id,
+        at,
+        session,
+        user,
+        kind,
+        product,
+        variant,
+        query,
+        position,
+        quantity,
+        minor,
+        currency,
+        order,
+        more @ ..,
+    ] = <[&Field; COLUMNS.len()]>::try_from(values).map_err(|_| "another number of columns".to_owned())?;
+    let [results, waited_ms] = more;
     Ok(BehaviourEvent {
         id: EventId(there(uuid(id)?)?),
         occurred_at: time(at)?,
@@ -150,8 +169,10 @@ pub(crate) fn event(row: &Row) -> Result<BehaviourEvent, String> {
         product_id: uuid(product)?.map(ProductId),
         variant_id: uuid(variant)?.map(VariantId),
         query: string(query)?.map(str::to_owned),
-        position: integer(position)?.map(u16::try_from).transpose().map_err(|error| error.to_string())?,
-        quantity: integer(quantity)?.map(u32::try_from).transpose().map_err(|error| error.to_string())?,
+        results: number(results)?,
+        waited_ms: number(waited_ms)?,
+        position: number(position)?,
+        quantity: number(quantity)?,
         amount: money(integer(minor)?, string(currency)?)?,
         order_id: uuid(order)?.map(OrderId),
     })
@@ -184,6 +205,10 @@ fn integer(field: &Field) -> Result<Option<i64>, String> {
         Field::Long(number) => Ok(Some(*number)),
         other => Err(format!("{other} is no number")),
     }
+}
+
+fn number<T: TryFrom<i64, Error = TryFromIntError>>(field: &Field) -> Result<Option<T>, String> {
+    integer(field)?.map(T::try_from).transpose().map_err(|error| error.to_string())
 }
 
 fn time(field: &Field) -> Result<Timestamp, String> {

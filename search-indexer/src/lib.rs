@@ -31,6 +31,7 @@ mod rest;
 pub mod rollback;
 pub mod settings;
 mod subject;
+pub mod suggest;
 pub mod sweep;
 pub mod tasks;
 pub mod tuned;

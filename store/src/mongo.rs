@@ -11,6 +11,7 @@ pub mod newest_changes;
 pub mod outbox;
 mod price_history;
 mod product_document;
+pub mod product_ids;
 pub mod product_words;
 pub mod products;
 pub mod relay_state;

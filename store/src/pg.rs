@@ -24,6 +24,7 @@ pub mod pgpool_nodes;
 pub mod pool;
 pub mod popularity;
 pub mod sales_extract;
+pub mod search_terms;
 pub mod search_tuning;
 pub mod sold_out;
 pub mod stock;

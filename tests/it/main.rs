@@ -34,6 +34,8 @@ mod requests;
 mod reviews;
 mod search_fallback;
 mod search_quality;
+mod search_suggest;
+mod search_terms;
 mod search_tuning;
 mod seed;
 mod shop_sales;

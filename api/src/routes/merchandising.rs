@@ -16,11 +16,13 @@ pub mod get_release;
 pub mod judged;
 pub mod list_drafts;
 pub mod list_releases;
+pub mod list_search_terms;
 pub mod patch_draft;
 pub mod preview_draft;
 pub mod publish_draft;
 pub mod release_json;
 pub mod roll_back;
+pub mod take_suggestions;
 pub mod tuning_json;
 
 /// A search as a shopper would ask it, with that tuning.

@@ -2,3 +2,4 @@
 
 mod plain_search;
 pub mod search_products;
+pub mod suggest;

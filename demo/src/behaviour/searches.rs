@@ -1,4 +1,4 @@
-//! What people search for, and which of the results they take.
+//! What people search for, what that finds, and which of the results they take.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,15 @@ use domain::judgment::{GRADE_MAX, Judgment};
 use rand::{Rng, RngExt};
 
 use crate::assortment::{Assortment, Item};
+use crate::{chance, queries};
 
 /// Share of the searches with words that are judged, where the product has some: assumed.
 const JUDGED: f64 = 0.6;
+/// Share of the searches for a garment that has other words which use one of those, and find nothing: assumed.
+const OTHER_WORDS: f64 = 0.15;
+/// Usual wait for results, in milliseconds, and the share of searches that take ten times as long: assumed.
+const WAIT_MS: f64 = 60.0;
+const SLOW: f64 = 0.01;
 /// From this grade on a product is what the words mean.
 const GRADE_MIN: u8 = 2;
 /// Results that are looked at.
@@ -21,6 +27,21 @@ pub struct Searches {
     texts: Vec<String>,
     /// By product of the assortment: the place of a text, and whether the product answers it exactly.
     of_item: Vec<Vec<(u32, bool)>>,
+    /// How many products answer each text.
+    found_by_text: Vec<u32>,
+    /// How many products of each garment there are.
+    found_by_garment: HashMap<&'static str, u32>,
+}
+
+/// A search that finds something.
+#[derive(Debug)]
+pub struct Words {
+    /// What is typed.
+    pub text: String,
+    /// Whether the product that is looked for is exactly what the words mean.
+    pub is_exact: bool,
+    /// Products that are found.
+    pub results: u32,
 }
 
 impl Searches {
@@ -34,21 +55,28 @@ impl Searches {
         texts.sort_unstable();
         texts.dedup();
         let mut of_item = vec![Vec::new(); assortment.items().len()];
+        let mut found_by_text = vec![0; texts.len()];
         for judgment in judgments.iter().filter(|judgment| judgment.grade >= GRADE_MIN) {
             let found = places.get(&judgment.product_id).zip(texts.binary_search(&judgment.query).ok());
             if let Some((place, text)) = found {
                 of_item[*place as usize].push((text as u32, judgment.grade == GRADE_MAX));
+                found_by_text[text] += 1;
             }
         }
-        Self { texts, of_item }
+        let mut found_by_garment = HashMap::new();
+        for item in assortment.items() {
+            *found_by_garment.entry(item.product.traits.garment).or_default() += 1;
+        }
+        Self { texts, of_item, found_by_text, found_by_garment }
     }
 
-    /// Words that lead to a product, and whether it is exactly what they mean.
-    pub fn words(&self, place: u32, item: &Item<'_>, stream: &mut impl Rng) -> (String, bool) {
+    /// Words that lead to a product.
+    pub fn words(&self, place: u32, item: &Item<'_>, stream: &mut impl Rng) -> Words {
         let judged = &self.of_item[place as usize];
         if !judged.is_empty() && stream.random_bool(JUDGED) {
             let (text, is_exact) = judged[stream.random_range(0..judged.len())];
-            return (self.texts[text as usize].clone(), is_exact);
+            let text = text as usize;
+            return Words { text: self.texts[text].clone(), is_exact, results: self.found_by_text[text] };
         }
         let traits = &item.product.traits;
         let colour = traits.colours.first().copied().unwrap_or_default();
@@ -60,8 +88,22 @@ impl Searches {
             words.push(' ');
         }
         words.push_str(traits.garment);
-        (words, false)
+        let results = self.found_by_garment.get(traits.garment).copied().unwrap_or(0);
+        Words { text: words, is_exact: false, results }
     }
+}
+
+/// Now and then: words for the product that no product has.
+pub fn missing_words(item: &Item<'_>, stream: &mut impl Rng) -> Option<&'static str> {
+    let others = queries::other_words(item.product.traits.garment);
+    let is_tried = !others.is_empty() && stream.random_bool(OTHER_WORDS);
+    is_tried.then(|| others[stream.random_range(0..others.len())])
+}
+
+/// How long results take, in milliseconds.
+pub fn wait_ms(stream: &mut impl Rng) -> u32 {
+    let slower = if stream.random_bool(SLOW) { 10.0 } else { 1.0 };
+    (WAIT_MS * slower * chance::factor(0.5, stream)) as u32
 }
 
 /// Place of the result that is taken, from 1: each is taken in inverse proportion to its place, and what answers the

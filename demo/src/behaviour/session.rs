@@ -41,12 +41,22 @@ impl Session {
             product_id: None,
             variant_id: None,
             query: None,
+            results: None,
+            waited_ms: None,
             position: None,
             quantity: None,
             amount: None,
             order_id: None,
         });
         self.events.last_mut().expect("just added")
+    }
+
+    /// Adds a search and what it found.
+    pub fn search(&mut self, text: &str, results: u32, waited_ms: u32) {
+        let event = self.add(BehaviourKind::Search);
+        event.query = Some(text.to_owned());
+        event.results = Some(results);
+        event.waited_ms = Some(waited_ms);
     }
 
     /// Adds a view of a product, or the click that leads to it.

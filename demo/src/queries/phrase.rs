@@ -175,7 +175,7 @@ impl Phrase {
 }
 
 /// Other words for a garment that its page does not use.
-fn synonyms(garment: &str) -> &'static [&'static str] {
+pub(super) fn synonyms(garment: &str) -> &'static [&'static str] {
     match garment {
         "jumper" => &["sweater", "pullover"],
         "trainers" => &["sneakers", "running shoes"],

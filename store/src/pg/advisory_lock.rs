@@ -22,6 +22,8 @@ pub enum Right<'a> {
     ChangeStock(&'a str),
     /// Count the daily sales of a channel.
     CountDailySales(&'a str),
+    /// Count what is searched for in a channel.
+    CountSearchTerms(&'a str),
     /// Import orders into a channel.
     ImportOrders(&'a str),
     /// Import products of a catalogue.
@@ -42,6 +44,7 @@ impl Right<'_> {
             Self::AddWebhook => ("add_webhook", ""),
             Self::ChangeStock(variant) => ("stock_change", variant),
             Self::CountDailySales(channel) => ("daily_sales", channel),
+            Self::CountSearchTerms(channel) => ("search_terms", channel),
             Self::ImportOrders(channel) => ("order_import", channel),
             Self::ImportProducts(source) => ("product_import", source),
             Self::RebuildIndex(alias) => ("index_rebuild", alias),

@@ -1,7 +1,7 @@
 //! `PATCH /merchandising/drafts/{id}`
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use domain::tuning::draft::DraftPatch;
+use domain::tuning::draft::{Draft, DraftPatch};
 use store::pg::{search_tuning, transaction};
 
 use crate::app_state::AppState;
@@ -46,7 +46,17 @@ pub async fn patch_draft(
     let draft = find_open(&state, &id).await?;
     condition.check(draft.version)?;
     let JsonBody(patch) = body;
-    let changed = patch.apply(&draft, present(), &caller.actor()).map_err(Problem::invalid_fields)?;
+    change(&state, draft, patch, &caller.actor()).await
+}
+
+/// The changed draft, unless somebody has changed it meanwhile.
+pub(super) async fn change(
+    state: &AppState,
+    draft: Draft,
+    patch: DraftPatch,
+    actor: &str,
+) -> Result<HttpResponse, Problem> {
+    let changed = patch.apply(&draft, present(), actor).map_err(Problem::invalid_fields)?;
     let Some(changed) = changed else { return Ok(shown(draft)) };
     let is_replaced = transaction::run(&state.pools, "change_draft", async |transaction| {
         search_tuning::replace_draft(transaction, &changed).await

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
+use domain::order::SHOP_CHANNEL;
+use domain::search_term::SearchTermOrder;
 use domain::tuning::rule::PIN_POSITION_MAX;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use search_indexer::error::SearchError;
 use search_indexer::query::{self, TEXT_LENGTH_MAX};
 use search_indexer::tuned::LiveTuning;
 use serde::{Deserialize, Serialize};
-use store::pg::judgments;
+use store::pg::{judgments, search_terms};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -32,7 +34,7 @@ const CONCURRENCY: usize = 2;
 #[schema(as = PreviewDraft)]
 #[serde(deny_unknown_fields)]
 pub struct PreviewDraft {
-    /// The queries; without them the first 100 that somebody judged.
+    /// The queries; without them the 100 that shoppers search for most.
     #[schema(required = false, max_items = 100)]
     #[serde(default)]
     queries: Vec<String>,
@@ -88,7 +90,7 @@ pub async fn preview_draft(
     let draft = find(&state, &id).await?;
     let JsonBody(PreviewDraft { queries }) = body;
     check(&queries)?;
-    let queries = if queries.is_empty() { judged(&state).await? } else { queries };
+    let queries = if queries.is_empty() { usual(&state).await? } else { queries };
     let at = present();
     let [live, draft] =
         [state.tuning.get().tuning().clone(), draft.tuning].map(|tuning| LiveTuning::in_full(tuning, at));
@@ -115,10 +117,14 @@ fn check(queries: &[String]) -> Result<(), Problem> {
     }
 }
 
-/// The first queries that somebody judged.
-async fn judged(state: &AppState) -> Result<Vec<String>, Problem> {
+/// What shoppers search for most; while that was not counted yet, the first queries that somebody judged.
+async fn usual(state: &AppState) -> Result<Vec<String>, Problem> {
     let limit = i64::try_from(QUERY_COUNT_MAX).unwrap_or(i64::MAX);
-    Ok(judgments::queries(&**state.pools.write().await?, limit).await?)
+    let client = state.pools.write().await?;
+    let counted = search_terms::read(&**client, SHOP_CHANNEL, SearchTermOrder::Searches, limit).await?;
+    let terms: Vec<_> =
+        counted.into_iter().flat_map(|found| found.report.terms).map(|term| term.term).collect();
+    if terms.is_empty() { Ok(judgments::queries(&**client, limit).await?) } else { Ok(terms) }
 }
 
 async fn preview(
