@@ -24,7 +24,7 @@ use crate::error::CacheError;
 use crate::kept_product::KeptProduct;
 use crate::settings::{CacheSettings, MemcachedSettings};
 use crate::shared_products::{LIFETIME as SHARED_LIFETIME, Seen, SharedProduct, SharedProducts};
-use crate::tier::count;
+use crate::tier::{count, count_many};
 
 /// Longest life of an entry in this process: also how long an unheard change can be hidden by it.
 pub const LOCAL_LIFETIME: Duration = Duration::from_secs(10);
@@ -243,8 +243,7 @@ impl ProductCache {
                 None => missing.push(*id),
             }
         }
-        metrics::counter!("cache_requests_total", "cache" => "product", "tier" => "moka", "result" => "hit")
-            .increment(found.len().try_into().unwrap_or(u64::MAX));
+        count_many("product", "moka", "hit", found.len());
         let mut seen = HashMap::new();
         if let Some(since_ms) = since_ms {
             seen = self.inner.get_shared(&missing, since_ms, &mut found).await;
@@ -252,14 +251,17 @@ impl ProductCache {
         }
         if !missing.is_empty() {
             let read_at = Timestamp::now();
+            let mut fills = Vec::with_capacity(missing.len());
             for product in load(missing).await? {
+                fills.extend(seen.get(&product.id).map(|seen| fill(&product, *seen, read_at)));
                 let product = kept(product);
                 if let Some(since_ms) = since_ms {
-                    let seen = seen.get(&product.id).copied();
-                    self.inner.keep(&product, since_ms, seen, read_at).await;
+                    let entry = local_entry(Arc::clone(&product), since_ms, true);
+                    self.inner.local.insert(product.id, entry).await;
                 }
                 found.insert(product.id, product);
             }
+            self.inner.shared.fill(&fills).await;
         }
         Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }
@@ -339,7 +341,7 @@ impl Inner {
         let loaded = load().await.map_err(|error| Unloaded::Failed(Arc::new(error)))?;
         let product = loaded.ok_or(Unloaded::Missing)?;
         if let Some(seen) = seen {
-            self.fill(&product, seen, read_at).await;
+            self.shared.fill(&[fill(&product, seen, read_at)]).await;
         }
         Ok(local_entry(kept(product), since_ms, true))
     }
@@ -373,22 +375,16 @@ impl Inner {
         let heard = entry.read_at_ms >= since_ms + CLOCK_SKEW_MS;
         if heard && self.is_new_enough(id, entry.version).await { entry.product } else { None }
     }
+}
 
-    async fn keep(&self, product: &Arc<KeptProduct>, since_ms: i64, seen: Option<Seen>, read_at: Timestamp) {
-        self.local.insert(product.id, local_entry(Arc::clone(product), since_ms, true)).await;
-        if let Some(seen) = seen {
-            self.fill(product, seen, read_at).await;
-        }
-    }
-
-    async fn fill(&self, product: &Product, seen: Seen, read_at: Timestamp) {
-        let entry = SharedProduct {
-            version: product.version,
-            read_at_ms: read_at.as_millisecond(),
-            product: Some(product.clone()),
-        };
-        self.shared.fill(product.id, seen, &entry).await;
-    }
+/// What Memcached is to hold of a product that was read then.
+fn fill(product: &Product, seen: Seen, read_at: Timestamp) -> (ProductId, Seen, SharedProduct) {
+    let entry = SharedProduct {
+        version: product.version,
+        read_at_ms: read_at.as_millisecond(),
+        product: Some(product.clone()),
+    };
+    (product.id, seen, entry)
 }
 
 fn kept(product: Product) -> Arc<KeptProduct> {

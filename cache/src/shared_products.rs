@@ -89,17 +89,20 @@ impl SharedProducts {
         Some(results.into_iter().map(|result| lookup(result.item.cas, result.value)).collect())
     }
 
-    /// Stores what was read from the store, unless something else was stored since `seen`.
-    pub(crate) async fn fill(&self, id: ProductId, seen: Seen, entry: &SharedProduct) {
-        let Some(set) = self.set(id, seen, entry) else {
+    /// Stores what was read from the store in one round trip, each product unless something else was stored since it was
+    /// seen.
+    pub(crate) async fn fill(&self, read: &[(ProductId, Seen, SharedProduct)]) {
+        let sets: Vec<_> = read.iter().filter_map(|(id, seen, entry)| self.set(*id, *seen, entry)).collect();
+        if sets.is_empty() {
             return;
-        };
-        let stored = self.tier.run(async { self.client().await?.meta().run(set).await }).await;
-        self.tier.count(if stored.is_some_and(|result| result.applied()) {
-            "filled"
-        } else {
-            "fill_refused"
-        });
+        }
+        let count = sets.len();
+        let stored = self.tier.run(async { self.client().await?.meta().run_many(sets).await }).await;
+        let stored = stored.unwrap_or_default();
+        let filled =
+            stored.iter().filter(|result| result.as_ref().is_ok_and(|result| result.applied())).count();
+        self.tier.count_many("filled", filled);
+        self.tier.count_many("fill_refused", count - filled);
     }
 
     /// From now on nothing below `version` is kept. `false` when the server did not confirm it.

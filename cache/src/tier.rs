@@ -72,13 +72,21 @@ impl Tier {
     }
 
     pub(crate) fn count(&self, result: &'static str) {
-        count(self.cache, self.name, result);
+        self.count_many(result, 1);
+    }
+
+    pub(crate) fn count_many(&self, result: &'static str, times: usize) {
+        count_many(self.cache, self.name, result, times);
     }
 }
 
 pub(crate) fn count(cache: &'static str, tier: &'static str, result: &'static str) {
+    count_many(cache, tier, result, 1);
+}
+
+pub(crate) fn count_many(cache: &'static str, tier: &'static str, result: &'static str, times: usize) {
     metrics::counter!("cache_requests_total", "cache" => cache, "tier" => tier, "result" => result)
-        .increment(1);
+        .increment(times.try_into().unwrap_or(u64::MAX));
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use text::Strictness;
 mod ask;
 mod facets;
 mod pinned;
+mod signals;
 mod spelling;
 mod text;
 

@@ -45,6 +45,13 @@ impl Catalogue {
     }
 }
 
+/// Titles of products that the shop has.
+pub async fn titles(client: &Client) -> anyhow::Result<Vec<String>> {
+    let titles = products(client).await?;
+    let title = |product: &Value| product["title"].as_str().map(str::to_owned);
+    Ok(titles.iter().filter_map(title).collect())
+}
+
 async fn products(client: &Client) -> anyhow::Result<Vec<Value>> {
     let mut found = Vec::new();
     let mut path = "/products?limit=100".to_owned();

@@ -15,6 +15,7 @@ mod pace;
 mod record;
 mod report;
 mod scenario;
+mod searches;
 mod suite;
 mod tally;
 mod usage;
@@ -62,6 +63,8 @@ enum Verb {
     },
     /// From a change to the search, the relay beside a bare publisher, a rebuild beside a bare bulk
     Events(events::Options),
+    /// Searches and suggestions that no cache has seen, beside the same sent to the engine
+    Search(searches::Options),
     /// Is the bare handler that the shop is compared with
     #[command(hide = true)]
     Bare {
@@ -115,6 +118,9 @@ async fn main() -> anyhow::Result<()> {
         Some(Verb::Freshness { changes }) => return freshness::measure(&arguments.settings, changes).await,
         Some(Verb::Events(options)) => {
             return Box::pin(events::measure(&arguments.settings, options, arguments.out, &checkout)).await;
+        }
+        Some(Verb::Search(options)) => {
+            return Box::pin(searches::measure(&arguments.settings, options, arguments.out, &checkout)).await;
         }
         Some(Verb::Bare { recorded }) => return bare::serve(&recorded).await,
         Some(Verb::Load(load)) => one(load, arguments.settings, folder.clone()),

@@ -1,4 +1,4 @@
-//! How much each field counts, in percent of what the search ships with.
+//! How much each field and each signal counts, in percent of what the search ships with.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::field_error::FieldError;
 pub const WEIGHT_PERCENT_MAX: u16 = 1_000;
 const UNCHANGED: u16 = 100;
 
-/// Weights: 100 leaves a field as it ships, 0 takes it out.
+/// Weights: 100 leaves a field or a signal as it ships, 0 takes it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Weights {
@@ -22,6 +22,14 @@ pub struct Weights {
     pub attributes: u16,
     /// The description.
     pub description: u16,
+    /// What was sold lately.
+    pub popularity: u16,
+    /// What reviewers say.
+    pub rating: u16,
+    /// That it came into the catalogue lately.
+    pub newness: u16,
+    /// That it cannot be bought, which counts against it.
+    pub stock: u16,
 }
 
 impl Default for Weights {
@@ -32,25 +40,32 @@ impl Default for Weights {
             category: UNCHANGED,
             attributes: UNCHANGED,
             description: UNCHANGED,
+            popularity: UNCHANGED,
+            rating: UNCHANGED,
+            newness: UNCHANGED,
+            stock: UNCHANGED,
         }
     }
 }
 
 impl Weights {
     pub(super) fn check(&self, errors: &mut Vec<FieldError>) {
-        let Self { title, brand, category, attributes, description } = *self;
-        let named = [
+        let Self { title, brand, category, attributes, description, .. } = *self;
+        let fields = [
             ("title", title),
             ("brand", brand),
             ("category", category),
             ("attributes", attributes),
             ("description", description),
         ];
-        for (name, _) in named.iter().filter(|(_, percent)| *percent > WEIGHT_PERCENT_MAX) {
+        let Self { popularity, rating, newness, stock, .. } = *self;
+        let signals =
+            [("popularity", popularity), ("rating", rating), ("newness", newness), ("stock", stock)];
+        for (name, _) in fields.iter().chain(&signals).filter(|(_, percent)| *percent > WEIGHT_PERCENT_MAX) {
             let detail = format!("0 to {WEIGHT_PERCENT_MAX}");
             errors.push(FieldError::new(format!("/weights/{name}"), "out_of_range", detail));
         }
-        if named.iter().all(|(_, percent)| *percent == 0) {
+        if fields.iter().all(|(_, percent)| *percent == 0) {
             let detail = "a search has to look somewhere";
             errors.push(FieldError::new("/weights", "invalid", detail));
         }

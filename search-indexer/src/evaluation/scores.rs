@@ -85,7 +85,9 @@ pub(crate) fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 }
 
 fn discounted(gains: impl Iterator<Item = f64>) -> f64 {
-    gains.take(NDCG_DEPTH).enumerate().map(|(rank, gain)| gain / float(rank + 2).log2()).sum()
+    let discount = |(rank, gain): (usize, f64)| gain / float(rank + 2).log2();
+    // An empty sum is -0.
+    0.0 + gains.take(NDCG_DEPTH).enumerate().map(discount).sum::<f64>()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of hits and queries are small")]
@@ -129,6 +131,7 @@ mod tests {
     fn nothing_found_and_nothing_to_find_differ() {
         let none = Scores::of(&[], &gains(&[(1, 1.0)])).expect("judged");
         assert_eq!(none, Scores { ndcg: 0.0, reciprocal_rank: 0.0, recall: 0.0, is_empty: true });
+        assert!(none.ndcg.is_sign_positive());
         assert_eq!(Scores::of(&[id(1)], &gains(&[(1, 0.0)])), None);
     }
 

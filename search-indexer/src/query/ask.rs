@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::text::{Strictness, has_words, text_query};
 use super::{
-    Facets, Hit, Place, RELAXED_BELOW, SEARCH_TIMEOUT, SORT_VALUE_COUNT, SearchPage, SearchRequest, Sort,
+    Facets, Hit, Place, RELAXED_BELOW, Ranking, SEARCH_TIMEOUT, SORT_VALUE_COUNT, SearchPage, SearchRequest,
+    Sort,
 };
-use super::{facets, pinned, spelling};
+use super::{facets, pinned, signals, spelling};
 use crate::count;
 use crate::error::SearchError;
 use crate::tuned::selected;
@@ -117,10 +118,13 @@ impl<'a> Ask<'a> {
         };
         // However many ways to say it a product answers to, the best one counts.
         let query = json!({"dis_max": {"queries": queries}});
-        if tuned.factors.is_empty() {
+        let mut functions: Vec<_> = tuned.factors.iter().map(factor).collect();
+        if *ranking == Ranking::Shop && self.request.sort == Sort::Relevance {
+            functions.extend(signals::functions(&tuned.weights));
+        }
+        if functions.is_empty() {
             return query;
         }
-        let functions: Vec<_> = tuned.factors.iter().map(factor).collect();
         json!({"function_score": {
             "query": query, "functions": functions, "score_mode": "multiply", "boost_mode": "multiply",
             "max_boost": FACTOR_MAX,
@@ -217,6 +221,17 @@ mod tests {
     fn only_active_products_are_asked_for() {
         let filters = filters(&request());
         assert_eq!(filters, [json!({"term": {"status": "active"}}), json!({"term": {"deleted": false}})]);
+    }
+
+    #[test]
+    fn signals_count_in_the_shops_ranking_by_relevance_only() {
+        let has_signals = |request: &SearchRequest| {
+            Ask::new(request, request.text.as_deref()).body()["query"].to_string().contains("popularity")
+        };
+        let request = SearchRequest { text: Some("shirt".into()), ..request() };
+        assert!(has_signals(&request) && has_signals(&SearchRequest { text: None, ..request.clone() }));
+        assert!(!has_signals(&SearchRequest { ranking: Ranking::Plain, ..request.clone() }));
+        assert!(!has_signals(&SearchRequest { sort: Sort::Newest, ..request }));
     }
 
     #[test]

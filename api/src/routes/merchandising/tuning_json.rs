@@ -181,7 +181,7 @@ pub enum SelectorJson {
     },
 }
 
-/// How much each field counts: 100 is as shipped, 0 takes it out.
+/// How much each field and each signal counts: 100 is as shipped, 0 takes it out.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = FieldWeights)]
 pub struct WeightsJson {
@@ -200,4 +200,16 @@ pub struct WeightsJson {
     /// The description.
     #[schema(required = false, maximum = 1000, default = 100)]
     description: u16,
+    /// What was sold lately.
+    #[schema(required = false, maximum = 1000, default = 100)]
+    popularity: u16,
+    /// What reviewers say.
+    #[schema(required = false, maximum = 1000, default = 100)]
+    rating: u16,
+    /// That it came into the catalogue lately.
+    #[schema(required = false, maximum = 1000, default = 100)]
+    newness: u16,
+    /// That it cannot be bought, which counts against it.
+    #[schema(required = false, maximum = 1000, default = 100)]
+    stock: u16,
 }
