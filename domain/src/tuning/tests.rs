@@ -67,7 +67,8 @@ fn a_tuning_is_written_as_it_is_read() {
                 {"kind": "banner", "text": "Summer sale", "url": "/sale"},
             ],
         }],
-        "weights": {"title": 120, "brand": 100, "category": 100, "attributes": 100, "description": 80},
+        "weights": {"title": 120, "brand": 100, "category": 100, "attributes": 100, "description": 80,
+                    "popularity": 100, "rating": 100, "newness": 0, "stock": 100},
     });
     let tuning: Tuning = serde_json::from_value(text.clone()).expect("well-formed");
     assert_eq!(tuning.check(NOW, &[]), Ok(()));
@@ -192,7 +193,8 @@ fn lists_and_weights_have_limits() {
     let weights = Weights { title: 1_001, ..Weights::default() };
     let heavy = Tuning { weights, ..Tuning::default() };
     assert_eq!(refusals(&heavy), [("/weights/title".to_owned(), "out_of_range")]);
-    let weights = Weights { title: 0, brand: 0, category: 0, attributes: 0, description: 0 };
+    let weights =
+        Weights { title: 0, brand: 0, category: 0, attributes: 0, description: 0, ..Weights::default() };
     let blind = Tuning { weights, ..Tuning::default() };
     assert_eq!(refusals(&blind), [("/weights".to_owned(), "invalid")]);
 }
