@@ -2,7 +2,6 @@
 //! definitions are in `METRICS.md`.
 
 use domain::judgment::{CLICKS, Judgment};
-use domain::search_term::SESSIONS_MIN;
 use jiff::Timestamp;
 use polars::prelude::*;
 
@@ -35,7 +34,6 @@ pub fn click_judgments(events: &LazyFrame, at: Timestamp) -> Result<Vec<Judgment
         .limit(TERM_COUNT_MAX)
         .select([col(TERM), col(BEST)]);
     let frame = clicks
-        .filter(col("sessions").gt_eq(lit(SESSIONS_MIN)))
         .inner_join(terms, col(TERM), col(TERM))
         .sort([TERM, event::PRODUCT_ID], SortMultipleOptions::default())
         .collect()?;
@@ -57,6 +55,7 @@ fn judgment(frame: &DataFrame, place: usize, at: Timestamp) -> PolarsResult<Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search_terms::VISITOR;
 
     /// Clicks on the words `scarf`: product, place, in how many visits.
     fn judged(clicks: &[(u8, i32, u8)]) -> Vec<(u8, u8)> {
@@ -71,6 +70,7 @@ mod tests {
         };
         let frame = df!(
             event::SESSION_ID => binary(each.iter().map(|click| click.2.clone()).collect()),
+            VISITOR => binary(each.iter().map(|click| click.2.clone()).collect()),
             event::KIND => vec!["click"; each.len()],
             TERM => vec!["scarf"; each.len()],
             event::PRODUCT_ID => binary(each.iter().map(|click| click.0.clone()).collect()),

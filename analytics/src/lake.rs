@@ -25,6 +25,8 @@ const COLUMNS_VERSION: &str = "columns-2";
 pub mod event {
     /// UUID of the visit, as bytes.
     pub const SESSION_ID: &str = "session_id";
+    /// UUID of the account, as bytes; null without one.
+    pub const USER_ID: &str = "user_id";
     /// UUID of the event, as bytes.
     pub const ID: &str = "id";
     /// When, in microseconds, UTC.
@@ -206,7 +208,7 @@ fn event_schema() -> Schema {
         (event::ID.into(), DataType::Binary),
         (event::OCCURRED_AT.into(), micros),
         (event::SESSION_ID.into(), DataType::Binary),
-        ("user_id".into(), DataType::Binary),
+        (event::USER_ID.into(), DataType::Binary),
         (event::KIND.into(), DataType::String),
         (event::PRODUCT_ID.into(), DataType::Binary),
         ("variant_id".into(), DataType::Binary),
@@ -262,4 +264,48 @@ fn scan(
 
 fn failed(path: &Path, source: io::Error) -> LakeError {
     LakeError::File { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of one search, with the first so many columns.
+    fn write(lake: &Lake, day: Date, column_count: usize) {
+        let schema = event_schema();
+        let columns = schema.iter().take(column_count).map(|(name, dtype)| {
+            let value = match (name.as_str(), dtype) {
+                (event::KIND, _) => AnyValue::String("search"),
+                (event::OCCURRED_AT, _) => AnyValue::Int64(0),
+                (_, DataType::Binary) => AnyValue::Binary(&[7; 16]),
+                (_, DataType::String) => AnyValue::String("scarf"),
+                _ => AnyValue::Int64(3),
+            };
+            let value = Series::from_any_values(name.clone(), &[value], false).expect("a value");
+            value.cast(dtype).expect("of that type").into_column()
+        });
+        let mut frame = DataFrame::new(1, columns.collect()).expect("a frame");
+        let folder = lake.event_folder("shop").join(format!("day={day}"));
+        fs::create_dir_all(&folder).expect("a folder");
+        let file = fs::File::create(folder.join(EVENTS)).expect("a file");
+        ParquetWriter::new(file).finish(&mut frame).expect("written");
+    }
+
+    #[test]
+    fn files_of_before_are_read_beside_new_ones() {
+        let root = std::env::temp_dir().join(format!("entrepot-analytics-lake-{}", std::process::id()));
+        let lake = Lake::new(&root);
+        let days = [jiff::civil::date(2026, 1, 1), jiff::civil::date(2026, 1, 2)];
+        for (day, column_count) in days.iter().zip([13, 15]) {
+            write(&lake, *day, column_count);
+        }
+        assert_eq!(lake.event_days("shop").expect("a lake"), days);
+        let frame = lake.scan_events("shop", &days).expect("a lake").expect("events");
+        let frame = frame.collect().expect("read");
+        let results: Vec<_> =
+            frame.column(event::RESULTS).expect("there").i64().expect("numbers").iter().collect();
+        assert_eq!(results, [None, Some(3)]);
+        assert!(lake.scan_events("shop", &[]).expect("a lake").is_none());
+        fs::remove_dir_all(&root).expect("removed");
+    }
 }

@@ -21,7 +21,7 @@ use crate::lake::Lake;
 use crate::run::RunError;
 use crate::search_terms::{of_interest, search_terms};
 
-/// Longest run. The lock that it holds lets no other one begin.
+/// Longest run: whoever waits for it gives up then.
 const RUN_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// What a run did.
@@ -66,9 +66,14 @@ async fn bring_up_to_date(
     }
     let (of_lake, of_channel) = (lake.clone(), channel.to_owned());
     let counting = tokio::task::spawn_blocking(move || count(&of_lake, &of_channel, now));
-    let Some((report, judgments)) = counting.await.map_err(RunError::Counter)?? else { return Ok(None) };
     // Another channel's products are not ours.
-    let judged = (channel == SHOP_CHANNEL).then_some((CLICKS, judgments.as_slice()));
+    let set = (channel == SHOP_CHANNEL).then_some(CLICKS);
+    let Some((report, judgments)) = counting.await.map_err(RunError::Counter)?? else {
+        // What was searched for months ago is not what is searched for now.
+        search_terms::forget(&mut primary, channel, set).await?;
+        return Ok(None);
+    };
+    let judged = set.map(|set| (set, judgments.as_slice()));
     let publication = Publication { channel, report: &report, as_of: now, judgments: judged };
     search_terms::publish(&mut primary, &publication).await?;
     Ok(Some(SearchReport {

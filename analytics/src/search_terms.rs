@@ -3,7 +3,7 @@
 
 use domain::behaviour::BehaviourKind;
 use domain::ids::ProductId;
-use domain::search_term::{self, SESSIONS_MIN, SearchTerm, SearchTerms, TERM_COUNT_MAX};
+use domain::search_term::{self, SearchTerm, SearchTerms, TERM_COUNT_MAX, VISITORS_MIN};
 use jiff::civil::Date;
 use polars::prelude::*;
 use uuid::Uuid;
@@ -13,8 +13,12 @@ use crate::lake::event;
 
 /// The words of a search as the report counts them.
 pub(crate) const TERM: &str = "term";
+/// Who searches: an account, or a visit without one.
+pub(crate) const VISITOR: &str = "visitor";
 /// What is searched for next in the same visit, if that is something else.
 const NEXT: &str = "next_term";
+/// In how many visits.
+const NEXT_SESSIONS: &str = "next_sessions";
 /// There when a result was clicked; and when it was bought.
 const CLICKED: &str = "clicked";
 const SOLD: &str = "sold";
@@ -24,10 +28,15 @@ pub(crate) const WEIGHT: &str = "weight";
 const WEIGHT_MAX: f64 = 20.0;
 const WAITED_SHARE: f64 = 0.95;
 
-/// The columns of events that this report reads, with the words as it counts them.
+/// The events and columns that this report reads, with the words as it counts them.
 pub fn of_interest(events: LazyFrame) -> LazyFrame {
-    events.select([
+    let kinds =
+        [BehaviourKind::Search, BehaviourKind::Click, BehaviourKind::CartAdd, BehaviourKind::Purchase];
+    let is_kind = kinds.map(|kind| col(event::KIND).eq(lit(kind.name()))).into_iter().reduce(Expr::or);
+    events.filter(is_kind.unwrap_or_else(|| lit(false))).select([
         col(event::SESSION_ID),
+        // Who is signed in is one person in however many visits.
+        coalesce(&[col(event::USER_ID), col(event::SESSION_ID)]).alias(VISITOR),
         col(event::OCCURRED_AT),
         col(event::ID),
         col(event::KIND),
@@ -53,7 +62,7 @@ pub fn search_terms(events: &LazyFrame, from: Date, to: Date) -> Result<SearchTe
     let searches = searches.lazy();
     let frame = counts(searches.clone())
         .join(
-            best_of(reformulations(searches), NEXT, event::SESSION_ID),
+            best_of(reformulations(searches), NEXT, NEXT_SESSIONS),
             [col(TERM)],
             [col(TERM)],
             JoinArgs::new(JoinType::Left),
@@ -125,14 +134,17 @@ fn counts(searches: LazyFrame) -> LazyFrame {
         .agg([
             len().cast(DataType::Int64).alias("searches"),
             visits(col(event::SESSION_ID), "sessions"),
+            visits(col(VISITOR), "visitors"),
             sum(col(event::RESULTS).is_not_null(), "counted"),
             sum(col(event::RESULTS).eq(lit(0)).fill_null(lit(false)), "without_results"),
             sum(col(CLICKED).is_not_null(), CLICKED),
             sum(is_reformulated(), "reformulated"),
             visits(col(event::SESSION_ID).filter(col(SOLD).is_not_null()), "sales"),
-            col(event::WAITED_MS).quantile(lit(WAITED_SHARE), QuantileMethod::Nearest).cast(DataType::Int64),
+            col(event::WAITED_MS)
+                .quantile(lit(WAITED_SHARE), QuantileMethod::Equiprobable)
+                .cast(DataType::Int64),
         ])
-        .filter(col("sessions").gt_eq(lit(SESSIONS_MIN)))
+        .filter(col("visitors").gt_eq(lit(VISITORS_MIN)))
         .sort_by_exprs(
             [col("searches"), col(TERM)],
             SortMultipleOptions::default().with_order_descending_multi([true, false]),
@@ -145,14 +157,20 @@ fn reformulations(searches: LazyFrame) -> LazyFrame {
     searches
         .filter(is_reformulated())
         .group_by([col(TERM), col(NEXT)])
-        .agg([col(event::SESSION_ID).n_unique().cast(DataType::Int64)])
-        .filter(col(event::SESSION_ID).gt_eq(lit(SESSIONS_MIN)))
+        .agg([
+            col(event::SESSION_ID).n_unique().cast(DataType::Int64).alias(NEXT_SESSIONS),
+            col(VISITOR).n_unique().cast(DataType::Int64).alias("visitors"),
+        ])
+        .filter(col("visitors").gt_eq(lit(VISITORS_MIN)))
 }
 
-/// What each product's clicks count for each term. That a result is seen at all is taken to be as likely, against the
+/// What each product's clicks count for each term, those of a visit on a product once; of products that enough visitors
+/// clicked. That a result is seen at all is taken to be as likely, against the
 /// first place, as clicks at its place are (Joachims and others, 2017): a click there counts the inverse.
 pub(crate) fn corrected_clicks(events: &LazyFrame) -> LazyFrame {
-    let clicks = clicks(events).with_column(col(event::POSITION).fill_null(lit(1)));
+    let clicks = clicks(events)
+        .group_by([col(event::SESSION_ID), col(TERM), col(event::PRODUCT_ID)])
+        .agg([col(event::POSITION).min().fill_null(lit(1)), col(VISITOR).first()]);
     let at_place = clicks
         .clone()
         .group_by([col(event::POSITION)])
@@ -166,14 +184,15 @@ pub(crate) fn corrected_clicks(events: &LazyFrame) -> LazyFrame {
         .agg([
             col(WEIGHT).sum(),
             len().cast(DataType::Int64).alias("clicks"),
-            col(event::SESSION_ID).n_unique().cast(DataType::Int64).alias("sessions"),
+            col(VISITOR).n_unique().cast(DataType::Int64).alias("visitors"),
         ])
+        .filter(col("visitors").gt_eq(lit(VISITORS_MIN)))
 }
 
 /// Of each term the row with the highest `by`; of equal ones the first in the order of `what`.
 fn best_of(rows: LazyFrame, what: &str, by: &str) -> LazyFrame {
     let order = SortMultipleOptions::default().with_order_descending_multi([false, true, false]);
-    rows.sort([TERM, by, what], order).group_by_stable([col(TERM)]).agg([col(what).first()])
+    rows.sort([TERM, by, what], order).group_by_stable([col(TERM)]).agg([col(what).first(), col(by).first()])
 }
 
 fn row(frame: &DataFrame, place: usize) -> PolarsResult<SearchTerm> {
@@ -184,11 +203,13 @@ fn row(frame: &DataFrame, place: usize) -> PolarsResult<SearchTerm> {
         term: text(TERM)?.unwrap_or_default(),
         searches: count("searches")?,
         sessions: count("sessions")?,
+        visitors: count("visitors")?,
         counted: count("counted")?,
         without_results: count("without_results")?,
         clicked: count(CLICKED)?,
         reformulated: count("reformulated")?,
         reformulated_to: text(NEXT)?,
+        reformulated_to_sessions: count(NEXT_SESSIONS)?,
         top_product: product(frame, place)?,
         sales: count("sales")?,
         waited_ms_p95: number(event::WAITED_MS)?,

@@ -74,6 +74,9 @@ impl Daemon {
         for channel in channels {
             let span = tracing::info_span!("daily_sales_round", channel);
             self.bring_up_to_date(&channel, stop).instrument(span).await;
+            if stop.is_cancelled() {
+                return;
+            }
             // What fails is tried again with the next round.
             match observed_searches(&self.postgres, &self.lake, &channel).await {
                 Ok(Some(report)) => {

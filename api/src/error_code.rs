@@ -75,6 +75,8 @@ error_codes! {
     SearchGetsWorse = "search_gets_worse", CONFLICT, "The search would get worse";
     /// Another release is live.
     ReleaseNotLive = "release_not_live", CONFLICT, "The release is not live";
+    /// A release waits for its time; nothing else goes live before it.
+    ReleaseWaits = "release_waits", CONFLICT, "A release waits for its time";
     /// There are as many as there may be.
     LimitReached = "limit_reached", CONFLICT, "A limit is reached";
     /// The thing has changed since it was read.

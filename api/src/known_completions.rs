@@ -81,7 +81,8 @@ pub async fn follow(state: Arc<AppState>, stop: CancellationToken) {
 }
 
 async fn read(state: &AppState) -> Result<KnownCompletions, StoreError> {
-    let client = state.pools.read().await?;
+    // From the primary: a process that has just begun knows what was counted a moment ago.
+    let client = state.pools.write().await?;
     let terms = search_terms::popular(&**client, SHOP_CHANNEL, TERM_COUNT_MAX).await?;
     drop(client);
     let categories = categories::list(&state.mongo, None, CATEGORY_COUNT_MAX).await?;

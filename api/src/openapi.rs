@@ -61,7 +61,7 @@ use crate::routes::{
         merchandising::take_suggestions::take_suggestions,
         judgments::list_sets::list_sets,
         judgments::list_judgments::list_judgments,
-        judgments::put_judgments::put_judgments,
+        judgments::add_judgments::add_judgments,
         judgments::remove_judgments::remove_judgments,
         webhooks::list::list_webhooks,
         webhooks::create::create_webhook,

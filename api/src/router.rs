@@ -26,7 +26,7 @@ use crate::routes::categories::tree::category_tree;
 use crate::routes::health::{live::live, ready::ready};
 use crate::routes::inventory::{adjust::adjust_stock, get::get_inventory, ledger::list_ledger};
 use crate::routes::judgments::{
-    list_judgments::list_judgments, list_sets::list_sets, put_judgments::put_judgments,
+    add_judgments::add_judgments, list_judgments::list_judgments, list_sets::list_sets,
     remove_judgments::remove_judgments,
 };
 use crate::routes::media::get::get_picture;
@@ -110,9 +110,9 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .service(resource("/merchandising/search-terms", "GET, HEAD").route(get(list_search_terms)))
                 .service(resource("/merchandising/judgment-sets", "GET, HEAD").route(get(list_sets)))
                 .service(
-                    resource("/merchandising/judgment-sets/{set}", "DELETE, GET, HEAD, PUT")
+                    resource("/merchandising/judgment-sets/{set}", "DELETE, GET, HEAD, PATCH")
                         .route(get(list_judgments))
-                        .route(put(put_judgments))
+                        .route(patch(add_judgments))
                         .route(delete(remove_judgments)),
                 )
                 .service(resource("/merchandising/releases", "GET, HEAD").route(get(list_releases)))
@@ -162,15 +162,6 @@ where
     F::Output: Responder + 'static,
 {
     web::post().to(handler)
-}
-
-fn put<F, Args>(handler: F) -> Route
-where
-    F: Handler<Args>,
-    Args: actix_web::FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    web::put().to(handler)
 }
 
 fn patch<F, Args>(handler: F) -> Route

@@ -97,8 +97,15 @@ impl SharedProducts {
             return;
         }
         let count = sets.len();
-        let stored = self.tier.run(async { self.client().await?.meta().run_many(sets).await }).await;
-        let stored = stored.unwrap_or_default();
+        let stored = self.tier.run(async {
+            let mut stored = self.client().await?.meta().run_many(sets).await?;
+            // A connection that was lost is the answer to every one of them.
+            match stored.iter().all(Result::is_err).then(|| stored.pop()).flatten() {
+                Some(Err(error)) => Err(error),
+                _ => Ok(stored),
+            }
+        });
+        let stored = stored.await.unwrap_or_default();
         let filled =
             stored.iter().filter(|result| result.as_ref().is_ok_and(|result| result.applied())).count();
         self.tier.count_many("filled", filled);

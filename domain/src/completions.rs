@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::search_words::words;
 
 /// Words of a text that can be typed first.
-const START_COUNT_MAX: usize = 6;
+const START_COUNT_MAX: usize = 32;
 
 /// Things whose texts begin, at any of their words, as something typed does; the weightiest first.
 #[derive(Debug, Clone)]

@@ -6,8 +6,10 @@ use crate::ids::ProductId;
 
 /// Days that a report on search terms counts.
 pub const WINDOW_DAYS: i32 = 28;
-/// A term of fewer visits is not shown by itself: what one person types may be a name or an address.
-pub const SESSIONS_MIN: i64 = 3;
+/// A term of fewer visitors is not shown by itself: what one person types may be a name or an address.
+pub const VISITORS_MIN: i64 = 3;
+/// A term of fewer visitors is not suggested to others.
+pub const SUGGESTED_VISITORS_MIN: i64 = 10;
 /// Most terms of a report, those that are searched for most.
 pub const TERM_COUNT_MAX: usize = 50_000;
 /// Letters of a term that are kept.
@@ -22,6 +24,8 @@ pub struct SearchTerm {
     pub searches: i64,
     /// In how many visits.
     pub sessions: i64,
+    /// By how many people: accounts, and visits without one.
+    pub visitors: i64,
     /// Searches of which it is known how many products they found.
     pub counted: i64,
     /// Of those: that found none.
@@ -30,9 +34,12 @@ pub struct SearchTerm {
     pub clicked: i64,
     /// Searches without a click that were followed by another search in the same visit.
     pub reformulated: i64,
-    /// What was most often searched for instead.
+    /// What most visits searched for instead, [`VISITORS_MIN`] at least.
     pub reformulated_to: Option<String>,
-    /// The product that was clicked most often, each click counting the more the further down it was made.
+    /// In how many visits.
+    pub reformulated_to_sessions: i64,
+    /// The product that was clicked most often, in [`VISITORS_MIN`] visits at least, each click counting the more the
+    /// further down it was made.
     pub top_product: Option<ProductId>,
     /// Visits that bought after they had put a product into the cart which they had clicked in its results.
     pub sales: i64,
@@ -74,7 +81,8 @@ pub enum SearchTermOrder {
 /// there are none.
 pub fn normal(query: &str) -> Option<String> {
     let lower = query.to_lowercase();
-    let words: Vec<_> = lower.split_whitespace().collect();
+    let is_space = |letter: char| letter.is_whitespace() || letter.is_control();
+    let words: Vec<_> = lower.split(is_space).filter(|word| !word.is_empty()).collect();
     let term: String = words.join(" ").chars().take(TERM_LENGTH_MAX).collect();
     let term = term.trim_end();
     (!term.is_empty()).then(|| term.to_owned())
@@ -95,9 +103,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_term_is_its_own_term(query in "\\PC{0,300}") {
+        fn a_term_is_its_own_term(query in "(?s).{0,300}") {
             if let Some(term) = normal(&query) {
-                prop_assert!(term.chars().count() <= TERM_LENGTH_MAX);
+                prop_assert!(term.chars().count() <= TERM_LENGTH_MAX && !term.chars().any(char::is_control));
                 prop_assert_eq!(normal(&term), Some(term.clone()));
             }
         }

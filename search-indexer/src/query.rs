@@ -232,14 +232,20 @@ async fn with_relaxed(
     // In another order than by relevance what hardly matches would come between.
     let is_wanted =
         if request.sort == Sort::Relevance { found.total < RELAXED_BELOW } else { found.total == 0 };
-    if place.strictness == Strictness::Relaxed || found.has_more || !is_wanted {
+    if place.strictness == Strictness::Relaxed || found.has_more || !is_wanted || !asked.can_be_relaxed() {
         return Ok(found.into_page(place));
     }
     let count = found.hits.len();
     let left = request.limit - u16::try_from(count).unwrap_or(request.limit);
-    let asked = Ask { strictness: Strictness::Relaxed, after: None, limit: left, ..asked };
-    let relaxed = ask(client, &asked).await?;
     let is_alone = found.total == found.pinned;
+    let asked = Ask {
+        strictness: Strictness::Relaxed,
+        after: None,
+        limit: left,
+        are_facets_asked: is_alone,
+        ..asked
+    };
+    let relaxed = ask(client, &asked).await?;
     let mut page = relaxed.into_page(&Place { strictness: Strictness::Relaxed, ..place.clone() });
     page.relaxed_from = (!page.hits.is_empty()).then_some(count);
     page.hits.splice(..0, found.hits);

@@ -32,9 +32,12 @@ pub async fn products(
         return Ok(Vec::new());
     }
     let path = format!("{}/_search", client.alias());
-    let query = [("allow_partial_search_results", "true")];
+    let query = [("allow_partial_search_results", "false")];
     let sent = Request::json(Method::Post, path, body(typed, tuned, limit.min(LIMIT_MAX)));
     let body = client.send(Request { query: &query, timeout: ANSWER_TIMEOUT, ..sent }).await?;
+    if body["timed_out"] == true {
+        return Err(SearchError::unavailable(format!("suggestions took longer than {TIMEOUT}")));
+    }
     let hits = body["hits"]["hits"].as_array().ok_or_else(|| SearchError::Malformed("no hits".to_owned()))?;
     Ok(hits.iter().filter_map(|hit| hit["_id"].as_str()?.parse().ok()).collect())
 }
@@ -50,7 +53,7 @@ pub fn body(typed: &str, tuned: &Tuned, limit: u16) -> Value {
         json!({"multi_match": {"query": begun, "type": "bool_prefix", "operator": "and", "fields": fields}}),
     ];
     if !known.is_empty() {
-        filter.push(json!({"combined_fields": {"query": known, "operator": "and", "fields": fields}}));
+        filter.push(json!({"combined_fields": {"query": known, "operator": "and", "fields": fields, "zero_terms_query": "all"}}));
     }
     filter.extend(tuned.filters.iter().map(selected));
     let hidden: Vec<_> = tuned.hidden.iter().map(selected).collect();

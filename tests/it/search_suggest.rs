@@ -27,11 +27,13 @@ async fn searched_for(scope: &Scope, terms: &[&str]) {
         term: (*term).to_owned(),
         searches: 100 - i64::try_from(place).expect("few"),
         sessions: 50,
+        visitors: if *term == "private shirt" { 9 } else { 10 },
         counted: 100,
         without_results: 0,
         clicked: 50,
         reformulated: 0,
         reformulated_to: None,
+        reformulated_to_sessions: 0,
         top_product: None,
         sales: 0,
         waited_ms_p95: None,
@@ -83,7 +85,7 @@ async fn what_is_typed_is_completed() {
         made.iter().map(|product| NewProduct::new(product.clone(), shop::changed(product))).collect();
     products::insert_many(&projection.mongo, &new).await.expect("inserted");
     build(&scope, &projection, &new_name(&projection, 0)).await.expect("indexed");
-    searched_for(&scope, &["silk shirt", "shirt dress", "shoes"]).await;
+    searched_for(&scope, &["private shirt", "silk shirt", "shirt dress", "shoes"]).await;
     let tree = [category("women", "Women"), category("women/shirts", "Shirts & blouses")];
     categories::insert_missing(&projection.mongo, &tree).await.expect("inserted");
     let api = api::start(api::api_settings(&scope)).await;

@@ -140,7 +140,7 @@ async fn what_shoppers_search_for_mends_the_search() {
     assert_eq!(dates, (&json!("2026-02-02"), &json!("2026-03-01"), &json!(60), &json!(NOW)));
     let jumper = json!({
         "term": "jumper", "searches": 30, "sessions": 30, "counted": 30, "without_results": 0, "clicked": 30,
-        "reformulated": 0, "reformulated_to": null, "top_product": made[0].id, "sales": 4, "waited_ms_p95": 50,
+        "visitors": 30, "reformulated": 0, "reformulated_to": null, "reformulated_to_sessions": 0, "top_product": made[0].id, "sales": 4, "waited_ms_p95": 50,
         "suggestion": null,
     });
     assert_eq!(body["data"][0], jumper);
@@ -190,7 +190,7 @@ async fn judgments_are_added_read_agreed_on_and_removed() {
     let [navy, red] = [made[0].id, made[1].id];
     let path = format!("{SETS}/house");
     let put = async |media_type: &str, body: String| {
-        let request = client.request(Method::PUT, MERCHANDISER, &path).header("content-type", media_type);
+        let request = client.request(Method::PATCH, MERCHANDISER, &path).header("content-type", media_type);
         send(request.body(body)).await
     };
     let csv = format!(
@@ -256,21 +256,24 @@ async fn refusals(client: &Client, product: ProductId) {
         (judgment("gain", json!(1)), "/judgments/1/gain"),
     ] {
         let body = json!({"judgments": [good, bad]});
-        let request = client.request(Method::PUT, MERCHANDISER, &format!("{SETS}/other")).json(&body);
+        let request = client.request(Method::PATCH, MERCHANDISER, &format!("{SETS}/other")).json(&body);
         let refused = send(request).await.expect_problem(400, "invalid_field");
         assert_eq!(refused.body["errors"][0]["pointer"], pointer, "{bad}");
     }
     let put = async |set: &str| {
         let body = json!({"judgments": [good]});
-        send(client.request(Method::PUT, MERCHANDISER, &format!("{SETS}/{set}")).json(&body)).await
+        send(client.request(Method::PATCH, MERCHANDISER, &format!("{SETS}/{set}")).json(&body)).await
     };
     put("clicks").await.expect_problem(400, "invalid_field");
     put("No_Name").await.expect_problem(404, "not_found");
+    let many = json!({"judgments": vec![good.clone(); 1_001]});
+    let many = client.request(Method::PATCH, MERCHANDISER, &format!("{SETS}/other")).json(&many);
+    send(many).await.expect_problem(400, "body_too_complex");
     let empty =
-        client.request(Method::PUT, MERCHANDISER, &format!("{SETS}/other")).json(&json!({"judgments": []}));
+        client.request(Method::PATCH, MERCHANDISER, &format!("{SETS}/other")).json(&json!({"judgments": []}));
     send(empty).await.expect_problem(400, "invalid_field");
     let text = client
-        .request(Method::PUT, MERCHANDISER, &format!("{SETS}/other"))
+        .request(Method::PATCH, MERCHANDISER, &format!("{SETS}/other"))
         .header("content-type", "text/plain");
     send(text.body("x")).await.expect_problem(415, "unsupported_media_type");
     assert_eq!(asked(client, SETS).await.body["data"].as_array().map(Vec::len), Some(1));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::product::Product;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use search_indexer::projection::Projection;
 use serde_json::{Value, json};
@@ -142,6 +142,50 @@ async fn a_draft_goes_live_on_every_process_and_back() {
     let numbers: Vec<_> =
         releases["data"].as_array().expect("a page").iter().map(|one| &one["number"]).collect();
     assert_eq!(numbers, [2, 1]);
+    for api in [first, second] {
+        api.stop().await.expect("stops");
+    }
+}
+
+#[tokio::test]
+async fn a_release_goes_live_at_its_time_on_every_process() {
+    let scope = Scope::new().await;
+    let projection = projection(&scope).await;
+    let made = stocked(&scope, &projection, &["Linen shirt", "Silk shirt"]).await;
+    let [first, second] =
+        [api::start(api::api_settings(&scope)).await, api::start(api::api_settings(&scope)).await];
+    let [client, other] = [Client::new(&first), Client::new(&second)];
+    let hidden = async |name: &str, product: &Product| {
+        let rules = json!({"rules": [rule(name, "shirt", json!([hide(product)]))]});
+        patched(&client, &begin(&client, name).await, &rules).await.expect(200)
+    };
+    let [draft, late] = [hidden("sale", &made[0]).await, hidden("late", &made[1]).await];
+    for wrong in ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"] {
+        publish(&client, &draft, &json!({"live_from": wrong})).await.expect_problem(400, "invalid_field");
+    }
+    let at = Timestamp::now() + SignedDuration::from_secs(3_600);
+    let release = publish(&client, &draft, &json!({"live_from": at})).await.expect(201);
+    assert_eq!(release.body["live_from"], json!(at));
+    publish(&client, &late, &json!({})).await.expect_problem(409, "release_waits");
+    assert_eq!(searched(&client, "shirt").await.0.len(), 2, "it waits");
+
+    // To give it up is to go back from it; what is published then is live at once.
+    ask(&client, "/merchandising/releases/1/rollback", &Value::Null).await.expect(201);
+    let late = patched(&client, &late, &json!({"base_release": 2})).await.expect(200);
+    publish(&client, &late, &json!({})).await.expect(201);
+    assert_eq!(searched(&client, "shirt").await.0, ["Linen shirt"]);
+
+    let again = hidden("again", &made[0]).await;
+    let soon = Timestamp::now() + SignedDuration::from_secs(2);
+    publish(&client, &again, &json!({"live_from": soon})).await.expect(201);
+    for client in [&client, &other] {
+        wait::until("the time has come", LIVE_WITHIN, async || {
+            let (found, _) = searched(client, "shirt").await;
+            (found == ["Silk shirt"]).then_some(())
+        })
+        .await;
+        assert!(Timestamp::now() >= soon, "not before its time");
+    }
     for api in [first, second] {
         api.stop().await.expect("stops");
     }

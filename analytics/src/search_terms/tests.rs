@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// A visit from 100 on is one of somebody who is signed in.
 type Told<'a> = (u8, i64, &'a str, Option<&'a str>, Option<u8>, Option<i32>, Option<i64>, Option<i64>);
 
 /// Visit, moment, kind, words, product, place, results, wait.
@@ -12,7 +13,8 @@ fn frame(told: &[Told<'_>]) -> LazyFrame {
     let ids = BinaryChunked::from_iter((0..told.len()).map(|place| Some(vec![place as u8; 16])));
     let moments: Int64Chunked = told.iter().map(|told| Some(told.1)).collect();
     df!(
-        event::SESSION_ID => bytes(told.iter().map(|told| Some(told.0)).collect()).into_series(),
+        event::SESSION_ID => bytes(told.iter().map(|told| Some(told.0 % 100)).collect()).into_series(),
+        event::USER_ID => bytes(told.iter().map(|told| (told.0 >= 100).then_some(255)).collect()).into_series(),
         event::OCCURRED_AT => moments.into_series(),
         event::ID => ids.into_series(),
         event::KIND => told.iter().map(|told| told.2).collect::<Vec<_>>(),
@@ -38,43 +40,50 @@ fn product(number: u8) -> Option<ProductId> {
 #[test]
 fn a_term_is_counted_with_what_it_led_to() {
     let mut told: Vec<Told<'_>> = Vec::new();
-    for visit in 0..4 {
+    for visit in 0..8 {
         told.push((visit, 1, "search", Some(" Sweater"), None, None, Some(0), Some(40)));
         told.push((visit, 2, "search", Some("jumper"), None, None, Some(7), Some(10 + i64::from(visit))));
         // Half of them further down, where fewer clicks are made: there each counts for more.
-        let (taken, place) = if visit < 2 { (1, 1) } else { (2, 5) };
+        let (taken, place) = if visit < 4 { (1, 1) } else { (2, 5) };
         told.push((visit, 3, "click", Some("jumper"), Some(taken), Some(place), None, None));
         told.push((visit, 4, "view", None, Some(taken), None, None, None));
     }
-    for moment in 1..3 {
-        told.push((9, moment, "click", Some("belt"), Some(3), Some(1), None, None));
+    for visit in 20..24 {
+        told.push((visit, 1, "click", Some("belt"), Some(3), Some(1), None, None));
     }
-    told.push((3, 5, "cart_add", None, Some(2), None, None, None));
-    told.push((3, 6, "purchase", None, None, None, None, None));
+    // However often one visit clicks, it counts once.
+    for moment in 4..40 {
+        told.push((0, moment, "click", Some("jumper"), Some(1), Some(1), None, None));
+    }
+    told.push((7, 5, "cart_add", None, Some(2), None, None, None));
+    told.push((7, 6, "purchase", None, None, None, None, None));
     // Bought without having been found by these words.
     told.push((2, 5, "cart_add", None, Some(9), None, None, None));
     told.push((2, 6, "purchase", None, None, None, None, None));
     let report = report(&told);
-    assert_eq!((report.searches, report.terms.len()), (8, 2));
+    assert_eq!((report.searches, report.terms.len()), (16, 2));
     let jumper = SearchTerm {
         term: "jumper".to_owned(),
-        searches: 4,
-        sessions: 4,
-        counted: 4,
+        searches: 8,
+        sessions: 8,
+        visitors: 8,
+        counted: 8,
         without_results: 0,
-        clicked: 4,
+        clicked: 8,
         reformulated: 0,
         reformulated_to: None,
+        reformulated_to_sessions: 0,
         top_product: product(2),
         sales: 1,
-        waited_ms_p95: Some(13),
+        waited_ms_p95: Some(17),
     };
     let sweater = SearchTerm {
         term: "sweater".to_owned(),
-        without_results: 4,
+        without_results: 8,
         clicked: 0,
-        reformulated: 4,
+        reformulated: 8,
         reformulated_to: Some("jumper".to_owned()),
+        reformulated_to_sessions: 8,
         top_product: None,
         sales: 0,
         waited_ms_p95: Some(40),
@@ -94,6 +103,16 @@ fn what_few_people_type_is_counted_and_not_shown() {
     ];
     let report = report(&told);
     assert_eq!((report.searches, report.terms.as_slice()), (3, &[] as &[SearchTerm]));
+    // Nor what one person types in many visits.
+    let mine: Vec<_> = (100..120).map(|visit| search(visit, "anna weber")).collect();
+    assert_eq!(self::report(&mine).terms, []);
+}
+
+#[test]
+fn of_twelve_waits_the_longest_is_the_95th_percentile() {
+    let search = |visit| (visit, 1, "search", Some("scarf"), None, None, Some(1), Some(i64::from(visit)));
+    let told: Vec<Told<'_>> = (1..=12).map(search).collect();
+    assert_eq!(report(&told).terms[0].waited_ms_p95, Some(12));
 }
 
 #[test]

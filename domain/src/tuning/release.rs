@@ -11,7 +11,10 @@ const NDCG_FALL_MAX: f64 = 0.01;
 /// Sums of many small numbers differ in their last digits.
 const ROUNDING: f64 = 1e-9;
 
-/// A release. The one with the highest number is live.
+/// Most days that a release may wait for its time.
+pub const WAIT_DAYS_MAX: i64 = 366;
+
+/// A release. The one with the highest number whose time has come is live.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Release {
     /// From 1, without a gap.
@@ -28,10 +31,19 @@ pub struct Release {
     pub evaluation: Vec<SetFigures>,
     /// Why it went live although they said no.
     pub override_reason: Option<String>,
-    /// Who put it live.
+    /// Who published it.
     pub published_by: String,
     /// When.
     pub published_at: Timestamp,
+    /// From when on it is live; `None`: at once.
+    pub live_from: Option<Timestamp>,
+}
+
+impl Release {
+    /// Whether its time has not come.
+    pub fn waits(&self, now: Timestamp) -> bool {
+        self.live_from.is_some_and(|live_from| live_from > now)
+    }
 }
 
 /// How a set of judged queries is answered before and after a change; each figure 0 to 1.

@@ -15,7 +15,7 @@ use crate::search_words::words;
 
 /// Of fewer searches nothing is concluded.
 const SEARCHES_MIN: i64 = 20;
-/// From which share on, in percent, searches that are given up for another ask for a synonym.
+/// From which share of visits on, in percent, that give a term up for the same other one they ask for a synonym.
 const GIVEN_UP_PERCENT: i64 = 30;
 /// Below which share of clicks, in percent, the product that is clicked most is put in front.
 const CLICKED_PERCENT: i64 = 20;
@@ -42,9 +42,11 @@ impl Suggestion {
         if term.searches < SEARCHES_MIN {
             return None;
         }
-        let is_given_up = term.reformulated * 100 >= term.searches * GIVEN_UP_PERCENT;
-        if let Some(to) = term.reformulated_to.as_ref().filter(|_| is_given_up) {
-            return synonym(&term.term, to).map(|synonym| Self::Synonym { synonym });
+        let is_given_up = term.reformulated_to_sessions * 100 >= term.sessions * GIVEN_UP_PERCENT;
+        let synonym =
+            term.reformulated_to.as_ref().filter(|_| is_given_up).and_then(|to| synonym(&term.term, to));
+        if let Some(synonym) = synonym {
+            return Some(Self::Synonym { synonym });
         }
         let is_found = term.without_results * 2 <= term.counted;
         let is_clicked = term.clicked * 100 >= term.searches * CLICKED_PERCENT;
@@ -96,12 +98,14 @@ mod tests {
         SearchTerm {
             term: "sweater".to_owned(),
             searches: 100,
-            sessions: 90,
+            sessions: 100,
+            visitors: 90,
             counted: 100,
             without_results: 100,
             clicked: 0,
             reformulated: 40,
             reformulated_to: Some("jumper".to_owned()),
+            reformulated_to_sessions: 30,
             top_product: None,
             sales: 0,
             waited_ms_p95: None,
@@ -125,7 +129,7 @@ mod tests {
         let term = SearchTerm {
             without_results: 0,
             clicked: 19,
-            reformulated: 29,
+            reformulated_to_sessions: 29,
             top_product: Some(product),
             ..term()
         };

@@ -1,6 +1,7 @@
 //! One request to the engine and what it answers.
 
 use domain::product::ProductStatus;
+use domain::search_words::words;
 use domain::tuning::selector::Selector;
 use serde_json::{Value, json};
 
@@ -28,6 +29,8 @@ pub(super) struct Ask<'a> {
     pub(super) limit: u16,
     /// Whether words that the catalogue does not know are looked up.
     pub(super) is_spelling_asked: bool,
+    /// Whether the values of matches are counted.
+    pub(super) are_facets_asked: bool,
 }
 
 /// What is answered.
@@ -52,7 +55,15 @@ impl<'a> Ask<'a> {
     pub(super) fn new(request: &'a SearchRequest, text: Option<&'a str>) -> Self {
         let after = request.place.as_ref().and_then(|place| place.after.clone());
         let strictness = Strictness::Strict;
-        Self { request, text, strictness, after, limit: request.limit, is_spelling_asked: false }
+        Self {
+            request,
+            text,
+            strictness,
+            after,
+            limit: request.limit,
+            is_spelling_asked: false,
+            are_facets_asked: true,
+        }
     }
 
     pub(super) fn body(&self) -> Value {
@@ -80,8 +91,10 @@ impl<'a> Ask<'a> {
             "timeout": SEARCH_TIMEOUT,
             "track_total_hits": RELAXED_BELOW,
             "_source": false,
-            "aggs": facets::asked(self.request),
         });
+        if self.are_facets_asked {
+            body["aggs"] = facets::asked(self.request);
+        }
         // What a shopper has chosen of a facet does not change what that facet counts.
         let chosen = facets::chosen(self.request, None);
         if !chosen.is_empty() {
@@ -100,6 +113,11 @@ impl<'a> Ask<'a> {
     fn said(&self) -> Vec<&str> {
         let variants = self.request.tuned.variants.iter().map(String::as_str);
         self.text.into_iter().chain(variants).collect()
+    }
+
+    /// Whether a product can have some of the words and not most of them.
+    pub(super) fn can_be_relaxed(&self) -> bool {
+        self.said().iter().any(|text| words(text).len() > 1)
     }
 
     pub(super) fn is_first_page(&self) -> bool {
@@ -243,6 +261,9 @@ mod tests {
         assert!(hidden(&body) == Some(0) && body["suggest"].is_object());
         let body = Ask { strictness: Strictness::Relaxed, is_spelling_asked: false, ..strict }.body();
         assert!(hidden(&body) == Some(1) && body["suggest"].is_null());
+        let uncounted = Ask { are_facets_asked: false, ..Ask::new(&request, Some("navy shirt")) };
+        assert!(uncounted.body()["aggs"].is_null() && body["aggs"].is_object());
+        assert!(uncounted.can_be_relaxed() && !Ask::new(&request, Some("shirt")).can_be_relaxed());
     }
 
     #[test]

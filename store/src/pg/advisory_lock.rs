@@ -16,6 +16,8 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// What only one may do at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right<'a> {
+    /// Add judgments to a set.
+    AddJudgments,
     /// Add an endpoint of webhooks.
     AddWebhook,
     /// Change the stock of a variant, by its id.
@@ -41,6 +43,7 @@ pub enum Right<'a> {
 impl Right<'_> {
     fn key(self) -> String {
         let (purpose, of) = match self {
+            Self::AddJudgments => ("add_judgments", ""),
             Self::AddWebhook => ("add_webhook", ""),
             Self::ChangeStock(variant) => ("stock_change", variant),
             Self::CountDailySales(channel) => ("daily_sales", channel),

@@ -2,18 +2,21 @@
 
 use domain::agreement::Graded;
 use domain::ids::ProductId;
-use domain::judgment::Judgment;
+use domain::judgment::{CLICKS, Judgment};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Row, Transaction};
 
 use crate::error::StoreError;
+use crate::pg::advisory_lock::{self, Right};
 
 /// Most judgments of a set that are read.
 pub const COUNT_MAX: i64 = 1_000_000;
 
 /// Most sets that are read.
 pub const SET_COUNT_MAX: i64 = 20;
+/// Most sets that people make: one is counted from clicks.
+pub const OWN_SET_COUNT_MAX: i64 = SET_COUNT_MAX - 1;
 
 /// Most judges of a set that are named.
 pub const JUDGE_COUNT_MAX: i32 = 100;
@@ -176,20 +179,25 @@ pub async fn remove(
 /// Why judgments are not added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// There are [`SET_COUNT_MAX`] other sets.
+    /// There are [`OWN_SET_COUNT_MAX`] other sets.
     Sets,
     /// The set has [`COUNT_MAX`] judgments.
     Judgments,
 }
 
+/// Waits until nobody else adds judgments: what was counted stays so until the transaction ends.
+pub async fn lock(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    advisory_lock::take_within(transaction, Right::AddJudgments).await
+}
+
 /// Whether a set has room for so many more.
 pub async fn room(client: &impl GenericClient, set: &str, more: i64) -> Result<Result<(), Full>, StoreError> {
-    const SQL: &str = "SELECT (SELECT count(DISTINCT judgment_set) FROM judgments WHERE judgment_set <> $1), \
+    const SQL: &str = "SELECT (SELECT count(DISTINCT judgment_set) FROM judgments WHERE judgment_set NOT IN ($1, $2)), \
                        (SELECT count(*) FROM judgments WHERE judgment_set = $1)";
-    let rows = client.query_typed(SQL, &[(&set, Type::TEXT)]).await?;
+    let rows = client.query_typed(SQL, &[(&set, Type::TEXT), (&CLICKS, Type::TEXT)]).await?;
     let counts = rows.first().map_or((0, 0), |row| (row.get::<_, i64>(0), row.get::<_, i64>(1)));
     Ok(match counts {
-        (sets, _) if sets >= SET_COUNT_MAX => Err(Full::Sets),
+        (sets, _) if sets >= OWN_SET_COUNT_MAX => Err(Full::Sets),
         (_, judgments) if judgments + more > COUNT_MAX => Err(Full::Judgments),
         _ => Ok(()),
     })

@@ -2,9 +2,9 @@
 
 use domain::ids::ProductId;
 use domain::judgment::Judgment;
-use domain::search_term::{SearchTerm, SearchTermOrder, SearchTerms};
+use domain::search_term::{SUGGESTED_VISITORS_MIN, SearchTerm, SearchTermOrder, SearchTerms};
 use jiff::Timestamp;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, GenericClient, Row, Transaction};
 use uuid::Uuid;
 
@@ -39,8 +39,7 @@ pub struct Published {
 /// Replaces the report of a channel, and the judgments that follow from its clicks, in one transaction.
 pub async fn publish(client: &mut Client, publication: &Publication<'_>) -> Result<(), StoreError> {
     transaction::run_direct(client, "publish_search_terms", async |transaction| {
-        const FORGET: &str = "DELETE FROM report_search_windows WHERE channel = $1";
-        transaction.execute(FORGET, &[&publication.channel]).await?;
+        delete(transaction, publication.channel).await?;
         insert(transaction, publication).await?;
         match publication.judgments {
             Some((set, judged)) => judgments::replace(transaction, set, judged).await,
@@ -50,15 +49,32 @@ pub async fn publish(client: &mut Client, publication: &Publication<'_>) -> Resu
     .await
 }
 
+/// Forgets the report of a channel that has no events any more, and the judgments that followed from its clicks.
+pub async fn forget(client: &mut Client, channel: &str, set: Option<&str>) -> Result<(), StoreError> {
+    transaction::run_direct(client, "forget_search_terms", async |transaction| {
+        delete(transaction, channel).await?;
+        match set {
+            Some(set) => judgments::replace(transaction, set, &[]).await,
+            None => Ok(()),
+        }
+    })
+    .await
+}
+
+async fn delete(transaction: &Transaction<'_>, channel: &str) -> Result<(), StoreError> {
+    transaction.execute("DELETE FROM report_search_windows WHERE channel = $1", &[&channel]).await?;
+    Ok(())
+}
+
 async fn insert(transaction: &Transaction<'_>, publication: &Publication<'_>) -> Result<(), StoreError> {
     const WINDOW: &str = "INSERT INTO report_search_windows (channel, first_day, last_day, searches, as_of) \
                           VALUES ($1, $2, $3, $4, $5)";
-    const TERMS: &str = "INSERT INTO report_search_terms (channel, term, searches, sessions, counted, \
-                         without_results, clicked, reformulated, reformulated_to, top_product, sales, \
-                         waited_ms_p95) \
+    const TERMS: &str = "INSERT INTO report_search_terms (channel, term, searches, sessions, visitors, \
+                         counted, without_results, clicked, reformulated, reformulated_to, \
+                         reformulated_to_sessions, top_product, sales, waited_ms_p95) \
                          SELECT $1, report.* FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], \
-                         $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::uuid[], $11::bigint[], \
-                         $12::bigint[]) AS report";
+                         $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::bigint[], \
+                         $12::uuid[], $13::bigint[], $14::bigint[]) AS report";
     fn column<'a, T>(terms: &'a [SearchTerm], value: impl Fn(&'a SearchTerm) -> T) -> Vec<T> {
         terms.iter().map(value).collect()
     }
@@ -72,11 +88,13 @@ async fn insert(transaction: &Transaction<'_>, publication: &Publication<'_>) ->
                 &column(terms, |term| term.term.as_str()),
                 &column(terms, |term| term.searches),
                 &column(terms, |term| term.sessions),
+                &column(terms, |term| term.visitors),
                 &column(terms, |term| term.counted),
                 &column(terms, |term| term.without_results),
                 &column(terms, |term| term.clicked),
                 &column(terms, |term| term.reformulated),
                 &column(terms, |term| term.reformulated_to.as_deref()),
+                &column(terms, |term| term.reformulated_to_sessions),
                 &column(terms, |term| term.top_product.map(|product| product.0)),
                 &column(terms, |term| term.sales),
                 &column(terms, |term| term.waited_ms_p95),
@@ -86,8 +104,8 @@ async fn insert(transaction: &Transaction<'_>, publication: &Publication<'_>) ->
     Ok(())
 }
 
-const COLUMNS: &str = "term, report.searches, sessions, counted, without_results, clicked, reformulated, \
-                       reformulated_to, top_product, sales, waited_ms_p95";
+const COLUMNS: &str = "term, report.searches, sessions, visitors, counted, without_results, clicked, \
+                       reformulated, reformulated_to, reformulated_to_sessions, top_product, sales, waited_ms_p95";
 
 /// The first terms of a channel's report in that order; `None` when the channel was never counted. One statement: two
 /// could be answered by two standbys.
@@ -109,8 +127,8 @@ pub async fn read(
     let Some(first) = rows.first() else { return Ok(None) };
     let has_term = |row: &&Row| row.get::<_, Option<&str>>(0).is_some();
     let terms = rows.iter().filter(has_term).map(search_term).collect();
-    let report = SearchTerms { searches: first.get(11), from: first.get(12), to: first.get(13), terms };
-    Ok(Some(Published { report, as_of: first.get(14) }))
+    let report = SearchTerms { searches: first.get(13), from: first.get(14), to: first.get(15), terms };
+    Ok(Some(Published { report, as_of: first.get(16) }))
 }
 
 /// The named terms of a channel's report, those of them that there are.
@@ -126,16 +144,21 @@ pub async fn named(
     Ok(rows.iter().map(search_term).collect())
 }
 
-/// Terms of which a result was clicked, and how often they are searched for; most frequent first.
+/// Terms of enough visitors of which a result was clicked, and how often they are searched for; most frequent first.
 pub async fn popular(
     client: &impl GenericClient,
     channel: &str,
     limit: i64,
 ) -> Result<Vec<(String, i64)>, StoreError> {
     const SQL: &str = "SELECT term, searches FROM report_search_terms WHERE channel = $1 AND clicked > 0 \
-                       ORDER BY searches DESC, term LIMIT $2";
+                       AND visitors >= $3 ORDER BY searches DESC, term LIMIT $2";
     let limit = limit.min(LIMIT_MAX);
-    let rows = client.query_typed(SQL, &[(&channel, Type::TEXT), (&limit, Type::INT8)]).await?;
+    let parameters = [
+        (&channel as &(dyn ToSql + Sync), Type::TEXT),
+        (&limit, Type::INT8),
+        (&SUGGESTED_VISITORS_MIN, Type::INT8),
+    ];
+    let rows = client.query_typed(SQL, &parameters).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
@@ -151,7 +174,7 @@ fn clauses(order: SearchTermOrder) -> (&'static str, &'static str) {
         ),
         SearchTermOrder::Reformulated => ("reformulated > 0", "reformulated DESC"),
         SearchTermOrder::Sales => ("sales > 0", "sales DESC"),
-        SearchTermOrder::Waits => ("waited_ms_p95 IS NOT NULL", "waited_ms_p95 DESC"),
+        SearchTermOrder::Waits => ("waited_ms_p95 > 0", "waited_ms_p95 DESC"),
     }
 }
 
@@ -160,13 +183,15 @@ fn search_term(row: &Row) -> SearchTerm {
         term: row.get(0),
         searches: row.get(1),
         sessions: row.get(2),
-        counted: row.get(3),
-        without_results: row.get(4),
-        clicked: row.get(5),
-        reformulated: row.get(6),
-        reformulated_to: row.get(7),
-        top_product: row.get::<_, Option<Uuid>>(8).map(ProductId),
-        sales: row.get(9),
-        waited_ms_p95: row.get(10),
+        visitors: row.get(3),
+        counted: row.get(4),
+        without_results: row.get(5),
+        clicked: row.get(6),
+        reformulated: row.get(7),
+        reformulated_to: row.get(8),
+        reformulated_to_sessions: row.get(9),
+        top_product: row.get::<_, Option<Uuid>>(10).map(ProductId),
+        sales: row.get(11),
+        waited_ms_p95: row.get(12),
     }
 }

@@ -1,4 +1,4 @@
-//! Drafts of search tuning and its releases. The release with the highest number is live.
+//! Drafts of search tuning and its releases. The release with the highest number whose time has come is live.
 
 use domain::event::Event;
 use domain::ids::DraftId;
@@ -15,17 +15,22 @@ use crate::pg::outbox;
 const DRAFT_COLUMNS: &str =
     "id, name, state, base_release, tuning, version, created_by, created_at, updated_by, updated_at";
 const RELEASE_COLUMNS: &str = "number, tuning, note, draft_id, restores, evaluation, override_reason, published_by, \
-                               published_at";
+                               published_at, live_from";
+
+/// Its time has come.
+const IS_LIVE: &str = "(live_from IS NULL OR live_from <= clock_timestamp())";
 
 /// Number of the live release; 0 before the first.
 pub async fn live_number(client: &impl GenericClient) -> Result<i64, StoreError> {
-    let rows = client.query_typed("SELECT coalesce(max(number), 0) FROM search_releases", &[]).await?;
+    let sql = format!("SELECT coalesce(max(number), 0) FROM search_releases WHERE {IS_LIVE}");
+    let rows = client.query_typed(&sql, &[]).await?;
     Ok(rows.first().map_or(0, |row| row.get(0)))
 }
 
 /// The live release; `None` before the first.
 pub async fn live(client: &impl GenericClient) -> Result<Option<Release>, StoreError> {
-    let sql = format!("SELECT {RELEASE_COLUMNS} FROM search_releases ORDER BY number DESC LIMIT 1");
+    let sql =
+        format!("SELECT {RELEASE_COLUMNS} FROM search_releases WHERE {IS_LIVE} ORDER BY number DESC LIMIT 1");
     let rows = client.query_typed(&sql, &[]).await?;
     rows.first().map(release).transpose()
 }
@@ -51,21 +56,23 @@ pub async fn list_releases(
     rows.iter().map(release).collect()
 }
 
-/// Waits until nobody else puts a tuning live, and gives the number of the live one, which stays until the transaction
-/// ends.
-pub async fn lock_live(transaction: &Transaction<'_>) -> Result<i64, StoreError> {
+/// Waits until nobody else publishes a tuning, and gives the newest release, live or waiting, which stays the newest
+/// until the transaction ends.
+pub async fn lock_newest(transaction: &Transaction<'_>) -> Result<Option<Release>, StoreError> {
     advisory_lock::take_within(transaction, Right::ReleaseTuning).await?;
-    live_number(transaction).await
+    let sql = format!("SELECT {RELEASE_COLUMNS} FROM search_releases ORDER BY number DESC LIMIT 1");
+    let rows = transaction.query_typed(&sql, &[]).await?;
+    rows.first().map(release).transpose()
 }
 
-/// Puts a release live, with the event that says so. Its number is the one after that of [`lock_live`].
+/// Publishes a release, with the event that says so. Its number is the one after that of [`lock_newest`].
 pub async fn insert_release(
     transaction: &Transaction<'_>,
     release: &Release,
     event: &Event,
 ) -> Result<(), StoreError> {
     let sql = format!(
-        "INSERT INTO search_releases ({RELEASE_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        "INSERT INTO search_releases ({RELEASE_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
     );
     transaction
         .query_typed(
@@ -80,6 +87,7 @@ pub async fn insert_release(
                 (&release.override_reason, Type::TEXT),
                 (&release.published_by, Type::TEXT),
                 (&release.published_at, Type::TIMESTAMPTZ),
+                (&release.live_from, Type::TIMESTAMPTZ),
             ],
         )
         .await?;
@@ -193,5 +201,6 @@ fn release(row: &Row) -> Result<Release, StoreError> {
         override_reason: row.try_get(6)?,
         published_by: row.try_get(7)?,
         published_at: row.try_get(8)?,
+        live_from: row.try_get(9)?,
     })
 }

@@ -78,7 +78,7 @@ impl Recorder {
     /// What each thing typed becomes.
     pub fn suggestions(&self, typed: &[String]) -> Vec<Asked> {
         let of = |typed: &String| {
-            let path = format!("/{}/_search?allow_partial_search_results=true", self.client.alias());
+            let path = format!("/{}/_search?allow_partial_search_results=false", self.client.alias());
             let body = suggest::body(typed, &Tuned::default(), SUGGESTED);
             let bodies = vec![EngineRequest { path, body }];
             Asked { path: format!("/api/v1/search/suggest?q={}", encoded(typed)), bodies }

@@ -10,7 +10,7 @@ use crate::error_code::ErrorCode;
 use crate::json_body;
 use crate::problem::Problem;
 
-/// Most judgments of one body.
+/// Most judgments of one body; JSON has a limit of its own.
 pub const COUNT_MAX: usize = 10_000;
 const CSV: &str = "text/csv";
 

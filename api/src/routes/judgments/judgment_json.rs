@@ -41,7 +41,7 @@ impl From<Judgment> for JudgmentJson {
 #[serde(deny_unknown_fields)]
 pub struct NewJudgments {
     /// Who has judged a product for a query before has changed their mind.
-    #[schema(min_items = 1, max_items = 10_000)]
+    #[schema(min_items = 1, max_items = 1_000)]
     pub judgments: Vec<NewJudgment>,
 }
 

@@ -46,7 +46,7 @@ pub async fn create_draft(
     let answer = idempotency::once(&state.pools, "create_draft", scope, &fingerprint, async |transaction| {
         let now = present();
         // One at a time, so that two do not take the last place together.
-        search_tuning::lock_live(transaction).await?;
+        search_tuning::lock_newest(transaction).await?;
         if search_tuning::count_open(transaction).await? >= OPEN_COUNT_MAX {
             let detail = format!("there are {OPEN_COUNT_MAX} open drafts already");
             return Err(Problem::new(ErrorCode::LimitReached, detail));

@@ -37,7 +37,7 @@ impl ReadQuery for ListReleases {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SearchReleasePage)]
 pub struct ReleasePage {
-    /// The newest first: the first one of the first page is live.
+    /// The newest first: the first one of the first page is live, unless it waits for its time.
     data: Vec<ReleaseJson>,
     /// Where the next page begins.
     page: Page,

@@ -71,7 +71,7 @@ impl ReadQuery for ListSearchTerms {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SearchTermReport)]
 pub struct SearchTermsJson {
-    /// In the order asked for. A term of fewer than three visits is in none.
+    /// In the order asked for. A term of fewer than three people is in none.
     data: Vec<SearchTermJson>,
     /// First day that is counted, in UTC; `null` when nothing was counted yet.
     #[schema(required = true, value_type = Option<String>, format = Date)]
@@ -96,6 +96,8 @@ struct SearchTermJson {
     searches: i64,
     /// In how many visits.
     sessions: i64,
+    /// By how many people: accounts, and visits without one.
+    visitors: i64,
     /// Searches of which it is known how many products they found.
     counted: i64,
     /// Of those: that found none.
@@ -104,9 +106,11 @@ struct SearchTermJson {
     clicked: i64,
     /// Searches without a click that were followed by another search.
     reformulated: i64,
-    /// What was most often searched for instead.
+    /// What most visits searched for instead.
     #[schema(required = true)]
     reformulated_to: Option<String>,
+    /// In how many visits.
+    reformulated_to_sessions: i64,
     /// The product that was clicked most often, each click counting the more the further down it was made.
     #[schema(required = true)]
     top_product: Option<Uuid>,
@@ -144,11 +148,13 @@ impl From<SearchTerm> for SearchTermJson {
             term: term.term,
             searches: term.searches,
             sessions: term.sessions,
+            visitors: term.visitors,
             counted: term.counted,
             without_results: term.without_results,
             clicked: term.clicked,
             reformulated: term.reformulated,
             reformulated_to: term.reformulated_to,
+            reformulated_to_sessions: term.reformulated_to_sessions,
             top_product: term.top_product.map(|product| product.0),
             sales: term.sales,
             waited_ms_p95: term.waited_ms_p95,

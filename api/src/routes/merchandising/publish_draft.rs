@@ -6,7 +6,8 @@ use domain::event::Event;
 use domain::field_error::FieldError;
 use domain::ids::EventId;
 use domain::tuning::draft::{Draft, DraftState, NOTE_LENGTH_MAX};
-use domain::tuning::release::Release;
+use domain::tuning::release::{Release, WAIT_DAYS_MAX};
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use store::pg::{search_tuning, transaction};
 use utoipa::ToSchema;
@@ -35,13 +36,17 @@ pub struct PublishDraft {
     #[schema(max_length = 1000)]
     #[serde(default)]
     override_reason: Option<String>,
+    /// When it is to go live, within a year; at once when missing. Until then nothing else is published, so that what
+    /// goes live is what was judged; to give it up, go back from the release.
+    #[serde(default)]
+    live_from: Option<Timestamp>,
 }
 
 /// Puts a draft live, on every process within seconds, if the judged queries allow it, asked as if every rule were in
 /// force that has not ended: nDCG@10 of no set falls by more
 /// than a hundredth, and no more queries find nothing. Otherwise the answer is 409 `search_gets_worse`, and says by how
 /// much, unless `override_reason` says why it is to be done all the same. A draft that began from another release than
-/// the live one is 409 `draft_outdated`.
+/// the live one is 409 `draft_outdated`, and while a release waits for its time every draft is 409 `release_waits`.
 #[utoipa::path(
     post,
     path = "/api/v1/merchandising/drafts/{id}/publish",
@@ -52,7 +57,7 @@ pub struct PublishDraft {
     ),
     request_body = PublishDraft,
     responses(
-        (status = 201, description = "The release; it is live", body = ReleaseJson, headers(("Location" = String))),
+        (status = 201, description = "The release; it is live, or waits for its time", body = ReleaseJson, headers(("Location" = String))),
         ReadProblems,
         WriteProblems,
     ),
@@ -68,9 +73,10 @@ pub async fn publish_draft(
     let condition = IfMatch::of(&request)?;
     let draft = find_open(&state, &id).await?;
     condition.check(draft.version)?;
-    let JsonBody(PublishDraft { note, override_reason }) = body;
+    let JsonBody(PublishDraft { note, override_reason, live_from }) = body;
     check_texts(&note, override_reason.as_deref())?;
     let now = present();
+    check_time(live_from, now)?;
     draft.tuning.check(now, &draft.tuning.rules).map_err(Problem::invalid_fields)?;
     let live = search_tuning::live(&**state.pools.write().await?).await?;
     let (number, tuning) = live.map(|live| (live.number, live.tuning)).unwrap_or_default();
@@ -91,6 +97,7 @@ pub async fn publish_draft(
         override_reason: override_reason.filter(|_| !harms.is_empty()),
         published_by: caller.actor(),
         published_at: now,
+        live_from,
     };
     let published = Draft {
         state: DraftState::Published,
@@ -101,14 +108,20 @@ pub async fn publish_draft(
     };
     let event = Event::search_tuning_published(EventId::new(now, rand::random()), &release, cause(&caller));
     transaction::run(&state.pools, "publish_draft", async |transaction| {
-        check_base(&published, search_tuning::lock_live(transaction).await?)?;
+        let newest = search_tuning::lock_newest(transaction).await?;
+        if let Some(waiting) = newest.as_ref().filter(|newest| newest.waits(present())) {
+            return Err(waits(waiting));
+        }
+        check_base(&published, newest.map_or(0, |newest| newest.number))?;
         if !search_tuning::replace_draft(transaction, &published).await? {
             return Err(IfMatch::failed());
         }
         search_tuning::insert_release(transaction, &release, &event).await.map_err(Problem::from)
     })
     .await?;
-    state.tuning.put(release.clone());
+    if live_from.is_none() {
+        state.tuning.put(release.clone());
+    }
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, location(release.number)))
         .json(ReleaseJson::from(release)))
@@ -127,6 +140,21 @@ fn check_texts(note: &str, reason: Option<&str>) -> Result<(), Problem> {
         errors.push(FieldError::new("/override_reason", "invalid", format!("not empty, {}", detail())));
     }
     if errors.is_empty() { Ok(()) } else { Err(Problem::invalid_fields(errors)) }
+}
+
+fn check_time(live_from: Option<Timestamp>, now: Timestamp) -> Result<(), Problem> {
+    let last = now + SignedDuration::from_hours(24 * WAIT_DAYS_MAX);
+    if live_from.is_none_or(|live_from| live_from > now && live_from <= last) {
+        return Ok(());
+    }
+    let detail = format!("a moment to come, within {WAIT_DAYS_MAX} days");
+    Err(Problem::invalid_field("/live_from", "out_of_range", detail))
+}
+
+fn waits(release: &Release) -> Problem {
+    let at = release.live_from.map(|at| at.to_string()).unwrap_or_default();
+    let detail = format!("release {} goes live at {at}: wait for it, or go back from it", release.number);
+    Problem::new(ErrorCode::ReleaseWaits, detail)
 }
 
 /// What went live meanwhile would be undone by who never saw it.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::evaluation_json::SetFiguresJson;
 use super::tuning_json::{RuleJson, SynonymJson, WeightsJson};
 
-/// A release: the one with the highest number is live.
+/// A release: the one with the highest number whose time has come is live.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SearchRelease)]
 pub struct ReleaseJson {
@@ -32,10 +32,13 @@ pub struct ReleaseJson {
     /// Why it went live although they said no.
     #[schema(required = true)]
     pub override_reason: Option<String>,
-    /// Who put it live.
+    /// Who published it.
     pub published_by: String,
     /// When.
     pub published_at: Timestamp,
+    /// From when on it is live; `null`: at once.
+    #[schema(required = true)]
+    pub live_from: Option<Timestamp>,
     /// Words that stand for others.
     #[schema(value_type = Vec<SynonymJson>)]
     pub synonyms: Vec<Synonym>,
@@ -58,6 +61,7 @@ impl From<Release> for ReleaseJson {
             override_reason: release.override_reason,
             published_by: release.published_by,
             published_at: release.published_at,
+            live_from: release.live_from,
             synonyms: release.tuning.synonyms,
             rules: release.tuning.rules,
             weights: release.tuning.weights,

@@ -16,12 +16,13 @@ use crate::routes::merchandising::present;
 use crate::routes::merchandising::release_json::{ReleaseJson, location};
 
 /// Goes back to what was live before this release, at once: a new release with the tuning of the one before it, or with
-/// none when it is the first. Done again it goes further back. Only the live release can be gone back from.
+/// none when it is the first. Done again it goes further back. Only the newest release can be gone back from; one that
+/// waits for its time never goes live then.
 #[utoipa::path(
     post,
     path = "/api/v1/merchandising/releases/{number}/rollback",
     tag = "merchandising",
-    params(("number" = i64, Path, description = "Number of the live release")),
+    params(("number" = i64, Path, description = "Number of the newest release")),
     responses(
         (status = 201, description = "The new release; it is live", body = ReleaseJson,
          headers(("Location" = String))),
@@ -39,17 +40,17 @@ pub async fn roll_back(
     let number: i64 = number.parse().map_err(|_| not_found())?;
     let actor = caller.actor();
     let release = transaction::run(&state.pools, "roll_back_search", async |transaction| {
-        let live = search_tuning::lock_live(transaction).await?;
+        let newest = search_tuning::lock_newest(transaction).await?.map_or(0, |newest| newest.number);
         let undone = search_tuning::find_release(transaction, number).await?.ok_or_else(not_found)?;
-        if number != live {
-            let detail = format!("release {live} is live");
+        if number != newest {
+            let detail = format!("release {newest} is the newest");
             return Err(Problem::new(ErrorCode::ReleaseNotLive, detail));
         }
         // Before a way back there is what was before the release that it went back to.
         let restores = undone.restores.map_or(number - 1, |restored| (restored - 1).max(0));
         let before = search_tuning::find_release(transaction, restores).await?;
         let release = Release {
-            number: live + 1,
+            number: newest + 1,
             tuning: before.map_or_else(Tuning::default, |before| before.tuning),
             note: format!("back from release {}", undone.number),
             draft_id: None,
@@ -58,6 +59,7 @@ pub async fn roll_back(
             override_reason: None,
             published_by: actor.clone(),
             published_at: present(),
+            live_from: None,
         };
         let id = EventId::new(release.published_at, rand::random());
         let event = Event::search_tuning_published(id, &release, cause(&caller));

@@ -71,7 +71,7 @@ pub async fn take_suggestions(
 
 /// One for each term, or which terms have none.
 async fn suggested(state: &AppState, terms: &[String]) -> Result<Vec<Suggestion>, Problem> {
-    let known = search_terms::named(&**state.pools.read().await?, SHOP_CHANNEL, terms).await?;
+    let known = search_terms::named(&**state.pools.write().await?, SHOP_CHANNEL, terms).await?;
     let of_term = |term: &String| known.iter().find(|known| known.term == *term).and_then(Suggestion::of);
     let mut errors = Vec::new();
     let mut suggested = Vec::with_capacity(terms.len());

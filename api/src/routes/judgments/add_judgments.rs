@@ -1,4 +1,4 @@
-//! `PUT /merchandising/judgment-sets/{set}`
+//! `PATCH /merchandising/judgment-sets/{set}`
 
 #![expect(unused_qualifications, reason = "in what utoipa::path generates for query parameters")]
 
@@ -11,7 +11,7 @@ use domain::judgment::{GRADE_MAX, Judgment};
 use search_indexer::query::TEXT_LENGTH_MAX;
 use serde::Serialize;
 use store::mongo::{external_ids, product_ids};
-use store::pg::judgments::{self, Full, SET_COUNT_MAX};
+use store::pg::judgments::{self, Full, OWN_SET_COUNT_MAX};
 use store::pg::transaction;
 use utoipa::{IntoParams, ToSchema};
 
@@ -30,13 +30,13 @@ const JUDGE_LENGTH_MAX: usize = 60;
 /// Which products are meant.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct PutJudgments {
+pub struct AddJudgments {
     /// The catalogue whose ids the judgments name; our own ids when missing.
     #[param(max_length = 60)]
     pub source: Option<String>,
 }
 
-impl ReadQuery for PutJudgments {
+impl ReadQuery for AddJudgments {
     fn read(parameters: &mut Parameters) -> Self {
         Self { source: parameters.text("source", 60) }
     }
@@ -53,12 +53,12 @@ pub struct AddedJson {
 /// Adds judgments to a set, which is made with its first one; all of them or none. A product that a judge has judged
 /// for a query before gets the new grade, so that a repeat changes nothing.
 #[utoipa::path(
-    put,
+    patch,
     path = "/api/v1/merchandising/judgment-sets/{set}",
     tag = "merchandising",
-    params(("set" = String, Path, description = "Name: small letters, digits and hyphens"), PutJudgments),
+    params(("set" = String, Path, description = "Name: small letters, digits and hyphens"), AddJudgments),
     request_body(
-        description = "In CSV a header line names the columns `query`, `product_id`, `grade` and perhaps `judge`",
+        description = "JSON of at most 1,000 judgments, CSV of at most 10,000. In CSV a header line names the columns `query`, `product_id`, `grade` and perhaps `judge`",
         content((NewJudgments = "application/json"), (String = "text/csv")),
     ),
     responses(
@@ -68,25 +68,26 @@ pub struct AddedJson {
     ),
     security(("bearer" = [])),
 )]
-pub async fn put_judgments(
+pub async fn add_judgments(
     caller: Authorized<TuneSearch>,
     set: web::Path<String>,
-    query: FromQuery<PutJudgments>,
+    query: FromQuery<AddJudgments>,
     body: JudgmentsBody,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
     let set = set_name::read_own(&set)?;
-    let FromQuery(PutJudgments { source }) = query;
+    let FromQuery(AddJudgments { source }) = query;
     let JudgmentsBody(new) = body;
     let products = products(&state, &new, source.as_deref()).await?;
     let judgments = judgments(&new, &products, &caller.actor()).map_err(Problem::invalid_fields)?;
     let added = judgments.len();
     transaction::run(&state.pools, "add_judgments", async |transaction| {
         let more = i64::try_from(added).unwrap_or(i64::MAX);
+        judgments::lock(transaction).await?;
         match judgments::room(transaction, set, more).await? {
             Ok(()) => Ok(judgments::add(transaction, set, &judgments).await?),
             Err(Full::Sets) => {
-                Err(Problem::invalid_field("/set", "too_many", format!("at most {SET_COUNT_MAX} sets")))
+                Err(Problem::invalid_field("/set", "too_many", format!("at most {OWN_SET_COUNT_MAX} sets")))
             }
             Err(Full::Judgments) => {
                 let detail = format!("a set has at most {} judgments", judgments::COUNT_MAX);
