@@ -89,8 +89,8 @@ impl SharedProducts {
         Some(results.into_iter().map(|result| lookup(result.item.cas, result.value)).collect())
     }
 
-    /// Stores what was read from the store in one round trip, each product unless something else was stored since it was
-    /// seen.
+    /// Stores what was read from the store in one round trip, each product unless something else was stored since it
+    /// was seen.
     pub(crate) async fn fill(&self, read: &[(ProductId, Seen, SharedProduct)]) {
         let sets: Vec<_> = read.iter().filter_map(|(id, seen, entry)| self.set(*id, *seen, entry)).collect();
         if sets.is_empty() {

@@ -53,7 +53,9 @@ pub fn body(typed: &str, tuned: &Tuned, limit: u16) -> Value {
         json!({"multi_match": {"query": begun, "type": "bool_prefix", "operator": "and", "fields": fields}}),
     ];
     if !known.is_empty() {
-        filter.push(json!({"combined_fields": {"query": known, "operator": "and", "fields": fields, "zero_terms_query": "all"}}));
+        filter.push(json!({"combined_fields": {
+            "query": known, "operator": "and", "fields": fields, "zero_terms_query": "all",
+        }}));
     }
     filter.extend(tuned.filters.iter().map(selected));
     let hidden: Vec<_> = tuned.hidden.iter().map(selected).collect();

@@ -140,7 +140,8 @@ async fn what_shoppers_search_for_mends_the_search() {
     assert_eq!(dates, (&json!("2026-02-02"), &json!("2026-03-01"), &json!(60), &json!(NOW)));
     let jumper = json!({
         "term": "jumper", "searches": 30, "sessions": 30, "counted": 30, "without_results": 0, "clicked": 30,
-        "visitors": 30, "reformulated": 0, "reformulated_to": null, "reformulated_to_sessions": 0, "top_product": made[0].id, "sales": 4, "waited_ms_p95": 50,
+        "visitors": 30, "reformulated": 0, "reformulated_to": null, "reformulated_to_sessions": 0,
+        "top_product": made[0].id, "sales": 4, "waited_ms_p95": 50,
         "suggestion": null,
     });
     assert_eq!(body["data"][0], jumper);

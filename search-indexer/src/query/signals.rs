@@ -1,5 +1,5 @@
-//! What counts beside the words: what sells, what is rated well, what is new, what can be bought. Each is a step or a few
-//! of them, small enough that among products that answer the words about as well they decide, and hardly beyond.
+//! What counts beside the words: what sells, what is rated well, what is new, what can be bought. Each is a step or a
+//! few of them, small enough that among products that answer the words about as well they decide, and hardly beyond.
 
 use domain::tuning::weights::Weights;
 use serde_json::{Value, json};

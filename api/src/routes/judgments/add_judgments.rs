@@ -58,7 +58,8 @@ pub struct AddedJson {
     tag = "merchandising",
     params(("set" = String, Path, description = "Name: small letters, digits and hyphens"), AddJudgments),
     request_body(
-        description = "JSON of at most 1,000 judgments, CSV of at most 10,000. In CSV a header line names the columns `query`, `product_id`, `grade` and perhaps `judge`",
+        description = "JSON of at most 1,000 judgments, CSV of at most 10,000, whose header line names the columns \
+                       `query`, `product_id`, `grade` and perhaps `judge`",
         content((NewJudgments = "application/json"), (String = "text/csv")),
     ),
     responses(

@@ -57,7 +57,8 @@ pub struct PublishDraft {
     ),
     request_body = PublishDraft,
     responses(
-        (status = 201, description = "The release; it is live, or waits for its time", body = ReleaseJson, headers(("Location" = String))),
+        (status = 201, description = "The release; it is live, or waits for its time", body = ReleaseJson,
+         headers(("Location" = String))),
         ReadProblems,
         WriteProblems,
     ),
