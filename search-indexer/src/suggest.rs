@@ -53,8 +53,8 @@ pub fn body(typed: &str, tuned: &Tuned, limit: u16) -> Value {
         json!({"multi_match": {"query": begun, "type": "bool_prefix", "operator": "and", "fields": fields}}),
     ];
     if !known.is_empty() {
-        filter.push(json!({"combined_fields": {
-            "query": known, "operator": "and", "fields": fields, "zero_terms_query": "all",
+        filter.push(json!({"multi_match": {
+            "query": known, "type": "cross_fields", "operator": "and", "fields": fields, "zero_terms_query": "all",
         }}));
     }
     filter.extend(tuned.filters.iter().map(selected));
@@ -83,6 +83,6 @@ mod tests {
         assert_eq!((one.len(), &one[0]["multi_match"]["query"]), (1, &json!("shi")));
         let two = filters("navy linen shi");
         assert_eq!(two[0]["multi_match"]["query"], "shi");
-        assert_eq!(two[1]["combined_fields"]["query"], "navy linen");
+        assert_eq!(two[1]["multi_match"]["query"], "navy linen");
     }
 }

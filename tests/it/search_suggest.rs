@@ -104,6 +104,7 @@ async fn what_is_typed_is_completed() {
     let fields: Vec<_> = body["products"][0].as_object().expect("a product").keys().collect();
     assert_eq!(fields, ["brand", "id", "image", "slug", "title"]);
     assert_eq!(titles(&suggested(&client, "q=navy+s").await), ["Navy Shirt"]);
+    assert_eq!(titles(&suggested(&client, "q=navy+%26+s").await), ["Navy Shirt"], "signs are no words");
     assert_eq!(titles(&suggested(&client, "q=shi&limit=1").await).len(), 1);
     for nothing in ["", "q=", "q=%20", "q=*%3A*", "q=%F0%9F%91%97", "q=zzz"] {
         let body = suggested(&client, nothing).await;
