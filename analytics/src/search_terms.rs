@@ -17,6 +17,8 @@ pub(crate) const TERM: &str = "term";
 pub(crate) const VISITOR: &str = "visitor";
 /// What is searched for next in the same visit, if that is something else.
 const NEXT: &str = "next_term";
+/// Whether that is all of it, not one of its words.
+const IS_WHOLE: &str = "is_whole";
 /// In how many visits.
 const NEXT_SESSIONS: &str = "next_sessions";
 /// There when a result was clicked; and when it was bought.
@@ -62,13 +64,13 @@ pub fn search_terms(events: &LazyFrame, from: Date, to: Date) -> Result<SearchTe
     let searches = searches.lazy();
     let frame = counts(searches.clone())
         .join(
-            best_of(reformulations(searches), NEXT, NEXT_SESSIONS),
+            best_of(reformulations(searches)?, NEXT, NEXT_SESSIONS, IS_WHOLE),
             [col(TERM)],
             [col(TERM)],
             JoinArgs::new(JoinType::Left),
         )
         .join(
-            best_of(corrected_clicks(events), event::PRODUCT_ID, WEIGHT),
+            best_of(corrected_clicks(events), event::PRODUCT_ID, WEIGHT, "clicks"),
             [col(TERM)],
             [col(TERM)],
             JoinArgs::new(JoinType::Left),
@@ -152,16 +154,30 @@ fn counts(searches: LazyFrame) -> LazyFrame {
         .limit(u32::try_from(TERM_COUNT_MAX).unwrap_or(u32::MAX))
 }
 
-/// In how many visits each term was given up for which other one.
-fn reformulations(searches: LazyFrame) -> LazyFrame {
-    searches
-        .filter(is_reformulated())
-        .group_by([col(TERM), col(NEXT)])
+/// In how many visits each term was given up for which other one, and for which of the other one's words that it does
+/// not have itself: who says `sweater` and then `red jumper` or `wool jumper` means a jumper.
+fn reformulations(searches: LazyFrame) -> PolarsResult<LazyFrame> {
+    let given_up = searches.filter(is_reformulated());
+    let whole = given_up.clone().with_column(lit(1).alias(IS_WHOLE));
+    let of_next = words_of(given_up.clone().with_column(lit(0).alias(IS_WHOLE)), NEXT, NEXT);
+    let of_term = words_of(given_up.select([col(TERM)]).unique(None, UniqueKeepStrategy::Any), TERM, NEXT);
+    let pair = [col(TERM), col(NEXT)];
+    let others = of_next.join(of_term, pair.clone(), pair.clone(), JoinArgs::new(JoinType::Anti));
+    let counted = concat([whole, others], UnionArgs::default())?
+        .group_by(pair)
         .agg([
+            col(IS_WHOLE).max(),
             col(event::SESSION_ID).n_unique().cast(DataType::Int64).alias(NEXT_SESSIONS),
             col(VISITOR).n_unique().cast(DataType::Int64).alias("visitors"),
         ])
-        .filter(col("visitors").gt_eq(lit(VISITORS_MIN)))
+        .filter(col("visitors").gt_eq(lit(VISITORS_MIN)));
+    Ok(counted)
+}
+
+/// A row for each word of a column, which is put into another.
+fn words_of(rows: LazyFrame, of: &str, into: &str) -> LazyFrame {
+    let options = ExplodeOptions { empty_as_null: true, keep_nulls: true };
+    rows.with_column(col(of).str().split(lit(" ")).alias(into)).explode(cols([into]), options)
 }
 
 /// What each product's clicks count for each term, those of a visit on a product once; of products that enough visitors
@@ -189,10 +205,12 @@ pub(crate) fn corrected_clicks(events: &LazyFrame) -> LazyFrame {
         .filter(col("visitors").gt_eq(lit(VISITORS_MIN)))
 }
 
-/// Of each term the row with the highest `by`; of equal ones the first in the order of `what`.
-fn best_of(rows: LazyFrame, what: &str, by: &str) -> LazyFrame {
-    let order = SortMultipleOptions::default().with_order_descending_multi([false, true, false]);
-    rows.sort([TERM, by, what], order).group_by_stable([col(TERM)]).agg([col(what).first(), col(by).first()])
+/// Of each term the row with the highest `by`, then with the highest `or`; of equal ones the first in the order of
+/// `what`.
+fn best_of(rows: LazyFrame, what: &str, by: &str, or: &str) -> LazyFrame {
+    let order = SortMultipleOptions::default().with_order_descending_multi([false, true, true, false]);
+    let sorted = rows.sort([TERM, by, or, what], order);
+    sorted.group_by_stable([col(TERM)]).agg([col(what).first(), col(by).first()])
 }
 
 fn row(frame: &DataFrame, place: usize) -> PolarsResult<SearchTerm> {

@@ -77,19 +77,20 @@ impl Daemon {
             if stop.is_cancelled() {
                 return;
             }
-            // What fails is tried again with the next round.
-            match observed_searches(&self.postgres, &self.lake, &channel).await {
-                Ok(Some(report)) => {
-                    tracing::info!(channel, terms = report.terms, "search terms are up to date")
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::error!(
-                        error = error_chain::text(&error),
-                        channel,
-                        "search terms are not counted"
-                    );
-                }
+            self.count_searches(&channel).await;
+        }
+    }
+
+    /// What fails is tried again with the next round.
+    async fn count_searches(&self, channel: &str) {
+        match observed_searches(&self.postgres, &self.lake, channel).await {
+            Ok(Some(report)) => {
+                tracing::info!(channel, terms = report.terms, "search terms are up to date");
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let error = error_chain::text(&error);
+                tracing::error!(error, channel, "search terms are not counted");
             }
         }
     }
@@ -146,7 +147,11 @@ impl Daemon {
         let outcome = self.bring_up_to_date(&imported.channel, stop).instrument(span).await;
         settled(outcome.name());
         match outcome {
-            Outcome::Done => delivery.done().await,
+            Outcome::Done => {
+                // A history comes with what led to its orders.
+                self.count_searches(&imported.channel).await;
+                delivery.done().await
+            }
             Outcome::Later => delivery.retry().await,
             Outcome::Never => delivery.fail().await,
             // It comes again when the connection ends.

@@ -34,7 +34,7 @@ pub struct SearchTerm {
     pub clicked: i64,
     /// Searches without a click that were followed by another search in the same visit.
     pub reformulated: i64,
-    /// What most visits searched for instead, [`VISITORS_MIN`] at least.
+    /// What most visits searched for instead, [`VISITORS_MIN`] at least: a term, or a word of several.
     pub reformulated_to: Option<String>,
     /// In how many visits.
     pub reformulated_to_sessions: i64,

@@ -93,6 +93,27 @@ fn a_term_is_counted_with_what_it_led_to() {
 }
 
 #[test]
+fn the_word_that_most_say_instead_is_found() {
+    let nexts = ["red jumper", "wool jumper", "wool jumper", "jumper for women", "old sweater"];
+    let mut told: Vec<Told<'_>> = Vec::new();
+    for (visit, next) in (0..).zip(nexts) {
+        told.push((visit, 1, "search", Some("sweater"), None, None, Some(0), None));
+        told.push((visit, 2, "search", Some(next), None, None, Some(5), None));
+    }
+    let instead = |told: &[Told<'_>]| {
+        let report = report(told);
+        let term = report.terms.into_iter().find(|term| term.term == "sweater").expect("counted");
+        (term.reformulated_to, term.reformulated_to_sessions)
+    };
+    assert_eq!(instead(&told), (Some("jumper".to_owned()), 4));
+    // When they all say the same, it is all of that; a word of the term itself is none instead.
+    for told in told.iter_mut().filter(|told| told.1 == 2) {
+        told.3 = Some("wool sweater jumper");
+    }
+    assert_eq!(instead(&told), (Some("wool sweater jumper".to_owned()), 5));
+}
+
+#[test]
 fn what_few_people_type_is_counted_and_not_shown() {
     let search = |visit, term: &'static str| (visit, 1, "search", Some(term), None, None, None, None);
     let told = [

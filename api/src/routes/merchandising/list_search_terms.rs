@@ -106,7 +106,7 @@ struct SearchTermJson {
     clicked: i64,
     /// Searches without a click that were followed by another search.
     reformulated: i64,
-    /// What most visits searched for instead.
+    /// What most visits searched for instead: a term, or a word of several.
     #[schema(required = true)]
     reformulated_to: Option<String>,
     /// In how many visits.
