@@ -99,6 +99,14 @@ impl LiveTuning {
         (self.release, self.boundaries.partition_point(|boundary| *boundary <= at))
     }
 
+    /// Whether a search may be suggested to others at a moment.
+    pub fn is_suggested(&self, text: &str, at: Timestamp) -> bool {
+        let words = words(text);
+        let situation = Situation { words: &words, category: None };
+        let mut rules = self.tuning.rules.iter().filter(|rule| rule.holds(situation, at));
+        !rules.any(|rule| rule.actions.contains(&Action::Unsuggest {}))
+    }
+
     /// What is done to a search for `text` within `category` at a moment.
     pub fn apply(&self, text: Option<&str>, category: Option<&str>, at: Timestamp) -> Tuned {
         let said = text.map(words).unwrap_or_default();
@@ -137,6 +145,8 @@ impl Tuned {
             Action::Banner { text, url } => {
                 self.banners.push(Banner { text: text.clone(), url: url.clone() });
             }
+            // It is nothing to this search: see [`LiveTuning::is_suggested`].
+            Action::Unsuggest {} => {}
         }
     }
 

@@ -117,17 +117,22 @@ async fn what_is_typed_is_completed() {
     api.stop().await.expect("stops");
 }
 
-/// What merchandisers hide is not suggested either, as soon as that is live.
+/// What merchandisers hide or keep back is not suggested, as soon as that is live.
 async fn hidden(client: &Client, product: &Product) {
     let name = json!({"name": "recall"});
     let draft = client.post(MERCHANDISER, "/merchandising/drafts", "recall", &name).await.expect(201);
     let path = format!("/merchandising/drafts/{}", draft.body["id"].as_str().expect("an id"));
     let hide = json!({"kind": "hide", "products": {"by": "products", "product_ids": [product.id]}});
-    let rules = json!({"rules": [{"name": "recalled", "when": {"kind": "always"}, "actions": [hide]}]});
+    let silk = json!({"kind": "query", "matching": "contains", "words": "silk"});
+    let rules = json!({"rules": [
+        {"name": "recalled", "when": {"kind": "always"}, "actions": [hide]},
+        {"name": "no silk", "when": silk, "actions": [{"kind": "unsuggest"}]},
+    ]});
     client.patch(MERCHANDISER, &path, "\"v1\"", &rules).await.expect(200);
     let publish = client.request(reqwest::Method::POST, MERCHANDISER, &format!("{path}/publish"));
     api::send(publish.header("if-match", "\"v2\"").json(&json!({}))).await.expect(201);
     assert_eq!(titles(&suggested(client, "q=navy+s").await), [""; 0]);
+    assert_eq!(suggested(client, "q=shi&limit=1").await["queries"], json!([{"text": "shirt dress"}]));
 }
 
 #[tokio::test]

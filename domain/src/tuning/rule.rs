@@ -95,6 +95,8 @@ pub enum Action {
         #[serde(default)]
         url: Option<String>,
     },
+    /// The search is not suggested to others while they type.
+    Unsuggest {},
 }
 
 fn enabled() -> bool {
@@ -173,6 +175,7 @@ impl Action {
                     check_url(url, &format!("{pointer}/url"), errors);
                 }
             }
+            Self::Unsuggest {} => {}
         }
     }
 }

@@ -149,6 +149,8 @@ pub enum ActionJson {
         #[schema(required = false)]
         url: Option<String>,
     },
+    /// The search is not suggested to others while they type.
+    Unsuggest {},
 }
 
 /// A part of the catalogue.

@@ -30,6 +30,8 @@ use crate::product_json::{ImageJson, ProductSummaryJson};
 use crate::query_string::{self, Parameters, ReadQuery};
 
 const LIMIT_DEFAULT: u16 = 6;
+/// So many times as many searches are looked at, because merchandisers may keep some of them back.
+const UNSUGGESTED_FACTOR: usize = 5;
 
 /// What is typed.
 #[derive(Debug, IntoParams)]
@@ -149,7 +151,9 @@ pub async fn suggest(
     };
     let (products, kept_until) = shown(&state, &found).await?;
     let most = usize::from(limit);
-    let queries = known.queries.find(&typed, most);
+    let mut queries = known.queries.find(&typed, most * UNSUGGESTED_FACTOR);
+    queries.retain(|text| tuning.is_suggested(text, now));
+    queries.truncate(most);
     let categories = known.categories.find(&typed, most);
     let body = SuggestionsJson {
         queries: queries.into_iter().map(|text| SuggestedQueryJson { text: text.clone() }).collect(),
