@@ -12,6 +12,7 @@ use store::mongo::connection::Mongo;
 use store::objects::Objects;
 use store::pg::pool::PgPools;
 use store::settings::AmqpSettings;
+use tokio::sync::Semaphore;
 
 use crate::caller::{Caller, Tokens};
 use crate::cursor::CursorKey;
@@ -45,6 +46,8 @@ pub struct AppState {
     pub search: SearchClient,
     /// What merchandisers have put live.
     pub tuning: LiveTuningCell,
+    /// Whose turn it is to ask the judged queries: the engine is also that of the shop.
+    pub evaluations: Semaphore,
     /// What is about to be typed.
     pub completions: KnownCompletionsCell,
     /// Where webhooks may be sent.
@@ -83,6 +86,7 @@ impl AppState {
             searches: SearchCache::new(&settings.cache, &settings.redis)?,
             search: SearchClient::new(&settings.search)?,
             tuning: LiveTuningCell::default(),
+            evaluations: Semaphore::new(1),
             completions: KnownCompletionsCell::default(),
             webhooks: settings.webhooks.clone(),
             tokens,

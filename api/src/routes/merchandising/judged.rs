@@ -1,6 +1,7 @@
 //! The judged queries, asked with the live tuning and with another.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::tuning::Tuning;
 use domain::tuning::release::SetFigures;
@@ -15,6 +16,8 @@ use crate::problem::Problem;
 
 /// Of the random orders that tell chance: the same figures for the same answers.
 const SEED: u64 = 1;
+/// How long an evaluation waits for those before it.
+const TURN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most queries of all sets together: each set has the same share.
 const QUERY_COUNT_MAX: usize = 2_000;
 
@@ -35,6 +38,9 @@ impl Judged {
 /// Every set that the shop keeps, before and after, with every rule in force that has not ended: what begins tomorrow
 /// is judged today.
 pub(super) async fn compare(state: &AppState, before: Tuning, after: Tuning) -> Result<Vec<Judged>, Problem> {
+    let turn = tokio::time::timeout(TURN_TIMEOUT, state.evaluations.acquire()).await;
+    let turn = turn.ok().and_then(Result::ok);
+    let _turn = turn.ok_or_else(|| Problem::unavailable("other evaluations are under way"))?;
     let at = present();
     let [before, after] = [before, after].map(|tuning| LiveTuning::in_full(tuning, at));
     let mut judged = Vec::new();
