@@ -10,7 +10,7 @@ mod scratch;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::ValueEnum;
 use jiff::Timestamp;
 use search_indexer::settings::SearchSettings;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use store::settings::{MongoSettings, PostgresSettings};
 
 use crate::machine;
-use crate::outcome::{Machine, Ratio, median};
+use crate::outcome::{self, Machine, Ratio, median};
 
 /// The shape's version.
 const SCHEMA: u32 = 1;
@@ -166,7 +166,7 @@ pub async fn measure(
         rebuild.print("rebuild", "a bare bulk");
         outcome.rebuild = Some(rebuild);
     }
-    write(&outcome, out, checkout)?;
+    outcome::write(&outcome, "events", outcome.at, out, checkout)?;
     match missed(&outcome).as_slice() {
         [] => Ok(()),
         missed => bail!("goals missed: {}", missed.join(", ")),
@@ -180,18 +180,6 @@ fn missed(outcome: &EventsOutcome) -> Vec<&'static str> {
         .into_iter()
         .filter_map(|(name, is_missed)| is_missed.then_some(name))
         .collect()
-}
-
-fn write(outcome: &EventsOutcome, out: Option<PathBuf>, checkout: &Path) -> anyhow::Result<()> {
-    let name = format!("events-{}.json", outcome.at.strftime("%Y%m%d-%H%M%S"));
-    let out = out.unwrap_or_else(|| checkout.join("target/bench").join(name));
-    if let Some(folder) = out.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-    }
-    std::fs::write(&out, serde_json::to_string_pretty(outcome)?)
-        .with_context(|| format!("write {}", out.display()))?;
-    println!("{}", out.display());
-    Ok(())
 }
 
 #[cfg(test)]

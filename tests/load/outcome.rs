@@ -1,7 +1,10 @@
 //! The result of a bench as it is written: one JSON document with a versioned shape.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::tally::{Latency, Tally};
@@ -16,7 +19,7 @@ pub struct Outcome {
     /// [`SCHEMA`]
     pub schema: u32,
     /// When it began.
-    pub at: jiff::Timestamp,
+    pub at: Timestamp,
     /// Commit of the checkout, when it is known.
     pub commit: Option<String>,
     /// Where it ran.
@@ -171,8 +174,7 @@ fn as_float(count: u64) -> f64 {
 
 impl Outcome {
     /// A document of this shape.
-    pub fn read(path: &std::path::Path) -> anyhow::Result<Self> {
-        use anyhow::Context;
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
         struct Shape {
             schema: u32,
@@ -183,6 +185,25 @@ impl Outcome {
         anyhow::ensure!(schema == SCHEMA, "{} has shape {schema}, this bench reads {SCHEMA}", path.display());
         serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))
     }
+}
+
+/// Writes a result as JSON, into `target/bench/<kind>-<time>.json` when nothing else is said, and tells where.
+pub fn write(
+    outcome: &impl Serialize,
+    kind: &str,
+    at: Timestamp,
+    out: Option<PathBuf>,
+    checkout: &Path,
+) -> anyhow::Result<()> {
+    let name = format!("{kind}-{}.json", at.strftime("%Y%m%d-%H%M%S"));
+    let out = out.unwrap_or_else(|| checkout.join("target/bench").join(name));
+    if let Some(folder) = out.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    }
+    std::fs::write(&out, serde_json::to_string_pretty(outcome)?)
+        .with_context(|| format!("write {}", out.display()))?;
+    println!("{}", out.display());
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,14 +7,14 @@ mod sides;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use jiff::Timestamp;
 use search_indexer::client::SearchClient;
 use search_indexer::settings::SearchSettings;
 use serde::{Deserialize, Serialize};
 use support::running::Client;
 
-use crate::outcome::{Machine, median};
+use crate::outcome::{self, Machine, median};
 use crate::{catalogue, child, machine, record};
 use asked::Asked;
 use sides::{Latencies, Sides};
@@ -109,7 +109,7 @@ pub async fn measure(
         search,
         suggest,
     };
-    write(&outcome, out, checkout)?;
+    outcome::write(&outcome, "search", outcome.at, out, checkout)?;
     match missed(&outcome).as_slice() {
         [] => Ok(()),
         missed => bail!("goals missed: {}", missed.join(", ")),
@@ -162,16 +162,4 @@ fn missed(outcome: &SearchesOutcome) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(name, is_missed)| is_missed.then_some(name))
     .collect()
-}
-
-fn write(outcome: &SearchesOutcome, out: Option<PathBuf>, checkout: &Path) -> anyhow::Result<()> {
-    let name = format!("search-{}.json", outcome.at.strftime("%Y%m%d-%H%M%S"));
-    let out = out.unwrap_or_else(|| checkout.join("target/bench").join(name));
-    if let Some(folder) = out.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-    }
-    std::fs::write(&out, serde_json::to_string_pretty(outcome)?)
-        .with_context(|| format!("write {}", out.display()))?;
-    println!("{}", out.display());
-    Ok(())
 }

@@ -9,18 +9,14 @@ use std::time::Instant;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use cache::kept_product::KeptProduct;
 use cache::page_cache::Page as KeptPage;
-use cache::product_cache::LOCAL_LIFETIME;
 use cache::search_cache::{SearchHit, SearchKey, SearchResult};
-use domain::product::ProductStatus;
 use jiff::Timestamp;
 use search_indexer::error::SearchError;
 use search_indexer::query::{self, Place, Ranking, SearchPage, SearchRequest, Sort};
 use search_indexer::tuned::{Banner, Tuned};
 use serde::Serialize;
 use serde_json::Value;
-use store::mongo::products;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app_state::AppState;
@@ -31,7 +27,7 @@ use crate::page_answer;
 use crate::problem::{Problem, ReadProblems};
 use crate::product_json::ProductSummaryJson;
 use crate::query_string::{self, Parameters, ReadQuery};
-use crate::routes::search::plain_search;
+use crate::routes::search::{found_products, plain_search};
 
 const SORTS: [(&str, Sort); 6] = [
     ("relevance", Sort::Relevance),
@@ -391,15 +387,9 @@ async fn join(
     result: &SearchResult,
 ) -> Result<(Vec<HitJson>, Option<usize>, Instant), Problem> {
     let ids: Vec<_> = result.hits.iter().map(|hit| hit.product_id).collect();
-    let found = state
-        .products
-        .get_or_load_many(&ids, |ids| async move { products::find_many(&state.mongo, &ids).await })
-        .await?;
-    let kept_until = found.iter().map(|product| product.kept_until()).min();
-    let by_id: BTreeMap<_, Arc<KeptProduct>> =
-        found.into_iter().map(|product| (product.id, product)).collect();
+    let (by_id, kept_until) = found_products::load(state, &ids).await?;
     let shown = |hit: &SearchHit| {
-        let product = by_id.get(&hit.product_id).filter(|product| product.status == ProductStatus::Active)?;
+        let product = by_id.get(&hit.product_id)?;
         Some(HitJson {
             product: ProductSummaryJson::from(&***product),
             score: hit.score,
@@ -412,6 +402,5 @@ async fn join(
     let strict_count = data.len();
     data.extend(relaxed.iter().filter_map(shown));
     let relaxed_from = (data.len() > strict_count).then_some(strict_count);
-    let kept_until = kept_until.unwrap_or_else(|| Instant::now() + LOCAL_LIFETIME);
     Ok((data, relaxed_from, kept_until))
 }

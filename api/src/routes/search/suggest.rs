@@ -2,21 +2,15 @@
 
 #![expect(unused_qualifications, reason = "in what utoipa::path generates for query parameters")]
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use cache::kept_product::KeptProduct;
 use cache::page_cache::Page as KeptPage;
-use cache::product_cache::LOCAL_LIFETIME;
-use domain::ids::ProductId;
-use domain::product::ProductStatus;
 use jiff::Timestamp;
 use search_indexer::query::TEXT_LENGTH_MAX;
 use search_indexer::suggest::{self as engine, LIMIT_MAX};
 use serde::Serialize;
-use store::mongo::products;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -28,6 +22,7 @@ use crate::page_answer;
 use crate::problem::{Problem, ReadProblems};
 use crate::product_json::{ImageJson, ProductSummaryJson};
 use crate::query_string::{self, Parameters, ReadQuery};
+use crate::routes::search::found_products;
 
 const LIMIT_DEFAULT: u16 = 6;
 /// So many times as many searches are looked at, because merchandisers may keep some of them back.
@@ -149,7 +144,8 @@ pub async fn suggest(
         Err(error) if error.is_unavailable() => Vec::new(),
         found => found.map_err(Arc::new)?,
     };
-    let (products, kept_until) = shown(&state, &found).await?;
+    let (by_id, kept_until) = found_products::load(&state, &found).await?;
+    let products = found.iter().filter_map(|id| by_id.get(id));
     let most = usize::from(limit);
     let mut queries = known.queries.find(&typed, most * UNSUGGESTED_FACTOR);
     queries.retain(|text| tuning.is_suggested(text, now));
@@ -158,7 +154,7 @@ pub async fn suggest(
     let body = SuggestionsJson {
         queries: queries.into_iter().map(|text| SuggestedQueryJson { text: text.clone() }).collect(),
         categories: categories.into_iter().map(SuggestedCategoryJson::from).collect(),
-        products,
+        products: products.map(|product| SuggestedProductJson::from(&**product)).collect(),
     };
     let body = serde_json::to_vec(&body).map_err(Problem::internal)?.into();
     let page = Arc::new(KeptPage::new(body, sight, kept_until, Some(asked_at)));
@@ -167,18 +163,4 @@ pub async fn suggest(
         page_answer::keep(&state.pages.searches, &page_key, &page);
     }
     Ok(response)
-}
-
-/// The products as they are now, and until when that may be kept.
-async fn shown(state: &AppState, ids: &[ProductId]) -> Result<(Vec<SuggestedProductJson>, Instant), Problem> {
-    let found = state
-        .products
-        .get_or_load_many(ids, |ids| async move { products::find_many(&state.mongo, &ids).await })
-        .await?;
-    let kept_until = found.iter().map(|product| product.kept_until()).min();
-    let by_id: HashMap<_, Arc<KeptProduct>> =
-        found.into_iter().map(|product| (product.id, product)).collect();
-    let of_id = |id| by_id.get(id).filter(|product| product.status == ProductStatus::Active);
-    let products = ids.iter().filter_map(of_id).map(|product| SuggestedProductJson::from(&**product));
-    Ok((products.collect(), kept_until.unwrap_or_else(|| Instant::now() + LOCAL_LIFETIME)))
 }
