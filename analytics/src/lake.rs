@@ -43,6 +43,10 @@ pub mod event {
     pub const RESULTS: &str = "results";
     /// How long that took, in milliseconds; files of before lack it.
     pub const WAITED_MS: &str = "waited_ms";
+    /// UUID of the experiment that a search, or the search of a click, took part in, as bytes; files of before lack it.
+    pub const EXPERIMENT_ID: &str = "experiment_id";
+    /// `control` or `treatment`: what answered the search, or brought the clicked hit; files of before lack it.
+    pub const ARM: &str = "arm";
 }
 
 /// Names of the columns of a line.
@@ -220,6 +224,8 @@ fn event_schema() -> Schema {
         ("order_id".into(), DataType::Binary),
         (event::RESULTS.into(), DataType::Int64),
         (event::WAITED_MS.into(), DataType::Int64),
+        (event::EXPERIMENT_ID.into(), DataType::Binary),
+        (event::ARM.into(), DataType::String),
     ])
 }
 
@@ -296,7 +302,7 @@ mod tests {
         let root = std::env::temp_dir().join(format!("entrepot-analytics-lake-{}", std::process::id()));
         let lake = Lake::new(&root);
         let days = [jiff::civil::date(2026, 1, 1), jiff::civil::date(2026, 1, 2)];
-        for (day, column_count) in days.iter().zip([13, 15]) {
+        for (day, column_count) in days.iter().zip([13, 17]) {
             write(&lake, *day, column_count);
         }
         assert_eq!(lake.event_days("shop").expect("a lake"), days);

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use analytics::experiment_report::ExperimentReport;
 use analytics::lake::Lake;
 use analytics::run::{self, RunReport, Scope};
 use analytics::search_report::SearchReport;
@@ -100,6 +101,9 @@ async fn run(settings: &Settings, channel: Option<String>, scope: Scope) -> anyh
             print_searches(&report);
         }
     }
+    if let Some(report) = serve::observed_experiment(&settings.postgres, &lake).await? {
+        print_experiment(&report);
+    }
     println!("{} channels in {:.1} s", channels.len(), started.elapsed().as_secs_f64());
     Ok(())
 }
@@ -110,6 +114,21 @@ fn print_searches(report: &SearchReport) {
         "{channel:<24} {searches} searches from {from} to {to}: {terms} terms, {judgments} judgments by clicks, \
          {:.1} s",
         elapsed.as_secs_f64()
+    );
+}
+
+fn print_experiment(report: &ExperimentReport) {
+    let ExperimentReport { experiment, figures, outcome } = report;
+    let (control, treatment) = (figures.counts.control, figures.counts.treatment);
+    println!(
+        "experiment {:?}: live {} of {} visits, draft {} of {}, p {:.4}, {}",
+        experiment.name,
+        control.successes,
+        control.visits,
+        treatment.successes,
+        treatment.visits,
+        figures.p_value,
+        outcome.map_or("it goes on", domain::experiment::Outcome::name)
     );
 }
 

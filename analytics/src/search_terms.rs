@@ -84,7 +84,7 @@ pub fn search_terms(events: &LazyFrame, from: Date, to: Date) -> Result<SearchTe
     Ok(SearchTerms { from, to, searches: all, terms: terms? })
 }
 
-fn of_kind(events: &LazyFrame, kind: BehaviourKind) -> LazyFrame {
+pub(crate) fn of_kind(events: &LazyFrame, kind: BehaviourKind) -> LazyFrame {
     events.clone().filter(col(event::KIND).eq(lit(kind.name())))
 }
 

@@ -18,6 +18,7 @@ use store::settings::{AmqpSettings, PostgresSettings};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::experiment_report::{self, ExperimentReport};
 use crate::lake::Lake;
 use crate::run::{self, Remedy, RunError, Scope};
 use crate::search_report::{self, SearchReport};
@@ -79,6 +80,7 @@ impl Daemon {
             }
             self.count_searches(&channel).await;
         }
+        self.look_at_experiment().await;
     }
 
     /// What fails is tried again with the next round.
@@ -91,6 +93,21 @@ impl Daemon {
             Err(error) => {
                 let error = error_chain::text(&error);
                 tracing::error!(error, channel, "search terms are not counted");
+            }
+        }
+    }
+
+    /// What fails is tried again with the next round.
+    async fn look_at_experiment(&self) {
+        match observed_experiment(&self.postgres, &self.lake).await {
+            Ok(Some(ExperimentReport { experiment, figures, outcome })) => {
+                let outcome = outcome.map(domain::experiment::Outcome::name);
+                let (id, p_value) = (experiment.id.to_string(), figures.p_value);
+                tracing::info!(experiment = id, p_value, outcome, "the experiment is looked at");
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(error = error_chain::text(&error), "the experiment is not looked at");
             }
         }
     }
@@ -249,6 +266,24 @@ pub async fn observed_searches(
     };
     metrics::counter!("analytics_runs_total", "report" => "search_terms", "result" => label).increment(1);
     metrics::histogram!("analytics_run_seconds", "report" => "search_terms")
+        .record(started.elapsed().as_secs_f64());
+    result
+}
+
+/// A look at the experiment that runs, with its metrics.
+pub async fn observed_experiment(
+    postgres: &PostgresSettings,
+    lake: &Lake,
+) -> Result<Option<ExperimentReport>, RunError> {
+    let started = Instant::now();
+    let result = experiment_report::run(postgres, lake, Timestamp::now()).await;
+    let label = match &result {
+        Ok(Some(_)) => "published",
+        Ok(None) => return result,
+        Err(_) => "failed",
+    };
+    metrics::counter!("analytics_runs_total", "report" => "experiment", "result" => label).increment(1);
+    metrics::histogram!("analytics_run_seconds", "report" => "experiment")
         .record(started.elapsed().as_secs_f64());
     result
 }

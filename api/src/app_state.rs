@@ -22,6 +22,7 @@ use crate::page_answer::Pages;
 use crate::rate_limit::RateLimits;
 use crate::request_id;
 use crate::routes::health::ready::LastProbe;
+use crate::running_experiment::RunningExperimentCell;
 use crate::settings::Settings;
 use crate::start_error::StartError;
 
@@ -46,6 +47,8 @@ pub struct AppState {
     pub search: SearchClient,
     /// What merchandisers have put live.
     pub tuning: LiveTuningCell,
+    /// What is tried beside it.
+    pub experiment: RunningExperimentCell,
     /// Whose turn it is to ask the judged queries: the engine is also that of the shop.
     pub evaluations: Semaphore,
     /// What is about to be typed.
@@ -86,6 +89,7 @@ impl AppState {
             searches: SearchCache::new(&settings.cache, &settings.redis)?,
             search: SearchClient::new(&settings.search)?,
             tuning: LiveTuningCell::default(),
+            experiment: RunningExperimentCell::default(),
             evaluations: Semaphore::new(1),
             completions: KnownCompletionsCell::default(),
             webhooks: settings.webhooks.clone(),

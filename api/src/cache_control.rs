@@ -13,7 +13,7 @@ pub const SEARCHES: &str = "public, max-age=0, s-maxage=1";
 /// What a shared cache can drop answers by.
 pub const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 /// Who has signed in may see more than others: no shared cache holds it, and a browser asks each time.
-const PRIVATE: &str = "private, no-cache";
+pub const PRIVATE: &str = "private, no-cache";
 
 /// The headers of an answer: public ones are for those who did not sign in.
 pub fn headers(caller: &Anyone, public: &'static str) -> [(HeaderName, HeaderValue); 2] {

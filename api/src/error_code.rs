@@ -77,6 +77,8 @@ error_codes! {
     ReleaseNotLive = "release_not_live", CONFLICT, "The release is not live";
     /// A release waits for its time; nothing else goes live before it.
     ReleaseWaits = "release_waits", CONFLICT, "A release waits for its time";
+    /// An experiment runs; nothing is published beside it.
+    ExperimentRuns = "experiment_runs", CONFLICT, "An experiment runs";
     /// There are as many as there may be.
     LimitReached = "limit_reached", CONFLICT, "A limit is reached";
     /// The thing has changed since it was read.

@@ -32,6 +32,7 @@ pub mod request_id;
 pub mod route_figures;
 pub mod router;
 pub mod routes;
+pub mod running_experiment;
 pub mod server;
 pub mod settings;
 pub mod start_error;

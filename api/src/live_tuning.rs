@@ -1,5 +1,5 @@
-//! The tuning that searches are answered by: this process' copy of the live release, asked for every two seconds. While
-//! the store is away the last one goes on.
+//! The tuning that searches are answered by: this process' copy of the live release, and of the experiment that runs
+//! beside it, asked for every two seconds. While the store is away the last ones go on.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::tuning::release::Release;
 use search_indexer::tuned::LiveTuning;
 use store::error::StoreError;
-use store::pg::search_tuning;
+use store::pg::{experiments, search_tuning};
 use tokio_util::sync::CancellationToken;
 
 use crate::app_state::AppState;
@@ -68,6 +68,9 @@ async fn look(state: &AppState) -> Result<(), StoreError> {
         && let Some(release) = search_tuning::live(&**client).await?
     {
         state.tuning.put(release);
+    }
+    if experiments::running_id(&**client).await? != state.experiment.id() {
+        state.experiment.put(experiments::running(&**client).await?);
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use utoipa::{Modify, OpenApi};
 
 use crate::problem::{FieldErrorJson, ProblemJson};
 use crate::routes::{
-    admin, analytics, catalogue, categories, health, inventory, judgments, media, merchandising, orders,
-    products, reviews, search, webhooks,
+    admin, analytics, catalogue, categories, experiments, health, inventory, judgments, media, merchandising,
+    orders, products, reviews, search, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -57,6 +57,10 @@ use crate::routes::{
         merchandising::list_releases::list_releases,
         merchandising::get_release::get_release,
         merchandising::roll_back::roll_back,
+        experiments::list_experiments::list_experiments,
+        experiments::start_experiment::start_experiment,
+        experiments::get_experiment::get_experiment,
+        experiments::stop_experiment::stop_experiment,
         merchandising::list_search_terms::list_search_terms,
         merchandising::take_suggestions::take_suggestions,
         judgments::list_sets::list_sets,

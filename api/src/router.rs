@@ -23,6 +23,10 @@ use crate::routes::catalogue::{
     create_import::create_import, get_import::get_import, list_import_entries::list_import_entries,
 };
 use crate::routes::categories::tree::category_tree;
+use crate::routes::experiments::{
+    get_experiment::get_experiment, list_experiments::list_experiments, start_experiment::start_experiment,
+    stop_experiment::stop_experiment,
+};
 use crate::routes::health::{live::live, ready::ready};
 use crate::routes::inventory::{adjust::adjust_stock, get::get_inventory, ledger::list_ledger};
 use crate::routes::judgments::{
@@ -106,6 +110,15 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .service(resource("/merchandising/drafts/{id}/publish", "POST").route(post(publish_draft)))
                 .service(
                     resource("/merchandising/drafts/{id}/suggestions", "POST").route(post(take_suggestions)),
+                )
+                .service(
+                    resource("/merchandising/experiments", "GET, HEAD, POST")
+                        .route(get(list_experiments))
+                        .route(post(start_experiment)),
+                )
+                .service(resource("/merchandising/experiments/{id}", "GET, HEAD").route(get(get_experiment)))
+                .service(
+                    resource("/merchandising/experiments/{id}/stop", "POST").route(post(stop_experiment)),
                 )
                 .service(resource("/merchandising/search-terms", "GET, HEAD").route(get(list_search_terms)))
                 .service(resource("/merchandising/judgment-sets", "GET, HEAD").route(get(list_sets)))

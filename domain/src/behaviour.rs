@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::ids::{EventId, OrderId, ProductId, SessionId, UserId, VariantId};
+use crate::experiment::Arm;
+use crate::ids::{EventId, ExperimentId, OrderId, ProductId, SessionId, UserId, VariantId};
 use crate::money::Money;
 
 /// What a shopper did.
@@ -81,4 +82,38 @@ pub struct BehaviourEvent {
     pub amount: Option<Money>,
     /// The order of a purchase.
     pub order_id: Option<OrderId>,
+    /// The experiment that a search took part in, or that the search of a click did, as the answer told.
+    pub experiment: Option<SeenExperiment>,
+}
+
+/// An experiment as a shopper met it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenExperiment {
+    /// Which.
+    pub id: ExperimentId,
+    /// The arm that answered the search, or brought the clicked hit; `None` for a search that both answered.
+    pub arm: Option<Arm>,
+}
+
+impl BehaviourEvent {
+    /// Something done, with nothing told beside it.
+    pub fn new(id: EventId, occurred_at: Timestamp, session_id: SessionId, kind: BehaviourKind) -> Self {
+        Self {
+            id,
+            occurred_at,
+            session_id,
+            user_id: None,
+            kind,
+            product_id: None,
+            variant_id: None,
+            query: None,
+            results: None,
+            waited_ms: None,
+            position: None,
+            quantity: None,
+            amount: None,
+            order_id: None,
+            experiment: None,
+        }
+    }
 }

@@ -90,6 +90,10 @@ typed_id!(
     DraftId
 );
 typed_id!(
+    /// An experiment with the tuning of the search.
+    ExperimentId
+);
+typed_id!(
     /// An attempt to pay an order.
     PaymentId
 );

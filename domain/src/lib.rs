@@ -10,6 +10,7 @@ pub mod category;
 pub mod completions;
 pub mod daily_sales;
 pub mod event;
+pub mod experiment;
 pub mod field_error;
 pub mod ids;
 pub mod imported_order;

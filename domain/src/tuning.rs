@@ -78,7 +78,7 @@ fn check_count(errors: &mut Vec<FieldError>, pointer: &str, count: usize, most: 
 }
 
 /// A text of 1 to `most` characters without control characters.
-fn check_text(errors: &mut Vec<FieldError>, pointer: String, text: &str, most: usize) {
+pub(crate) fn check_text(errors: &mut Vec<FieldError>, pointer: String, text: &str, most: usize) {
     let length = text.chars().count();
     if text.trim().is_empty() || length > most || text.chars().any(char::is_control) {
         let detail = format!("1 to {most} characters, none of them a control character");

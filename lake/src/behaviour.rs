@@ -191,8 +191,9 @@ fn channel_folder(root: &Path, channel: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use domain::behaviour::BehaviourKind;
-    use domain::ids::{EventId, OrderId, ProductId, SessionId, UserId, VariantId};
+    use domain::behaviour::{BehaviourKind, SeenExperiment};
+    use domain::experiment::Arm;
+    use domain::ids::{EventId, ExperimentId, OrderId, ProductId, SessionId, UserId, VariantId};
     use domain::money::{Currency, Money};
     use jiff::Timestamp;
 
@@ -200,22 +201,7 @@ mod tests {
 
     fn event(number: u8, kind: BehaviourKind) -> BehaviourEvent {
         let at = Timestamp::from_millisecond(1_700_000_000_000 + i64::from(number)).expect("in range");
-        BehaviourEvent {
-            id: EventId::new(at, [number; 10]),
-            occurred_at: at,
-            session_id: SessionId::new(at, [7; 10]),
-            user_id: None,
-            kind,
-            product_id: None,
-            variant_id: None,
-            query: None,
-            results: None,
-            waited_ms: None,
-            position: None,
-            quantity: None,
-            amount: None,
-            order_id: None,
-        }
+        BehaviourEvent::new(EventId::new(at, [number; 10]), at, SessionId::new(at, [7; 10]), kind)
     }
 
     fn events() -> Vec<BehaviourEvent> {
@@ -226,11 +212,16 @@ mod tests {
                 query: Some("rôbe d'été 🎽".to_owned()),
                 results: Some(u32::MAX),
                 waited_ms: Some(0),
+                experiment: Some(SeenExperiment { id: ExperimentId::new(at, [5; 10]), arm: None }),
                 ..event(1, BehaviourKind::Search)
             },
             BehaviourEvent {
                 product_id: Some(ProductId::new(at, [1; 10])),
                 position: Some(u16::MAX),
+                experiment: Some(SeenExperiment {
+                    id: ExperimentId::new(at, [5; 10]),
+                    arm: Some(Arm::Treatment),
+                }),
                 ..event(2, BehaviourKind::Click)
             },
             BehaviourEvent {

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::num::TryFromIntError;
 
-use domain::behaviour::{BehaviourEvent, BehaviourKind};
-use domain::ids::{EventId, OrderId, ProductId, SessionId, UserId, VariantId};
+use domain::behaviour::{BehaviourEvent, BehaviourKind, SeenExperiment};
+use domain::experiment::Arm;
+use domain::ids::{EventId, ExperimentId, OrderId, ProductId, SessionId, UserId, VariantId};
 use domain::money::{Currency, Money};
 use jiff::Timestamp;
 use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
@@ -28,7 +29,7 @@ enum Kind {
 }
 
 /// Name, type, and whether every event has it; in the order that [`write`] and [`event`] take them.
-const COLUMNS: [(&str, Kind, bool); 15] = [
+const COLUMNS: [(&str, Kind, bool); 17] = [
     (ID, Kind::Bytes, true),
     ("occurred_at", Kind::Time, true),
     ("session_id", Kind::Bytes, true),
@@ -44,6 +45,8 @@ const COLUMNS: [(&str, Kind, bool); 15] = [
     ("order_id", Kind::Bytes, false),
     ("results", Kind::Int64, false),
     ("waited_ms", Kind::Int64, false),
+    ("experiment_id", Kind::Bytes, false),
+    ("arm", Kind::Text, false),
 ];
 /// Those that the first files had; the others are null in them.
 const FIRST_COLUMN_COUNT: usize = 13;
@@ -88,7 +91,9 @@ pub(crate) fn write<W: Write + Send>(
     optional::<ByteArrayType, _>(group, events, currency)?;
     optional::<ByteArrayType, _>(group, events, |event| event.order_id.map(|id| bytes(id.0)))?;
     optional::<Int64Type, _>(group, events, |event| event.results.map(i64::from))?;
-    optional::<Int64Type, _>(group, events, |event| event.waited_ms.map(i64::from))
+    optional::<Int64Type, _>(group, events, |event| event.waited_ms.map(i64::from))?;
+    optional::<ByteArrayType, _>(group, events, |event| event.experiment.map(|seen| bytes(seen.id.0)))?;
+    optional::<ByteArrayType, _>(group, events, |event| Some(text(event.experiment?.arm?.name())))
 }
 
 fn required<D: DataType, W: Write + Send>(
@@ -159,7 +164,7 @@ pub(crate) fn event(row: &Row) -> Result<BehaviourEvent, String> {
         order,
         more @ ..,
     ] = <[&Field; COLUMNS.len()]>::try_from(values).map_err(|_| "another number of columns".to_owned())?;
-    let [results, waited_ms] = more;
+    let [results, waited_ms, experiment_id, arm] = more;
     Ok(BehaviourEvent {
         id: EventId(there(uuid(id)?)?),
         occurred_at: time(at)?,
@@ -175,6 +180,7 @@ pub(crate) fn event(row: &Row) -> Result<BehaviourEvent, String> {
         quantity: number(quantity)?,
         amount: money(integer(minor)?, string(currency)?)?,
         order_id: uuid(order)?.map(OrderId),
+        experiment: seen_experiment(uuid(experiment_id)?, string(arm)?)?,
     })
 }
 
@@ -224,6 +230,16 @@ fn kind_of(field: &Field) -> Result<BehaviourKind, String> {
     let name = there(string(field)?)?;
     let known = BehaviourKind::ALL.into_iter().find(|kind| kind.name() == name);
     known.ok_or_else(|| format!("{name:?} is no kind"))
+}
+
+fn seen_experiment(id: Option<Uuid>, arm: Option<&str>) -> Result<Option<SeenExperiment>, String> {
+    let arm =
+        arm.map(|name| Arm::from_name(name).ok_or_else(|| format!("{name:?} is no arm"))).transpose()?;
+    match id {
+        Some(id) => Ok(Some(SeenExperiment { id: ExperimentId(id), arm })),
+        None if arm.is_some() => Err("an arm without an experiment".to_owned()),
+        None => Ok(None),
+    }
 }
 
 fn money(minor: Option<i64>, currency: Option<&str>) -> Result<Option<Money>, String> {

@@ -8,6 +8,7 @@ pub mod channels;
 pub mod daily_sales;
 pub mod dead_letters;
 pub mod direct;
+pub mod experiments;
 pub mod expiry;
 pub mod health;
 pub mod idempotency;

@@ -32,6 +32,7 @@ mod repair;
 mod replay;
 mod requests;
 mod reviews;
+mod search_experiments;
 mod search_fallback;
 mod search_quality;
 mod search_suggest;

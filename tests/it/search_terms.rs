@@ -42,22 +42,7 @@ fn visit(number: u8, days_before: i64, done: &[BehaviourEvent]) -> Vec<Behaviour
 }
 
 fn event(kind: BehaviourKind) -> BehaviourEvent {
-    BehaviourEvent {
-        id: EventId::new(now(), [0; 10]),
-        occurred_at: now(),
-        session_id: SessionId::new(now(), [0; 10]),
-        user_id: None,
-        kind,
-        product_id: None,
-        variant_id: None,
-        query: None,
-        results: None,
-        waited_ms: None,
-        position: None,
-        quantity: None,
-        amount: None,
-        order_id: None,
-    }
+    BehaviourEvent::new(EventId::new(now(), [0; 10]), now(), SessionId::new(now(), [0; 10]), kind)
 }
 
 fn search(words: &str, results: u32) -> BehaviourEvent {

@@ -12,14 +12,14 @@ use support::api::{self, Answer, Client, Who, send};
 use support::search_index::{build, new_name, projection};
 use support::{Scope, shop, wait};
 
-const MERCHANDISER: Who = Who::Role("merchandiser");
-const SHOPPER: Who = Who::Role("shopper");
-const DRAFTS: &str = "/merchandising/drafts";
+pub(crate) const MERCHANDISER: Who = Who::Role("merchandiser");
+pub(crate) const SHOPPER: Who = Who::Role("shopper");
+pub(crate) const DRAFTS: &str = "/merchandising/drafts";
 /// How soon every process answers by a release.
-const LIVE_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const LIVE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Products with these titles, in the store and in the index.
-async fn stocked(scope: &Scope, projection: &Projection, titles: &[&str]) -> Vec<Product> {
+pub(crate) async fn stocked(scope: &Scope, projection: &Projection, titles: &[&str]) -> Vec<Product> {
     let product = |title: &&str| Product { category: None, ..shop::product(title) };
     let made: Vec<Product> = titles.iter().map(product).collect();
     let new: Vec<NewProduct> =
@@ -29,24 +29,24 @@ async fn stocked(scope: &Scope, projection: &Projection, titles: &[&str]) -> Vec
     made
 }
 
-async fn begin(client: &Client, name: &str) -> Answer {
+pub(crate) async fn begin(client: &Client, name: &str) -> Answer {
     client.post(MERCHANDISER, DRAFTS, &name.replace(' ', "-"), &json!({"name": name})).await.expect(201)
 }
 
-fn path(draft: &Answer) -> String {
+pub(crate) fn path(draft: &Answer) -> String {
     format!("{DRAFTS}/{}", draft.body["id"].as_str().expect("an id"))
 }
 
-async fn patched(client: &Client, draft: &Answer, patch: &Value) -> Answer {
+pub(crate) async fn patched(client: &Client, draft: &Answer, patch: &Value) -> Answer {
     client.patch(MERCHANDISER, &path(draft), draft.header("etag"), patch).await
 }
 
-async fn publish(client: &Client, draft: &Answer, body: &Value) -> Answer {
+pub(crate) async fn publish(client: &Client, draft: &Answer, body: &Value) -> Answer {
     let request = client.request(Method::POST, MERCHANDISER, &format!("{}/publish", path(draft)));
     send(request.header("if-match", draft.header("etag")).json(body)).await
 }
 
-async fn ask(client: &Client, path: &str, body: &Value) -> Answer {
+pub(crate) async fn ask(client: &Client, path: &str, body: &Value) -> Answer {
     send(client.request(Method::POST, MERCHANDISER, path).json(body)).await
 }
 
@@ -57,16 +57,16 @@ async fn searched(client: &Client, words: &str) -> (Vec<String>, Value) {
     (data.iter().filter_map(|hit| hit["title"].as_str().map(str::to_owned)).collect(), answer)
 }
 
-fn rule(name: &str, words: &str, actions: Value) -> Value {
+pub(crate) fn rule(name: &str, words: &str, actions: Value) -> Value {
     let when = json!({"kind": "query", "matching": "contains", "words": words});
     json!({"name": name, "when": when, "actions": actions})
 }
 
-fn hide(product: &Product) -> Value {
+pub(crate) fn hide(product: &Product) -> Value {
     json!({"kind": "hide", "products": {"by": "products", "product_ids": [product.id]}})
 }
 
-async fn judge(scope: &Scope, query: &str, product: &Product, grade: i16) {
+pub(crate) async fn judge(scope: &Scope, query: &str, product: &Product, grade: i16) {
     const SQL: &str = "INSERT INTO judgments (judgment_set, query, product_id, judge, grade, judged_at) \
                        VALUES ('house', $1, $2, 'ann', $3, $4)";
     let client = scope.primary().await;

@@ -32,22 +32,8 @@ impl Session {
 
     /// Adds something done.
     pub fn add(&mut self, kind: BehaviourKind) -> &mut BehaviourEvent {
-        self.events.push(BehaviourEvent {
-            id: EventId(Uuid::nil()),
-            occurred_at: self.about,
-            session_id: SessionId(Uuid::nil()),
-            user_id: None,
-            kind,
-            product_id: None,
-            variant_id: None,
-            query: None,
-            results: None,
-            waited_ms: None,
-            position: None,
-            quantity: None,
-            amount: None,
-            order_id: None,
-        });
+        let (id, session) = (EventId(Uuid::nil()), SessionId(Uuid::nil()));
+        self.events.push(BehaviourEvent::new(id, self.about, session, kind));
         self.events.last_mut().expect("just added")
     }
 

@@ -22,6 +22,8 @@ pub enum Right<'a> {
     AddWebhook,
     /// Change the stock of a variant, by its id.
     ChangeStock(&'a str),
+    /// Count what an experiment has led to.
+    CountExperiment,
     /// Count the daily sales of a channel.
     CountDailySales(&'a str),
     /// Count what is searched for in a channel.
@@ -46,6 +48,7 @@ impl Right<'_> {
             Self::AddJudgments => ("add_judgments", ""),
             Self::AddWebhook => ("add_webhook", ""),
             Self::ChangeStock(variant) => ("stock_change", variant),
+            Self::CountExperiment => ("experiment", ""),
             Self::CountDailySales(channel) => ("daily_sales", channel),
             Self::CountSearchTerms(channel) => ("search_terms", channel),
             Self::ImportOrders(channel) => ("order_import", channel),

@@ -50,7 +50,7 @@ pub(super) async fn find(state: &AppState, id: &str) -> Result<Draft, Problem> {
 }
 
 /// A draft that can still be changed.
-pub(super) async fn find_open(state: &AppState, id: &str) -> Result<Draft, Problem> {
+pub(in crate::routes) async fn find_open(state: &AppState, id: &str) -> Result<Draft, Problem> {
     let draft = find(state, id).await?;
     if draft.state == DraftState::Open {
         return Ok(draft);

@@ -9,7 +9,7 @@ use domain::tuning::draft::{Draft, DraftState, NOTE_LENGTH_MAX};
 use domain::tuning::release::{Release, WAIT_DAYS_MAX};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use store::pg::{search_tuning, transaction};
+use store::pg::{experiments, search_tuning, transaction};
 use utoipa::ToSchema;
 
 use crate::app_state::{AppState, cause};
@@ -18,6 +18,7 @@ use crate::error_code::ErrorCode;
 use crate::etag::IfMatch;
 use crate::json_body::JsonBody;
 use crate::problem::{Problem, ReadProblems, WriteProblems};
+use crate::routes::experiments::start_experiment::check_none_runs;
 use crate::routes::merchandising::get_draft::find_open;
 use crate::routes::merchandising::judged::{self, Judged};
 use crate::routes::merchandising::present;
@@ -46,7 +47,8 @@ pub struct PublishDraft {
 /// force that has not ended: nDCG@10 of no set falls by more
 /// than a hundredth, and no more queries find nothing. Otherwise the answer is 409 `search_gets_worse`, and says by how
 /// much, unless `override_reason` says why it is to be done all the same. A draft that began from another release than
-/// the live one is 409 `draft_outdated`, and while a release waits for its time every draft is 409 `release_waits`.
+/// the live one is 409 `draft_outdated`, and while a release waits for its time every draft is 409 `release_waits`;
+/// while an experiment runs, 409 `experiment_runs`.
 #[utoipa::path(
     post,
     path = "/api/v1/merchandising/drafts/{id}/publish",
@@ -110,9 +112,8 @@ pub async fn publish_draft(
     let event = Event::search_tuning_published(EventId::new(now, rand::random()), &release, cause(&caller));
     transaction::run(&state.pools, "publish_draft", async |transaction| {
         let newest = search_tuning::lock_newest(transaction).await?;
-        if let Some(waiting) = newest.as_ref().filter(|newest| newest.waits(present())) {
-            return Err(waits(waiting));
-        }
+        check_waiting(newest.as_ref())?;
+        check_none_runs(experiments::running_id(transaction).await?)?;
         check_base(&published, newest.map_or(0, |newest| newest.number))?;
         if !search_tuning::replace_draft(transaction, &published).await? {
             return Err(IfMatch::failed());
@@ -152,14 +153,16 @@ fn check_time(live_from: Option<Timestamp>, now: Timestamp) -> Result<(), Proble
     Err(Problem::invalid_field("/live_from", "out_of_range", detail))
 }
 
-fn waits(release: &Release) -> Problem {
+/// What waits for its time was judged against what is live now.
+pub(in crate::routes) fn check_waiting(newest: Option<&Release>) -> Result<(), Problem> {
+    let Some(release) = newest.filter(|newest| newest.waits(present())) else { return Ok(()) };
     let at = release.live_from.map(|at| at.to_string()).unwrap_or_default();
     let detail = format!("release {} goes live at {at}: wait for it, or go back from it", release.number);
-    Problem::new(ErrorCode::ReleaseWaits, detail)
+    Err(Problem::new(ErrorCode::ReleaseWaits, detail))
 }
 
 /// What went live meanwhile would be undone by who never saw it.
-fn check_base(draft: &Draft, live: i64) -> Result<(), Problem> {
+pub(in crate::routes) fn check_base(draft: &Draft, live: i64) -> Result<(), Problem> {
     if draft.base_release == live {
         return Ok(());
     }

@@ -6,18 +6,19 @@ use domain::event::Event;
 use domain::ids::EventId;
 use domain::tuning::Tuning;
 use domain::tuning::release::Release;
-use store::pg::{search_tuning, transaction};
+use store::pg::{experiments, search_tuning, transaction};
 
 use crate::app_state::{AppState, cause};
 use crate::authorized::{Authorized, TuneSearch};
 use crate::error_code::ErrorCode;
 use crate::problem::{Problem, ReadProblems, WriteProblems};
+use crate::routes::experiments::stop_experiment::stop;
 use crate::routes::merchandising::present;
 use crate::routes::merchandising::release_json::{ReleaseJson, location};
 
 /// Goes back to what was live before this release, at once: a new release with the tuning of the one before it, or with
 /// none when it is the first. Done again it goes further back. Only the newest release can be gone back from; one that
-/// waits for its time never goes live then.
+/// waits for its time never goes live then. An experiment that runs ends.
 #[utoipa::path(
     post,
     path = "/api/v1/merchandising/releases/{number}/rollback",
@@ -39,7 +40,7 @@ pub async fn roll_back(
     let not_found = || Problem::not_found("release");
     let number: i64 = number.parse().map_err(|_| not_found())?;
     let actor = caller.actor();
-    let release = transaction::run(&state.pools, "roll_back_search", async |transaction| {
+    let (release, ended) = transaction::run(&state.pools, "roll_back_search", async |transaction| {
         let newest = search_tuning::lock_newest(transaction).await?.map_or(0, |newest| newest.number);
         let undone = search_tuning::find_release(transaction, number).await?.ok_or_else(not_found)?;
         if number != newest {
@@ -64,10 +65,18 @@ pub async fn roll_back(
         let id = EventId::new(release.published_at, rand::random());
         let event = Event::search_tuning_published(id, &release, cause(&caller));
         search_tuning::insert_release(transaction, &release, &event).await?;
-        Ok(release)
+        // What it was compared with is gone.
+        let running = experiments::running_id(transaction).await?;
+        if let Some(id) = running {
+            stop(transaction, id, &actor).await?;
+        }
+        Ok((release, running))
     })
     .await?;
     state.tuning.put(release.clone());
+    if let Some(id) = ended {
+        state.experiment.end(id);
+    }
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, location(release.number)))
         .json(ReleaseJson::from(release)))

@@ -2,21 +2,19 @@
 
 #![expect(unused_qualifications, reason = "in what utoipa::path generates for query parameters")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
 use cache::page_cache::Page as KeptPage;
-use cache::search_cache::{SearchHit, SearchKey, SearchResult};
+use cache::search_cache::{Answer, SearchHit, SearchKey, SearchResult};
+use domain::experiment::Coins;
 use jiff::Timestamp;
 use search_indexer::error::SearchError;
 use search_indexer::query::{self, Place, Ranking, SearchPage, SearchRequest, Sort};
-use search_indexer::tuned::{Banner, Tuned};
-use serde::Serialize;
-use serde_json::Value;
+use search_indexer::tuned::{LiveTuning, Tuned};
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app_state::AppState;
@@ -25,9 +23,10 @@ use crate::cache_control;
 use crate::page::Page;
 use crate::page_answer;
 use crate::problem::{Problem, ReadProblems};
-use crate::product_json::ProductSummaryJson;
 use crate::query_string::{self, Parameters, ReadQuery};
-use crate::routes::search::{found_products, plain_search};
+use crate::routes::search::search_page_json::{Found, SearchPageJson, SeenExperimentJson, body};
+use crate::routes::search::visit::{Tried, Visit};
+use crate::routes::search::{interleaved, plain_search};
 
 const SORTS: [(&str, Sort); 6] = [
     ("relevance", Sort::Relevance),
@@ -123,141 +122,16 @@ impl ReadQuery for SearchProducts {
     }
 }
 
-/// A page of hits.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = SearchPage)]
-pub struct SearchPageJson {
-    /// Best first, or in the order asked for.
-    data: Vec<HitJson>,
-    /// Counts over all that matches.
-    #[schema(value_type = FacetsJson)]
-    facets: Value,
-    /// Where the next page begins.
-    page: Page,
-    /// What was searched for.
-    query: UnderstoodJson,
-}
-
-/// A product that matches.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = SearchHit)]
-struct HitJson {
-    #[serde(flatten)]
-    product: ProductSummaryJson,
-    /// How well it matches; `null` when sorted by something else, and at a place that a merchandiser gave it.
-    #[schema(required = true)]
-    score: Option<f64>,
-    /// There when a merchandiser has given it its place.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schema(required = false)]
-    pinned: bool,
-}
-
-/// How many products have which value. Each facet counts what the other filters leave, not its own.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Facets)]
-struct FacetsJson {
-    /// Category paths; a product counts in all above its own.
-    category: Vec<FacetValueJson>,
-    /// Brands.
-    brand: Vec<FacetValueJson>,
-    /// Attributes and options of variants, those that most products have first; at most 20.
-    attributes: Vec<AttributeFacetJson>,
-    /// Where the lowest prices of products lie.
-    price: Vec<PriceFacetJson>,
-    /// How products are rated.
-    rating: Vec<RatingFacetJson>,
-}
-
-/// An attribute and its most frequent values.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = AttributeFacet)]
-struct AttributeFacetJson {
-    /// Such as `colour`, for `attr.colour=`.
-    name: String,
-    values: Vec<FacetValueJson>,
-}
-
-/// A range of prices.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = PriceFacet)]
-struct PriceFacetJson {
-    /// The lowest price, in minor units.
-    from_minor: i64,
-    /// The lowest price above the range; open when `null`.
-    #[schema(required = true)]
-    to_minor: Option<i64>,
-    count: u64,
-}
-
-/// Products with so many stars or more.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RatingFacet)]
-struct RatingFacetJson {
-    at_least: u8,
-    count: u64,
-}
-
-/// A value and how many products have it.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = FacetValue)]
-struct FacetValueJson {
-    value: String,
-    count: u64,
-}
-
-/// How the query was read.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = UnderstoodQuery)]
-struct UnderstoodJson {
-    /// The words that were searched for.
-    understood: String,
-    /// Those words again when they are not the ones asked for, because no product has one of these: show "results for".
-    #[serde(skip_serializing_if = "Option::is_none")]
-    corrected: Option<String>,
-    /// Place in `data`, from 0, of the first hit that has only a part of the words; it and those after it are there
-    /// because few products or none have most of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    relaxed_from: Option<usize>,
-    /// There when the search engine is away: the store was searched, by words of titles and brands only, and there are
-    /// neither facets nor further pages.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schema(required = false)]
-    plainer: bool,
-    /// Where the shop goes instead of showing hits: a path of it or an `https` address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    redirect: Option<String>,
-    /// Texts to be shown beside the hits.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
-    banners: Vec<BannerJson>,
-    /// Names of the merchandising rules that took part.
-    rules_applied: Vec<String>,
-}
-
-/// A text beside the hits.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = SearchBanner)]
-struct BannerJson {
-    /// What it says.
-    text: String,
-    /// Where it leads: a path of the shop or an `https` address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-}
-
-impl From<Banner> for BannerJson {
-    fn from(Banner { text, url }: Banner) -> Self {
-        Self { text, url }
-    }
-}
-
-/// Searches the products that are on sale.
+/// Searches the products that are on sale. A visit that sends its `X-Session-Id` may take part in an experiment, which
+/// the answer tells then.
 #[utoipa::path(
     get,
     path = "/api/v1/search",
     tag = "search",
-    params(SearchProducts),
+    params(
+        SearchProducts,
+        ("X-Session-Id" = Option<String>, Header, description = "The visit, as in its behaviour events"),
+    ),
     responses((status = 200, description = "A page of hits", body = SearchPageJson), ReadProblems),
     security((), ("bearer" = [])),
 )]
@@ -266,82 +140,159 @@ pub async fn search_products(
     state: web::Data<AppState>,
     http: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let (tuning, now) = (state.tuning.get(), Timestamp::now());
+    let visit = Visit::of(&state, &http)?;
+    let now = Timestamp::now();
+    let (tuning, kept_under) = visit.tuning();
     let (release, boundary) = tuning.epoch(now);
-    let page_key = format!("{release}.{boundary}?{}", http.query_string());
-    if let Some(page) = page_answer::find(&state, &state.pages.searches, &page_key) {
-        return Ok(page_answer::of_page(&http, &caller, cache_control::SEARCHES, &page));
+    let page_key = kept_under.map(|name| format!("{name}{release}.{boundary}?{}", http.query_string()));
+    if let Some(page) =
+        page_key.as_ref().and_then(|key| page_answer::find(&state, &state.pages.searches, key))
+    {
+        let mut response = page_answer::of_page(&http, &caller, cache_control::SEARCHES, &page);
+        visit.mark(&mut response);
+        return Ok(response);
     }
     let query: SearchProducts = query_string::read(&http)?;
-    let SearchProducts { cursor, limit, .. } = &query;
-    let mut request = request(&query);
     let sight = state.products.sight();
-    let list = format!("search {request:?}");
-    // Not part of the list: a release does not end the pages of those who are in the midst of them.
-    request.tuned = tuning.apply(query.q.as_deref(), query.category.as_deref(), now);
-    request.limit = *limit;
-    request.place = cursor.as_ref().map(|cursor| state.cursors.open::<Place>(&list, cursor)).transpose()?;
-    let key = SearchKey(format!("{request:?}"));
-    let computed = state.searches.get_or_compute(&key, SearchError::is_unavailable, async || {
-        to_result(query::search(&state.search, &request).await?)
-    });
-    let answer = match computed.await {
-        // A page in the midst of a list cannot be found in another list.
-        Err(error) if error.is_unavailable() && request.place.is_none() => {
-            return plainer(&state, request, *limit).await;
-        }
-        answer => answer?,
-    };
-    let result = &answer.entry.result;
-    let next_cursor = result.next.as_ref().map(|place| state.cursors.seal(&list, place));
-    let (body, kept_until) =
-        body(&state, result, request, Page { next_cursor, limit: *limit }, false).await?;
-    let page = Arc::new(KeptPage::new(body, sight, kept_until, Some(answer.entry.computed_at_ms)));
+    let Answered { found, computed_at_ms, is_stale } = answer(&state, &visit, &query, now).await?;
+    let is_plainer = found.is_plainer;
+    let (body, kept_until) = body(&state, found).await?;
+    if is_plainer {
+        let mut answer = HttpResponse::Ok();
+        answer.insert_header((header::CACHE_CONTROL, "no-store"));
+        return Ok(answer.content_type("application/json").body(body));
+    }
+    let page = Arc::new(KeptPage::new(body, sight, kept_until, Some(computed_at_ms)));
     let mut response = page_answer::of_page(&http, &caller, cache_control::SEARCHES, &page);
-    if answer.is_stale {
+    visit.mark(&mut response);
+    if is_stale {
         let stale = HeaderValue::from_static("search; hit; detail=stale-engine-away");
         response.headers_mut().insert(HeaderName::from_static("cache-status"), stale);
-    } else {
-        page_answer::keep(&state.pages.searches, &page_key, &page);
+    } else if let Some(key) = page_key {
+        page_answer::keep(&state.pages.searches, &key, &page);
     }
     Ok(response)
 }
 
-/// What the store finds while the engine is away. Nobody keeps it.
-async fn plainer(state: &AppState, request: SearchRequest, limit: u16) -> Result<HttpResponse, Problem> {
-    metrics::counter!("search_fallbacks_total").increment(1);
-    let result = plain_search::search(state, &request).await?;
-    let (body, _) = body(state, &result, request, Page { next_cursor: None, limit }, true).await?;
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .content_type("application/json")
-        .body(body))
+/// Where a page begins.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Begin {
+    /// So many hits into what two tunings answer, which is no list of the engine.
+    Interleaved { interleaved_from: usize },
+    /// After a hit.
+    Engine(Place),
 }
 
-/// The answer, and until when it may be kept.
-async fn body(
+impl Begin {
+    fn interleaved_from(self) -> usize {
+        match self {
+            Self::Interleaved { interleaved_from } => interleaved_from,
+            Self::Engine(_) => 0,
+        }
+    }
+}
+
+/// What a page is made of, and how old it is.
+struct Answered {
+    found: Found,
+    computed_at_ms: i64,
+    is_stale: bool,
+}
+
+async fn answer(
     state: &AppState,
-    result: &SearchResult,
-    request: SearchRequest,
-    page: Page,
-    is_plainer: bool,
-) -> Result<(Bytes, Instant), Problem> {
-    let (data, relaxed_from, kept_until) = join(state, result).await?;
-    let body = SearchPageJson {
-        data,
-        facets: result.facets.clone(),
-        page,
-        query: UnderstoodJson {
-            understood: result.corrected.clone().or(request.text).unwrap_or_default(),
-            corrected: result.corrected.clone(),
-            relaxed_from,
-            plainer: is_plainer,
-            redirect: request.tuned.redirect,
-            banners: request.tuned.banners.into_iter().map(BannerJson::from).collect(),
-            rules_applied: request.tuned.rules,
-        },
+    visit: &Visit,
+    query: &SearchProducts,
+    now: Timestamp,
+) -> Result<Answered, Problem> {
+    let mut request = request(query);
+    let list = format!("search {request:?}");
+    let tuned = |tuning: &LiveTuning| tuning.apply(query.q.as_deref(), query.category.as_deref(), now);
+    // Not part of the list: a release does not end the pages of those who are in the midst of them.
+    request.tuned = tuned(visit.tuning().0);
+    request.limit = query.limit;
+    let begin = query.cursor.as_ref().map(|cursor| state.cursors.open::<Begin>(&list, cursor)).transpose()?;
+    let is_first = begin.is_none();
+    let tried = visit.tried(query.q.as_deref()).filter(|_| query.sort == Sort::Relevance);
+    let answered = match (begin, tried) {
+        (Some(Begin::Engine(place)), _) => {
+            request.place = Some(place);
+            by_one(state, &request, visit.split(), &list).await
+        }
+        (None, None) => by_one(state, &request, visit.split(), &list).await,
+        (begin, tried) => {
+            let from = begin.map_or(0, Begin::interleaved_from);
+            let tried = tried.map(|tried| (tuned(tried.tuning), tried));
+            by_both(state, &request, tried, from, &list).await
+        }
     };
-    Ok((serde_json::to_vec(&body).map_err(Problem::internal)?.into(), kept_until))
+    match answered {
+        // A page in the midst of a list cannot be found in another list.
+        Err(error) if error.is_unavailable() && is_first => plainer(state, request).await,
+        answered => Ok(answered?),
+    }
+}
+
+/// What one tuning answers.
+async fn by_one(
+    state: &AppState,
+    request: &SearchRequest,
+    experiment: Option<SeenExperimentJson>,
+    list: &str,
+) -> Result<Answered, Arc<SearchError>> {
+    let answer = asked(state, request).await?;
+    let result = answer.entry.result.clone();
+    let next_cursor = result.next.as_ref().map(|place| state.cursors.seal(list, place));
+    let page = Page { next_cursor, limit: request.limit };
+    let (request, arms) = (request.clone(), HashMap::new());
+    let found = Found { result, request, page, is_plainer: false, experiment, arms };
+    Ok(Answered { found, computed_at_ms: answer.entry.computed_at_ms, is_stale: answer.is_stale })
+}
+
+/// What two tunings answer with the best hits that they have, from a place on; only the live one when the experiment
+/// has ended since the page before.
+async fn by_both(
+    state: &AppState,
+    request: &SearchRequest,
+    tried: Option<(Tuned, Tried<'_>)>,
+    from: usize,
+    list: &str,
+) -> Result<Answered, Arc<SearchError>> {
+    let of = |tuned: Tuned| SearchRequest { limit: query::LIMIT_MAX, tuned, ..request.clone() };
+    let control = asked(state, &of(request.tuned.clone())).await?;
+    let (treatment, coins, experiment) = match tried {
+        Some((tuned, tried)) => (asked(state, &of(tuned)).await?, tried.coins, Some(tried.seen)),
+        None => (control.clone(), Coins::default(), None),
+    };
+    let places = from..from + usize::from(request.limit);
+    let next = Begin::Interleaved { interleaved_from: places.end };
+    let both = interleaved::page(&control.entry.result, &treatment.entry.result, &coins, places);
+    let next_cursor = both.has_more.then(|| state.cursors.seal(list, &next));
+    let page = Page { next_cursor, limit: request.limit };
+    let arms = if experiment.is_some() { both.arms } else { HashMap::new() };
+    let (request, result) = (request.clone(), both.result);
+    let computed_at_ms = control.entry.computed_at_ms.min(treatment.entry.computed_at_ms);
+    let is_stale = control.is_stale || treatment.is_stale;
+    let found = Found { result, request, page, is_plainer: false, experiment, arms };
+    Ok(Answered { found, computed_at_ms, is_stale })
+}
+
+/// The engine's answer, or one that it gave a moment ago.
+async fn asked(state: &AppState, request: &SearchRequest) -> Result<Answer, Arc<SearchError>> {
+    let key = SearchKey(format!("{request:?}"));
+    let compute = async || to_result(query::search(&state.search, request).await?);
+    state.searches.get_or_compute(&key, SearchError::is_unavailable, compute).await
+}
+
+/// What the store finds while the engine is away. Nobody keeps it.
+async fn plainer(state: &AppState, request: SearchRequest) -> Result<Answered, Problem> {
+    metrics::counter!("search_fallbacks_total").increment(1);
+    let result = plain_search::search(state, &request).await?;
+    let page = Page { next_cursor: None, limit: request.limit };
+    let (experiment, arms) = (None, HashMap::new());
+    let found = Found { result, request, page, is_plainer: true, experiment, arms };
+    Ok(Answered { found, computed_at_ms: 0, is_stale: false })
 }
 
 /// Everything but the place in the list.
@@ -378,29 +329,4 @@ fn to_result(page: SearchPage) -> Result<SearchResult, SearchError> {
         corrected: page.corrected,
         relaxed_from: page.relaxed_from,
     })
-}
-
-/// The products of the hits as they are now, which of them are the first that have only a part of the words, and until
-/// when that may be kept. One that is no longer on sale is left out.
-async fn join(
-    state: &AppState,
-    result: &SearchResult,
-) -> Result<(Vec<HitJson>, Option<usize>, Instant), Problem> {
-    let ids: Vec<_> = result.hits.iter().map(|hit| hit.product_id).collect();
-    let (by_id, kept_until) = found_products::load(state, &ids).await?;
-    let shown = |hit: &SearchHit| {
-        let product = by_id.get(&hit.product_id)?;
-        Some(HitJson {
-            product: ProductSummaryJson::from(&***product),
-            score: hit.score,
-            pinned: hit.is_pinned,
-        })
-    };
-    let count = result.hits.len();
-    let (strict, relaxed) = result.hits.split_at(result.relaxed_from.map_or(count, |first| first.min(count)));
-    let mut data: Vec<_> = strict.iter().filter_map(shown).collect();
-    let strict_count = data.len();
-    data.extend(relaxed.iter().filter_map(shown));
-    let relaxed_from = (data.len() > strict_count).then_some(strict_count);
-    Ok((data, relaxed_from, kept_until))
 }

@@ -1,0 +1,122 @@
+//! What shoppers did in an experiment: a pure function from behaviour events to counts. The definitions are in
+//! `METRICS.md`.
+
+use domain::behaviour::BehaviourKind;
+use domain::experiment::{Arm, ArmCounts, Counts, Method};
+use domain::ids::ExperimentId;
+use polars::prelude::*;
+
+use crate::daily_sales::ReportError;
+use crate::lake::event;
+use crate::search_terms::of_kind;
+
+/// When a visit was first answered in the experiment.
+const SEEN_AT: &str = "seen_at";
+const CONTROL: &str = "of_control";
+const TREATMENT: &str = "of_treatment";
+
+/// The counts of an experiment in these events. Blocks the thread while it computes.
+pub fn experiment_counts(
+    events: &LazyFrame,
+    id: ExperimentId,
+    method: Method,
+) -> Result<Counts, ReportError> {
+    let in_it = events.clone().filter(col(event::EXPERIMENT_ID).eq(lit(id.0.as_bytes().as_slice())));
+    match method {
+        Method::Split => split(events, &in_it),
+        Method::Interleaved => interleaved(events, &in_it),
+    }
+}
+
+/// Each visit by the arm that answered it.
+fn split(events: &LazyFrame, in_it: &LazyFrame) -> Result<Counts, ReportError> {
+    let visits = of_kind(in_it, BehaviourKind::Search)
+        .filter(col(event::ARM).is_not_null())
+        .group_by([col(event::SESSION_ID)])
+        .agg([
+            col(event::ARM).first(),
+            col(event::ARM).n_unique().alias("arms"),
+            col(event::OCCURRED_AT).min().alias(SEEN_AT),
+        ])
+        .collect()?
+        .lazy();
+    let mixed = height(visits.clone().filter(col("arms").gt(lit(1))))?;
+    let visits = visits.filter(col("arms").eq(lit(1)));
+    let clicks = of_kind(events, BehaviourKind::Click)
+        .filter(col(event::QUERY).is_not_null())
+        .inner_join(visits.clone(), col(event::SESSION_ID), col(event::SESSION_ID))
+        .filter(col(event::OCCURRED_AT).gt_eq(col(SEEN_AT)));
+    let visits_with =
+        |rows: LazyFrame| visits.clone().semi_join(rows, col(event::SESSION_ID), col(event::SESSION_ID));
+    let (clicked, sold) = (visits_with(clicks.clone()), visits_with(bought(events, clicks)));
+    let of = |arm: Arm| {
+        let count = |rows: &LazyFrame| height(rows.clone().filter(is_of(arm)));
+        Ok::<_, ReportError>(ArmCounts {
+            visits: count(&visits)?,
+            successes: count(&clicked)?,
+            sales: count(&sold)?,
+        })
+    };
+    Ok(Counts { control: of(Arm::Control)?, treatment: of(Arm::Treatment)?, undecided: mixed })
+}
+
+/// Each visit by the arm of which it clicked more hits.
+fn interleaved(events: &LazyFrame, in_it: &LazyFrame) -> Result<Counts, ReportError> {
+    let visits = of_kind(in_it, BehaviourKind::Search)
+        .select([col(event::SESSION_ID)])
+        .unique(None, UniqueKeepStrategy::Any);
+    let visit_count = height(visits)?;
+    // A hit that is clicked again is not liked more.
+    let clicks = of_kind(in_it, BehaviourKind::Click)
+        .filter(col(event::ARM).is_not_null().and(col(event::PRODUCT_ID).is_not_null()))
+        .group_by([col(event::SESSION_ID), col(event::PRODUCT_ID)])
+        .agg([col(event::ARM).first()]);
+    let sum = |arm: Arm, name: &str| is_of(arm).cast(DataType::Int64).sum().alias(name);
+    let preferences = clicks
+        .clone()
+        .group_by([col(event::SESSION_ID)])
+        .agg([sum(Arm::Control, CONTROL), sum(Arm::Treatment, TREATMENT)])
+        .collect()?
+        .lazy();
+    let sold = bought(events, clicks);
+    let of = |arm: Arm, preferred: Expr| {
+        Ok::<_, ReportError>(ArmCounts {
+            visits: visit_count,
+            successes: height(preferences.clone().filter(preferred))?,
+            sales: height(
+                sold.clone()
+                    .filter(is_of(arm))
+                    .select([col(event::SESSION_ID)])
+                    .unique(None, UniqueKeepStrategy::Any),
+            )?,
+        })
+    };
+    Ok(Counts {
+        control: of(Arm::Control, col(CONTROL).gt(col(TREATMENT)))?,
+        treatment: of(Arm::Treatment, col(TREATMENT).gt(col(CONTROL)))?,
+        undecided: height(preferences.clone().filter(col(CONTROL).eq(col(TREATMENT))))?,
+    })
+}
+
+fn is_of(arm: Arm) -> Expr {
+    col(event::ARM).eq(lit(arm.name()))
+}
+
+/// Those of the clicks whose product was put into the cart in a visit that bought.
+fn bought(events: &LazyFrame, clicks: LazyFrame) -> LazyFrame {
+    let product_of_visit = [col(event::SESSION_ID), col(event::PRODUCT_ID)];
+    let carts = of_kind(events, BehaviourKind::CartAdd);
+    let purchases = of_kind(events, BehaviourKind::Purchase);
+    clicks.join(carts, product_of_visit.clone(), product_of_visit, JoinArgs::new(JoinType::Semi)).semi_join(
+        purchases,
+        col(event::SESSION_ID),
+        col(event::SESSION_ID),
+    )
+}
+
+fn height(rows: LazyFrame) -> Result<u64, ReportError> {
+    Ok(u64::try_from(rows.collect()?.height()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;
