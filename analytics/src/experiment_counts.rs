@@ -2,50 +2,47 @@
 //! `METRICS.md`.
 
 use domain::behaviour::BehaviourKind;
-use domain::experiment::{Arm, ArmCounts, Counts, Method};
+use domain::experiment::{Arm, ArmCounts, Counts, Method, WATCHED_MINUTES};
 use domain::ids::ExperimentId;
+use jiff::Timestamp;
 use polars::prelude::*;
 
 use crate::daily_sales::ReportError;
 use crate::lake::event;
 use crate::search_terms::of_kind;
 
-/// When a visit was first answered in the experiment.
+/// How long a visit is watched, in microseconds.
+const WATCHED_MICROS: i64 = WATCHED_MINUTES * 60 * 1_000_000;
+/// When an event happened, and a visit was first answered in the experiment, in microseconds.
+const AT: &str = "at";
 const SEEN_AT: &str = "seen_at";
 const CONTROL: &str = "of_control";
 const TREATMENT: &str = "of_treatment";
 
-/// The counts of an experiment in these events. Blocks the thread while it computes.
+/// The counts of an experiment in these events, of visits that are not watched any more. Blocks the thread while it
+/// computes.
 pub fn experiment_counts(
     events: &LazyFrame,
     id: ExperimentId,
     method: Method,
+    now: Timestamp,
 ) -> Result<Counts, ReportError> {
+    let events = events.clone().with_column(col(event::OCCURRED_AT).cast(DataType::Int64).alias(AT));
     let in_it = events.clone().filter(col(event::EXPERIMENT_ID).eq(lit(id.0.as_bytes().as_slice())));
     match method {
-        Method::Split => split(events, &in_it),
-        Method::Interleaved => interleaved(events, &in_it),
+        Method::Split => split(&events, &in_it, now),
+        Method::Interleaved => interleaved(&events, &in_it, now),
     }
 }
 
 /// Each visit by the arm that answered it.
-fn split(events: &LazyFrame, in_it: &LazyFrame) -> Result<Counts, ReportError> {
-    let visits = of_kind(in_it, BehaviourKind::Search)
-        .filter(col(event::ARM).is_not_null())
-        .group_by([col(event::SESSION_ID)])
-        .agg([
-            col(event::ARM).first(),
-            col(event::ARM).n_unique().alias("arms"),
-            col(event::OCCURRED_AT).min().alias(SEEN_AT),
-        ])
-        .collect()?
-        .lazy();
+fn split(events: &LazyFrame, in_it: &LazyFrame, now: Timestamp) -> Result<Counts, ReportError> {
+    let told = in_it.clone().filter(col(event::ARM).is_not_null());
+    let visits = watched(&told, now, &[col(event::ARM).first(), col(event::ARM).n_unique().alias("arms")])?;
     let mixed = height(visits.clone().filter(col("arms").gt(lit(1))))?;
     let visits = visits.filter(col("arms").eq(lit(1)));
-    let clicks = of_kind(events, BehaviourKind::Click)
-        .filter(col(event::QUERY).is_not_null())
-        .inner_join(visits.clone(), col(event::SESSION_ID), col(event::SESSION_ID))
-        .filter(col(event::OCCURRED_AT).gt_eq(col(SEEN_AT)));
+    let clicks = of_kind(events, BehaviourKind::Click).filter(col(event::QUERY).is_not_null());
+    let clicks = within(clicks, visits.clone());
     let visits_with =
         |rows: LazyFrame| visits.clone().semi_join(rows, col(event::SESSION_ID), col(event::SESSION_ID));
     let (clicked, sold) = (visits_with(clicks.clone()), visits_with(bought(events, clicks)));
@@ -61,14 +58,12 @@ fn split(events: &LazyFrame, in_it: &LazyFrame) -> Result<Counts, ReportError> {
 }
 
 /// Each visit by the arm of which it clicked more hits.
-fn interleaved(events: &LazyFrame, in_it: &LazyFrame) -> Result<Counts, ReportError> {
-    let visits = of_kind(in_it, BehaviourKind::Search)
-        .select([col(event::SESSION_ID)])
-        .unique(None, UniqueKeepStrategy::Any);
-    let visit_count = height(visits)?;
+fn interleaved(events: &LazyFrame, in_it: &LazyFrame, now: Timestamp) -> Result<Counts, ReportError> {
+    let visits = watched(in_it, now, &[])?;
+    let visit_count = height(visits.clone())?;
     // A hit that is clicked again is not liked more.
-    let clicks = of_kind(in_it, BehaviourKind::Click)
-        .filter(col(event::ARM).is_not_null().and(col(event::PRODUCT_ID).is_not_null()))
+    let is_told = col(event::ARM).is_not_null().and(col(event::PRODUCT_ID).is_not_null());
+    let clicks = within(of_kind(in_it, BehaviourKind::Click).filter(is_told), visits)
         .group_by([col(event::SESSION_ID), col(event::PRODUCT_ID)])
         .agg([col(event::ARM).first()]);
     let sum = |arm: Arm, name: &str| is_of(arm).cast(DataType::Int64).sum().alias(name);
@@ -96,6 +91,25 @@ fn interleaved(events: &LazyFrame, in_it: &LazyFrame) -> Result<Counts, ReportEr
         treatment: of(Arm::Treatment, col(TREATMENT).gt(col(CONTROL)))?,
         undecided: height(preferences.clone().filter(col(CONTROL).eq(col(TREATMENT))))?,
     })
+}
+
+/// The visits with a search among these events that were watched for as long as visits are, and what else is told of
+/// them.
+fn watched(events: &LazyFrame, now: Timestamp, more: &[Expr]) -> Result<LazyFrame, ReportError> {
+    let visits = of_kind(events, BehaviourKind::Search)
+        .group_by([col(event::SESSION_ID)])
+        .agg([&[col(AT).min().alias(SEEN_AT)], more].concat())
+        .filter(col(SEEN_AT).lt_eq(lit(now.as_microsecond() - WATCHED_MICROS)));
+    Ok(visits.collect()?.lazy())
+}
+
+/// Those of the clicks that the visits made while they were watched.
+fn within(clicks: LazyFrame, visits: LazyFrame) -> LazyFrame {
+    let visits = visits.select([col(event::SESSION_ID), col(SEEN_AT)]);
+    let since = col(AT) - col(SEEN_AT);
+    clicks
+        .inner_join(visits, col(event::SESSION_ID), col(event::SESSION_ID))
+        .filter(since.clone().gt_eq(lit(0)).and(since.lt(lit(WATCHED_MICROS))))
 }
 
 fn is_of(arm: Arm) -> Expr {

@@ -74,7 +74,7 @@ fn count(lake: &Lake, experiment: &Experiment, now: Timestamp) -> Result<Figures
     let days = day_of(experiment.started_at)..=day_of(now);
     let there = lake.event_days(SHOP_CHANNEL)?.into_iter().filter(|day| days.contains(day));
     let counts = match lake.scan_events(SHOP_CHANNEL, &there.collect::<Vec<_>>())? {
-        Some(events) => experiment_counts(&events, experiment.id, experiment.method)?,
+        Some(events) => experiment_counts(&events, experiment.id, experiment.method, now)?,
         None => domain::experiment::Counts::default(),
     };
     Ok(Figures::new(experiment.method, counts, experiment.figures.as_ref(), now))

@@ -1,5 +1,5 @@
-//! Experiments: some visits are answered with the live tuning of the search, others, or the same ones at once, with that
-//! of a draft, until what shoppers do tells which is better, or that nobody can tell.
+//! Experiments: some visits are answered with the live tuning of the search, others, or the same ones at once, with
+//! that of a draft, until what shoppers do tells which is better, or that nobody can tell.
 
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,9 @@ pub const DAYS_MAX: u8 = 90;
 pub const DAYS_DEFAULT: u8 = 28;
 /// Chance of calling two equal rankings different, over the whole experiment, however often it is looked at.
 pub const SIGNIFICANCE: f64 = 0.05;
+/// How long after its first search a visit is watched, in minutes. It counts when that is over, so that what is counted
+/// once never changes.
+pub const WATCHED_MINUTES: i64 = 60;
 /// What is better is better on every weekday: nothing is called so before a week has passed.
 const WEEK_DAYS: i64 = 7;
 

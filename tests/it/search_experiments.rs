@@ -3,7 +3,7 @@
 use analytics::experiment_report::{self, ExperimentReport};
 use analytics::lake::Lake;
 use domain::behaviour::{BehaviourEvent, BehaviourKind, SeenExperiment};
-use domain::experiment::{Arm, Outcome};
+use domain::experiment::{Arm, Counts, Outcome};
 use domain::ids::{EventId, ExperimentId, ProductId, SessionId};
 use jiff::{Timestamp, ToSpan};
 use reqwest::Method;
@@ -68,8 +68,8 @@ fn told(scope: &Scope, events: &[BehaviourEvent]) {
     }
 }
 
-async fn looked_at(scope: &Scope, days_later: i64) -> Option<ExperimentReport> {
-    let now = Timestamp::now() + (24 * days_later).hours();
+async fn looked_at(scope: &Scope, hours_later: i64) -> Option<ExperimentReport> {
+    let now = Timestamp::now() + hours_later.hours();
     experiment_report::run(&scope.postgres, &Lake::new(&scope.lake), now).await.expect("counted")
 }
 
@@ -112,14 +112,16 @@ async fn shoppers_say_which_tuning_is_better() {
     send(request).await.expect_problem(400, "invalid_header");
 
     told(&scope, &events);
-    let early = looked_at(&scope, 1).await.expect("one runs");
+    let soon = looked_at(&scope, 0).await.expect("one runs");
+    assert_eq!(soon.figures.counts, Counts::default(), "visits are watched for an hour");
+    let early = looked_at(&scope, 24).await.expect("one runs");
     let counts = early.figures.counts;
     assert_eq!((counts.control.visits + counts.treatment.visits, counts.undecided), (120, 0));
     assert_eq!((counts.control.successes, counts.treatment.successes), (0, counts.treatment.visits));
     assert!(early.figures.p_value < 0.05 && early.outcome.is_none(), "what is better is so for a week");
-    let late = looked_at(&scope, 8).await.expect("one runs");
+    let late = looked_at(&scope, 24 * 8).await.expect("one runs");
     assert_eq!(late.outcome, Some(Outcome::TreatmentBetter));
-    assert_eq!(looked_at(&scope, 9).await, None);
+    assert_eq!(looked_at(&scope, 24 * 9).await, None);
 
     let path = format!("{EXPERIMENTS}/{}", begun.body["id"].as_str().expect("an id"));
     let shown = client.get(MERCHANDISER, &path).await.expect(200).body;
@@ -160,11 +162,13 @@ async fn pages(client: &Client, visit: SessionId, query: &str) -> (Vec<String>, 
 async fn what_shoppers_like_less_ends_at_once() {
     let scope = Scope::new().await;
     let projection = projection(&scope).await;
-    let made = stocked(&scope, &projection, &["Linen shirt", "Silk shirt", "Wool shirt"]).await;
+    stocked(&scope, &projection, &["Linen shirt", "Silk shirt", "Wool shirt"]).await;
     let api = api::start(api::api_settings(&scope)).await;
     let client = Client::new(&api);
-    let bury =
-        json!({"kind": "bury", "products": {"by": "products", "product_ids": [made[0].id]}, "percent": 1});
+    // They match equally well: whichever is first is what is liked, and buried.
+    let liked = client.get(SHOPPER, "/search?q=shirt").await.expect(200).body["data"][0]["id"].clone();
+    let liked_id: ProductId = liked.as_str().expect("an id").parse().expect("an id");
+    let bury = json!({"kind": "bury", "products": {"by": "products", "product_ids": [liked]}, "percent": 1});
     let rules = json!({"rules": [rule("no linen", "shirt", json!([bury]))]});
     let draft = patched(&client, &begin(&client, "no linen").await, &rules).await.expect(200);
     start(&client, &draft, &json!({"method": "interleaved"})).await.expect(201);
@@ -177,10 +181,10 @@ async fn what_shoppers_like_less_ends_at_once() {
         let hits = answer.body["data"].as_array().expect("hits");
         assert_eq!(hits.len(), 3);
         firsts.insert(hits[0]["arm"].to_string());
-        let liked = hits.iter().find(|hit| hit["title"] == "Linen shirt").expect("found");
-        let arm = Arm::from_name(liked["arm"].as_str().expect("an arm"));
+        let hit = hits.iter().find(|hit| hit["id"] == liked).expect("found");
+        let arm = Arm::from_name(hit["arm"].as_str().expect("an arm"));
         events.push(event(BehaviourKind::Search, visit, 1, experiment));
-        events.push(clicked(visit, made[0].id, SeenExperiment { arm, ..experiment }));
+        events.push(clicked(visit, liked_id, SeenExperiment { arm, ..experiment }));
     }
     assert_eq!(firsts.len(), 2, "either is first in some visits");
     let (titles, arms) = pages(&client, session(7), "q=shirt&limit=1").await;
@@ -192,7 +196,7 @@ async fn what_shoppers_like_less_ends_at_once() {
     let page = answered(&client, session(7), "q=shirt&limit=1").await.body;
     let next = format!("q=shirt&limit=1&cursor={}", page["page"]["next_cursor"].as_str().expect("more"));
     told(&scope, &events);
-    let report = looked_at(&scope, 0).await.expect("one runs");
+    let report = looked_at(&scope, 2).await.expect("one runs");
     assert_eq!(report.outcome, Some(Outcome::ControlBetter), "{:?}", report.figures);
     wait::until("the experiment is over", LIVE_WITHIN, async || {
         seen(&answered(&client, session(7), "q=shirt").await).is_none().then_some(())

@@ -27,7 +27,7 @@ fn frame(rows: &[Row]) -> LazyFrame {
     df!(
         event::KIND => rows.iter().map(|row| row.0.name()).collect::<Vec<_>>(),
         event::SESSION_ID => rows.iter().map(|row| vec![row.1; 16]).collect::<Vec<_>>(),
-        event::OCCURRED_AT => rows.iter().map(|row| row.2).collect::<Vec<_>>(),
+        event::OCCURRED_AT => rows.iter().map(|row| row.2 * 1_000_000).collect::<Vec<_>>(),
         event::PRODUCT_ID => rows.iter().map(|row| bytes(row.3)).collect::<Vec<_>>(),
         event::EXPERIMENT_ID => rows.iter().map(|row| row.4.map(|id| id.0.as_bytes().to_vec())).collect::<Vec<_>>(),
         event::ARM => rows.iter().map(|row| row.5.map(Arm::name)).collect::<Vec<_>>(),
@@ -40,6 +40,13 @@ fn frame(rows: &[Row]) -> LazyFrame {
 fn arm(visits: u64, successes: u64, sales: u64) -> ArmCounts {
     ArmCounts { visits, successes, sales }
 }
+
+fn counted(rows: &[Row], method: Method, second: i64) -> Counts {
+    let now = Timestamp::from_second(second).expect("in range");
+    experiment_counts(&frame(rows), EXPERIMENT, method, now).expect("counted")
+}
+
+const LATER: i64 = 2 * 60 * WATCHED_MINUTES;
 
 #[test]
 fn visits_count_by_the_arm_that_answered_them() {
@@ -68,7 +75,7 @@ fn visits_count_by_the_arm_that_answered_them() {
         (BehaviourKind::Search, 7, 10, None, None, None),
         click(7, 20, 1, None),
     ];
-    let counts = experiment_counts(&frame(&rows), EXPERIMENT, Method::Split).expect("counted");
+    let counts = counted(&rows, Method::Split, LATER);
     assert_eq!(counts, Counts { control: arm(2, 1, 1), treatment: arm(2, 2, 0), undecided: 1 });
 }
 
@@ -95,14 +102,32 @@ fn visits_are_won_by_the_arm_with_more_clicked_hits() {
         click(4, 21, 2, None),
         cart(4, 1),
     ];
-    let counts = experiment_counts(&frame(&rows), EXPERIMENT, Method::Interleaved).expect("counted");
+    let counts = counted(&rows, Method::Interleaved, LATER);
     assert_eq!(counts, Counts { control: arm(4, 1, 1), treatment: arm(4, 1, 1), undecided: 1 });
 }
 
 #[test]
 fn nothing_was_done_where_nobody_came() {
     for method in [Method::Split, Method::Interleaved] {
-        let counts = experiment_counts(&frame(&[purchase(1)]), EXPERIMENT, method).expect("counted");
-        assert_eq!(counts, Counts::default());
+        assert_eq!(counted(&[purchase(1)], method, LATER), Counts::default());
     }
+}
+
+#[test]
+fn a_visit_counts_when_its_hour_is_over_and_then_stays_as_it_was() {
+    let (over, late) = (10 + 60 * WATCHED_MINUTES, 20 + 60 * WATCHED_MINUTES);
+    let treatment = Some(Arm::Treatment);
+    let rows = [
+        search(1, treatment),
+        search(2, treatment),
+        click(1, 20, 1, treatment),
+        click(2, late, 1, treatment),
+    ];
+    assert_eq!(counted(&rows, Method::Split, over - 1), Counts::default());
+    for second in [over, LATER] {
+        assert_eq!(counted(&rows, Method::Split, second).treatment, arm(2, 1, 0));
+    }
+    let rows = rows.map(|row| if row.0 == BehaviourKind::Search { search(row.1, None) } else { row });
+    assert_eq!(counted(&rows, Method::Interleaved, over - 1), Counts::default());
+    assert_eq!(counted(&rows, Method::Interleaved, LATER).treatment, arm(2, 1, 0));
 }

@@ -54,7 +54,8 @@ pub struct ExperimentJson {
 pub enum ExperimentMethodJson {
     /// Each visit is answered by one of them.
     Split,
-    /// Each search by relevance is answered by both, whose hits take turns; a click is for the one that brought the hit.
+    /// Each search by relevance is answered by both, whose hits take turns; a click is for the one that brought the
+    /// hit.
     Interleaved,
 }
 
