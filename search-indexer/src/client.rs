@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::error::SearchError;
 use crate::rest::Rest;
 use crate::settings::SearchSettings;
+use crate::snapshot::Snapshots;
 
 /// Longest wait for an answer to a small request.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,6 +25,7 @@ pub struct SearchClient {
     alias: String,
     next_rest: Arc<Rest>,
     previous_rest: Arc<Rest>,
+    snapshots: Arc<Snapshots>,
 }
 
 /// A request to the engine.
@@ -63,7 +65,8 @@ impl SearchClient {
             .map_err(|error| SearchError::Malformed(error.to_string()))?;
         let alias = format!("{}-products", settings.index_prefix);
         let rest = || Arc::new(Rest::new(Instant::now()));
-        Ok(Self { transport, alias, next_rest: rest(), previous_rest: rest() })
+        let snapshots = Arc::default();
+        Ok(Self { transport, alias, next_rest: rest(), previous_rest: rest(), snapshots })
     }
 
     /// The alias that is searched and written: `{prefix}-products`.
@@ -89,6 +92,11 @@ impl SearchClient {
     /// Whether the index that was in use before is left alone.
     pub(crate) fn previous_rest(&self) -> &Rest {
         &self.previous_rest
+    }
+
+    /// What pages of lists are read from.
+    pub(crate) fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
     }
 
     /// Whether the engine answers and has an index to search.

@@ -18,6 +18,7 @@ use crate::count;
 use crate::document::ProductDocument;
 use crate::error::{SearchError, reason};
 use crate::projection::{Next, Projection, ProjectionError, within_deadline};
+use crate::query::WHOLE;
 use crate::readable::{self, Readable};
 
 /// Products that are asked for or mended at a time.
@@ -205,9 +206,8 @@ impl Comparer<'_> {
         if let Some(position) = position {
             body["search_after"] = position;
         }
-        let query = [("allow_partial_search_results", "false")];
         let request = Request::json(Method::Post, format!("{}/_search", self.index), body);
-        let request = Request { query: &query, timeout: BULK_TIMEOUT, ..request };
+        let request = Request { query: &WHOLE, timeout: BULK_TIMEOUT, ..request };
         let mut answer = self.projection.client.send(request).await?;
         match answer.pointer_mut("/hits/hits").map(Value::take) {
             Some(Value::Array(hits)) => Ok(hits),

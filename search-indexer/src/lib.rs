@@ -30,6 +30,7 @@ pub mod repair;
 mod rest;
 pub mod rollback;
 pub mod settings;
+mod snapshot;
 mod subject;
 pub mod suggest;
 pub mod sweep;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::client::{Request, SearchClient};
 use crate::error::SearchError;
+use crate::snapshot;
 use crate::tuned::Tuned;
 use ask::Ask;
 use text::Strictness;
@@ -33,6 +34,8 @@ pub const FACET_VALUES_MAX: u16 = 50;
 const SEARCH_TIMEOUT: &str = "2s";
 /// How long its answer is waited for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// A part of an answer is none.
+pub(crate) const WHOLE: [(&str, &str); 1] = [("allow_partial_search_results", "false")];
 /// With fewer products that have most of the words, those that have any of them follow.
 const RELAXED_BELOW: u64 = 100;
 /// Longest text after correction, in characters.
@@ -122,6 +125,9 @@ pub struct Place {
     corrected: Option<String>,
     strictness: Strictness,
     after: Option<Vec<Value>>,
+    /// What it is a place in, from the second page on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    snapshot: Option<String>,
 }
 
 /// A product that matches.
@@ -197,12 +203,16 @@ pub struct FacetValue {
 /// such. A search that ran out of time is an error, never a part of the answer.
 pub async fn search(client: &SearchClient, request: &SearchRequest) -> Result<SearchPage, SearchError> {
     check(request)?;
-    let place = request.place.clone().unwrap_or(Place::START);
+    let mut place = request.place.clone().unwrap_or(Place::START);
+    if request.place.is_some() && place.snapshot.is_none() {
+        place.snapshot = snapshot::shared(client).await;
+    }
+    let snapshot = place.snapshot.clone();
     let Some(text) = place.corrected.as_deref().or_else(|| text_of(request)) else {
-        return Ok(ask(client, &Ask::new(request, None)).await?.into_page(&place));
+        return Ok(ask(client, &Ask { snapshot, ..Ask::new(request, None) }).await?.into_page(&place));
     };
-    let asked =
-        Ask { strictness: place.strictness, after: place.after.clone(), ..Ask::new(request, Some(text)) };
+    let (strictness, after) = (place.strictness, place.after.clone());
+    let asked = Ask { strictness, after, snapshot, ..Ask::new(request, Some(text)) };
     // Words that have a synonym are meant as they are.
     let is_spelling_asked = request.place.is_none() && request.tuned.variants.is_empty();
     let first = match ask(client, &Ask { is_spelling_asked, ..asked.clone() }).await {
@@ -256,14 +266,23 @@ async fn with_relaxed(
 }
 
 async fn ask(client: &SearchClient, ask: &Ask<'_>) -> Result<ask::Found, SearchError> {
-    let path = format!("{}/_search", client.alias());
-    let query = [("allow_partial_search_results", "false")];
-    let sent = Request::json(Method::Post, path, ask.body());
-    let body = client.send(Request { query: &query, timeout: ANSWER_TIMEOUT, ..sent }).await?;
+    let in_snapshot = match &ask.snapshot {
+        Some(name) => snapshot::search(client, name, ask.body(), ANSWER_TIMEOUT).await?,
+        None => None,
+    };
+    let is_of_snapshot = in_snapshot.is_some();
+    let body = match in_snapshot {
+        Some(body) => body,
+        None => {
+            let sent = Request::json(Method::Post, format!("{}/_search", client.alias()), ask.body());
+            client.send(Request { query: &WHOLE, timeout: ANSWER_TIMEOUT, ..sent }).await?
+        }
+    };
     if body["timed_out"] == true {
         return Err(SearchError::unavailable(format!("the search took longer than {SEARCH_TIMEOUT}")));
     }
     let mut found = ask.read(&body)?;
+    found.snapshot = ask.snapshot.clone().filter(|_| is_of_snapshot);
     if ask.is_first_page() {
         found.hits = pinned::placed(found.hits, &ask.request.tuned.pins);
     }
@@ -292,12 +311,13 @@ fn text_of(request: &SearchRequest) -> Option<&str> {
 }
 
 impl Place {
-    const START: Self = Self { corrected: None, strictness: Strictness::Strict, after: None };
+    const START: Self = Self { corrected: None, strictness: Strictness::Strict, after: None, snapshot: None };
 
     fn is_well_formed(&self) -> bool {
         let is_scalar = |value: &Value| value.is_string() || value.is_number();
         let is_place = |values: &Vec<Value>| values.len() == SORT_VALUE_COUNT && values.iter().all(is_scalar);
         self.after.as_ref().is_none_or(is_place)
+            && self.snapshot.as_ref().is_none_or(|name| name.len() <= snapshot::LENGTH_MAX)
             && self.corrected.as_ref().is_none_or(|text| text.chars().count() <= CORRECTED_LENGTH_MAX)
     }
 }

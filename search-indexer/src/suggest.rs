@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::client::{Request, SearchClient};
 use crate::error::SearchError;
 use crate::mapping::{BRAND, TITLE};
-use crate::query::TEXT_LENGTH_MAX;
+use crate::query::{TEXT_LENGTH_MAX, WHOLE};
 use crate::tuned::{Tuned, selected};
 
 /// Most products of one answer.
@@ -32,9 +32,8 @@ pub async fn products(
         return Ok(Vec::new());
     }
     let path = format!("{}/_search", client.alias());
-    let query = [("allow_partial_search_results", "false")];
     let sent = Request::json(Method::Post, path, body(typed, tuned, limit.min(LIMIT_MAX)));
-    let body = client.send(Request { query: &query, timeout: ANSWER_TIMEOUT, ..sent }).await?;
+    let body = client.send(Request { query: &WHOLE, timeout: ANSWER_TIMEOUT, ..sent }).await?;
     if body["timed_out"] == true {
         return Err(SearchError::unavailable(format!("suggestions took longer than {TIMEOUT}")));
     }

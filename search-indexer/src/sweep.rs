@@ -20,6 +20,7 @@ use crate::bulk;
 use crate::client::{Request, SearchClient};
 use crate::error::SearchError;
 use crate::projection::{Projection, ProjectionError, within_deadline};
+use crate::query::WHOLE;
 use crate::readable::{self, Readable};
 
 /// How long a mark is kept.
@@ -83,9 +84,8 @@ async fn marks(
     if let Some(after) = after {
         body["search_after"] = json!([after]);
     }
-    let query = [("allow_partial_search_results", "false")];
     let request = Request::json(Method::Post, format!("{}/_search", client.alias()), body);
-    read_marks(&client.send(Request { query: &query, ..request }).await?)
+    read_marks(&client.send(Request { query: &WHOLE, ..request }).await?)
 }
 
 fn read_marks(body: &Value) -> Result<Vec<ProductId>, SearchError> {

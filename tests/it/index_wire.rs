@@ -14,7 +14,7 @@ use search_indexer::document::{Facts, ProductDocument};
 use search_indexer::error::SearchError;
 use search_indexer::index;
 use search_indexer::mapping::{Analysis, index_body};
-use search_indexer::query::{FacetValue, Hit, SearchRequest, Sort, search};
+use search_indexer::query::{FacetValue, Hit, Place, SearchRequest, Sort, search};
 use search_indexer::settings::SearchSettings;
 use serde_json::json;
 
@@ -49,6 +49,7 @@ async fn wire_contract(url: &str, analysis: Analysis) {
     filters_narrow(&client).await;
     facets_count_all_matches(&client).await;
     pages_have_no_gap_and_no_repeat(&client).await;
+    a_list_goes_on_as_it_was(&client, url, &first).await;
     requests_outside_the_limits_are_refused(&client).await;
     the_alias_switches_in_one_step(&client, &first, analysis).await;
     the_end_of_filling_is_told_from_a_switch(&client, analysis).await;
@@ -361,6 +362,60 @@ fn check_order(sort: Sort, hits: &[Hit]) {
     };
     let expected: Vec<ProductId> = expected.into_iter().map(|number| product(number).id).collect();
     assert_eq!(numbers, expected, "{sort:?}");
+}
+
+/// What comes to stand before a page that was read is not left out, and what is dearer now is not shown twice.
+async fn a_list_goes_on_as_it_was(client: &SearchClient, url: &str, name: &str) {
+    let whole = SearchRequest { sort: Sort::PriceAsc, limit: 100, ..request() };
+    let before = ids(&search(client, &whole).await.expect("answered").hits);
+    let page = async |place: Option<Place>| {
+        let asked = SearchRequest { limit: 10, place, ..whole.clone() };
+        search(client, &asked).await.expect("answered")
+    };
+    let first = page(None).await;
+    let second = page(first.next.clone()).await;
+    let change = async |ticket: i64, prices: [i64; 2]| {
+        let changed = [24, 2].into_iter().zip(prices).map(|(number, amount_minor)| {
+            let mut product = product(number);
+            product.variants[0].price = Some(Money { amount_minor, currency: Currency::GBP });
+            of(&product)
+        });
+        let changed: Vec<_> = changed.collect();
+        bulk::index(client, client.alias(), ticket, &changed).await.expect("answered");
+        index::refresh(client, name).await.expect("refreshed");
+    };
+    change(41, [1, 9_999]).await;
+    let third = page(second.next.clone()).await;
+    let in_pages = [&first.hits, &second.hits, &third.hits].map(|hits| ids(hits)).concat();
+    assert_eq!(in_pages, before);
+    assert_ne!(
+        ids(&search(client, &whole).await.expect("answered").hits),
+        before,
+        "a new list is another one"
+    );
+
+    end_snapshot(url, second.next.as_ref().expect("more")).await;
+    let third = page(second.next).await;
+    assert_eq!(third.hits.len(), 5, "without it the list goes on as the index is");
+    change(42, [2_400, 200]).await;
+}
+
+fn ids(hits: &[Hit]) -> Vec<ProductId> {
+    hits.iter().map(|hit| hit.product_id).collect()
+}
+
+/// Either engine knows one of the ways.
+async fn end_snapshot(url: &str, place: &Place) {
+    let place = serde_json::to_value(place).expect("JSON");
+    let name = place["snapshot"].as_str().expect("pages after the first are of a snapshot");
+    let client = reqwest::Client::new();
+    let mut ended = 0;
+    for (path, body) in [("_pit", json!({"id": name})), ("_search/point_in_time", json!({"pit_id": [name]}))]
+    {
+        let answer = client.delete(format!("{url}/{path}")).json(&body).send().await.expect("answered");
+        ended += u8::from(answer.status().is_success());
+    }
+    assert_eq!(ended, 1);
 }
 
 async fn requests_outside_the_limits_are_refused(client: &SearchClient) {

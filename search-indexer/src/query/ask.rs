@@ -26,6 +26,8 @@ pub(super) struct Ask<'a> {
     pub(super) text: Option<&'a str>,
     pub(super) strictness: Strictness,
     pub(super) after: Option<Vec<Value>>,
+    /// The snapshot that is asked.
+    pub(super) snapshot: Option<String>,
     pub(super) limit: u16,
     /// Whether words that the catalogue does not know are looked up.
     pub(super) is_spelling_asked: bool,
@@ -39,6 +41,8 @@ pub(super) struct Found {
     pub(super) hits: Vec<Hit>,
     /// Where the last of them stands in the engine's order.
     last: Option<Vec<Value>>,
+    /// The snapshot that they are of.
+    pub(super) snapshot: Option<String>,
     pub(super) has_more: bool,
     /// How many of the hits stand at places of their own.
     pub(super) pinned: u64,
@@ -60,6 +64,7 @@ impl<'a> Ask<'a> {
             text,
             strictness,
             after,
+            snapshot: None,
             limit: request.limit,
             is_spelling_asked: false,
             are_facets_asked: true,
@@ -159,6 +164,7 @@ impl<'a> Ask<'a> {
         let is_sku = |hit: &Value| hit["matched_queries"].as_array().is_some_and(|names| !names.is_empty());
         Ok(Found {
             last: read.last().map(|hit| hit.sort.clone()),
+            snapshot: None,
             pinned: count::of(read.iter().filter(|hit| hit.is_pinned).count()),
             is_sku: hits.iter().any(is_sku),
             hits: read,
@@ -175,7 +181,7 @@ impl Found {
     pub(super) fn into_page(self, place: &Place) -> SearchPage {
         let is_relaxed = place.strictness == Strictness::Relaxed && !self.hits.is_empty();
         SearchPage {
-            next: self.has_more.then(|| Place { after: self.last, ..place.clone() }),
+            next: self.has_more.then(|| Place { after: self.last, snapshot: self.snapshot, ..place.clone() }),
             hits: self.hits,
             facets: self.facets,
             corrected: place.corrected.clone(),

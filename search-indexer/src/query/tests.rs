@@ -29,6 +29,7 @@ fn a_place_comes_back_as_it_was() {
         corrected: Some("navy jumper".to_owned()),
         strictness: Strictness::Relaxed,
         after: Some(vec![json!(1.25), json!("a")]),
+        snapshot: Some("s".to_owned()),
     };
     let text = serde_json::to_string(&place).expect("JSON");
     assert_eq!(serde_json::from_str::<Place>(&text).expect("a place"), place);
