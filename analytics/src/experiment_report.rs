@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::experiment::{End, Experiment, Figures, Outcome};
+use domain::experiment::{Counts, End, Experiment, Figures, Outcome};
 use domain::order::SHOP_CHANNEL;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -49,12 +49,22 @@ async fn look(
 ) -> Result<Option<ExperimentReport>, RunError> {
     let mut primary = direct::primary(settings).await?;
     if !advisory_lock::take(&primary, Right::CountExperiment).await? {
-        return Err(RunError::Busy(SHOP_CHANNEL.to_owned()));
+        return Err(RunError::Busy("the experiment".to_owned()));
     }
     let Some(experiment) = experiments::running(&primary).await? else { return Ok(None) };
     let (of_lake, counted) = (lake.clone(), experiment.clone());
     let counting = tokio::task::spawn_blocking(move || count(&of_lake, &counted, now));
-    let figures = counting.await.map_err(RunError::Counter)??;
+    let figures = match counting.await.map_err(RunError::Counter)? {
+        Ok(figures) => figures,
+        // It ends after its days, whatever cannot be counted.
+        Err(error) if experiment.is_over(now) => {
+            let error = process::error_chain::text(&error);
+            tracing::error!(error, "the experiment ends uncounted");
+            let empty = Figures::new(experiment.method, Counts::default(), now);
+            experiment.figures.unwrap_or(empty)
+        }
+        Err(error) => return Err(error),
+    };
     let outcome = experiment.verdict(&figures, now);
     let is_kept = transaction::run_direct(&mut primary, "look_at_experiment", async |transaction| {
         let is_kept = experiments::save_figures(transaction, experiment.id, &figures).await?;
@@ -75,7 +85,7 @@ fn count(lake: &Lake, experiment: &Experiment, now: Timestamp) -> Result<Figures
     let there = lake.event_days(SHOP_CHANNEL)?.into_iter().filter(|day| days.contains(day));
     let counts = match lake.scan_events(SHOP_CHANNEL, &there.collect::<Vec<_>>())? {
         Some(events) => experiment_counts(&events, experiment.id, experiment.method, now)?,
-        None => domain::experiment::Counts::default(),
+        None => Counts::default(),
     };
-    Ok(Figures::new(experiment.method, counts, experiment.figures.as_ref(), now))
+    Ok(Figures::new(experiment.method, counts, now))
 }

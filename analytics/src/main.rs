@@ -74,7 +74,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let _telemetry = process::telemetry::init("analytics", Some(settings.analytics.metrics))?;
     let stop = process::shutdown::signal();
     let lake = Lake::new(&settings.lake.path);
-    Daemon { postgres: settings.postgres, amqp: settings.amqp, lake }.run(&stop).await;
+    let daemon = Daemon { postgres: settings.postgres, amqp: settings.amqp, lake };
+    daemon.run(&stop).await;
     Ok(())
 }
 

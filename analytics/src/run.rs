@@ -59,8 +59,8 @@ pub struct RunReport {
 /// Why a run published nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// One run per channel at a time.
-    #[error("another run of the channel {0:?} is under way")]
+    /// One run per channel, and one for the experiment, at a time.
+    #[error("another run for {0:?} is under way")]
     Busy(String),
     /// No such channel.
     #[error("no channel {0:?}")]

@@ -111,17 +111,19 @@ fn joined(events: &LazyFrame) -> LazyFrame {
         .filter(col(TERM).is_not_null())
         .sort([event::SESSION_ID, event::OCCURRED_AT, event::ID], SortMultipleOptions::default())
         .with_column(other.alias(NEXT));
-    join(join(searches, flag(clicks(events), CLICKED)), flag(bought(events), SOLD))
+    join(join(searches, flag(clicks(events), CLICKED)), flag(bought(events, clicks(events)), SOLD))
 }
 
-/// Clicks on products that were put into the cart in a visit that bought.
-fn bought(events: &LazyFrame) -> LazyFrame {
+/// Those of the clicks whose product was put into the cart in a visit that bought.
+pub(crate) fn bought(events: &LazyFrame, clicks: LazyFrame) -> LazyFrame {
     let product_of_visit = [col(event::SESSION_ID), col(event::PRODUCT_ID)];
     let carts = of_kind(events, BehaviourKind::CartAdd);
     let purchases = of_kind(events, BehaviourKind::Purchase);
-    clicks(events)
-        .join(carts, product_of_visit.clone(), product_of_visit, JoinArgs::new(JoinType::Semi))
-        .semi_join(purchases, col(event::SESSION_ID), col(event::SESSION_ID))
+    clicks.join(carts, product_of_visit.clone(), product_of_visit, JoinArgs::new(JoinType::Semi)).semi_join(
+        purchases,
+        col(event::SESSION_ID),
+        col(event::SESSION_ID),
+    )
 }
 
 fn is_reformulated() -> Expr {

@@ -44,7 +44,11 @@ pub struct Daemon {
 impl Daemon {
     /// Consumes, and goes its rounds, until the stop; connects anew for as long as it takes.
     pub async fn run(&self, stop: &CancellationToken) {
-        tokio::join!(self.consume_for_ever(stop), self.go_rounds(stop));
+        tokio::join!(
+            Box::pin(self.consume_for_ever(stop)),
+            Box::pin(self.go_rounds(stop)),
+            Box::pin(self.look_at_experiments(stop)),
+        );
     }
 
     /// Brings every channel up to date, at once and then every hour.
@@ -80,7 +84,6 @@ impl Daemon {
             }
             self.count_searches(&channel).await;
         }
-        self.look_at_experiment().await;
     }
 
     /// What fails is tried again with the next round.
@@ -97,7 +100,21 @@ impl Daemon {
         }
     }
 
-    /// What fails is tried again with the next round.
+    /// At once and then every hour, also while the reports wait for a standby.
+    async fn look_at_experiments(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = self.look_at_experiment() => {}
+                () = past(stop) => return,
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(ROUND_INTERVAL) => {}
+            }
+        }
+    }
+
+    /// What fails is tried again an hour later.
     async fn look_at_experiment(&self) {
         match observed_experiment(&self.postgres, &self.lake).await {
             Ok(Some(ExperimentReport { experiment, figures, outcome })) => {

@@ -25,6 +25,11 @@ impl RunningExperiment {
         self.experiment.id
     }
 
+    /// Whether it compares with that release: with another one it is about to end.
+    pub fn is_beside(&self, release: i64) -> bool {
+        self.experiment.control_release == release
+    }
+
     /// How a visit's searches are answered; `None`: the visit does not take part.
     pub fn assignment(&self, session: SessionId) -> Option<Assignment> {
         self.experiment.assignment(session)
@@ -38,12 +43,19 @@ impl RunningExperiment {
 
 /// The copy.
 #[derive(Debug, Default)]
-pub struct RunningExperimentCell(RwLock<Option<Arc<RunningExperiment>>>);
+pub struct RunningExperimentCell(RwLock<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    running: Option<Arc<RunningExperiment>>,
+    /// The last one that this process has ended: who read it before does not bring it back.
+    ended: Option<ExperimentId>,
+}
 
 impl RunningExperimentCell {
     /// What runs, as far as this process knows.
     pub fn get(&self) -> Option<Arc<RunningExperiment>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).running.clone()
     }
 
     /// Its id.
@@ -53,17 +65,18 @@ impl RunningExperimentCell {
 
     /// An experiment began, or none runs.
     pub fn put(&self, experiment: Option<Experiment>) {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let ended = held.ended;
+        let experiment = experiment.filter(|experiment| ended != Some(experiment.id));
         let id = experiment.as_ref().map(|experiment| experiment.id.to_string());
-        let running = experiment.map(|experiment| Arc::new(RunningExperiment::new(experiment)));
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = running;
+        held.running = experiment.map(|experiment| Arc::new(RunningExperiment::new(experiment)));
         tracing::info!(experiment = id, "another experiment runs, or none");
     }
 
     /// An experiment ended.
     pub fn end(&self, id: ExperimentId) {
-        let mut running = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if running.as_ref().is_some_and(|running| running.id() == id) {
-            *running = None;
-        }
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        held.ended = Some(id);
+        held.running = held.running.take().filter(|running| running.id() != id);
     }
 }

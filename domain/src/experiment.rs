@@ -1,6 +1,8 @@
 //! Experiments: some visits are answered with the live tuning of the search, others, or the same ones at once, with
 //! that of a draft, until what shoppers do tells which is better, or that nobody can tell.
 
+use std::ops::RangeInclusive;
+
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -19,8 +21,9 @@ pub mod team_draft;
 pub use figures::{ArmCounts, Counts, Figures};
 pub use team_draft::Coins;
 
-/// Most days that an experiment runs.
-pub const DAYS_MAX: u8 = 90;
+/// Days that an experiment runs at least and at most. What is better is better on every weekday: nothing is called so
+/// before a week has passed.
+pub const DAYS: RangeInclusive<u8> = 7..=90;
 /// Days that it runs when not said otherwise.
 pub const DAYS_DEFAULT: u8 = 28;
 /// Chance of calling two equal rankings different, over the whole experiment, however often it is looked at.
@@ -28,8 +31,6 @@ pub const SIGNIFICANCE: f64 = 0.05;
 /// How long after its first search a visit is watched, in minutes. It counts when that is over, so that what is counted
 /// once never changes.
 pub const WATCHED_MINUTES: i64 = 60;
-/// What is better is better on every weekday: nothing is called so before a week has passed.
-const WEEK_DAYS: i64 = 7;
 
 /// How two tunings are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +137,7 @@ pub struct Experiment {
     pub method: Method,
     /// So many of 100 visits take part, 1 to 100.
     pub share_percent: u8,
-    /// Days after which it ends in any case, 1 to [`DAYS_MAX`].
+    /// Days after which it ends in any case: one of [`DAYS`].
     pub days_max: u8,
     /// Number of the release that the draft is compared with; 0: of before the first.
     pub control_release: i64,
@@ -177,7 +178,7 @@ pub struct NewExperiment {
     #[serde(default, deserialize_with = "present")]
     pub days_max: Option<u8>,
     /// Why it is begun although the judged queries say no.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     pub override_reason: Option<String>,
 }
 
@@ -189,11 +190,12 @@ impl NewExperiment {
         if let Some(reason) = &self.override_reason {
             check_text(&mut errors, "/override_reason".to_owned(), reason, NOTE_LENGTH_MAX);
         }
-        for (pointer, number, most) in
-            [("/share_percent", self.share_percent, 100), ("/days_max", self.days_max, DAYS_MAX)]
+        for (pointer, number, allowed) in
+            [("/share_percent", self.share_percent, 1..=100), ("/days_max", self.days_max, DAYS)]
         {
-            if number.is_some_and(|number| !(1..=most).contains(&number)) {
-                errors.push(FieldError::new(pointer, "out_of_range", format!("1 to {most}")));
+            if number.is_some_and(|number| !allowed.contains(&number)) {
+                let detail = format!("{} to {}", allowed.start(), allowed.end());
+                errors.push(FieldError::new(pointer, "out_of_range", detail));
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
@@ -212,7 +214,7 @@ pub enum Assignment {
 impl Experiment {
     /// How a visit's searches are answered: the same each time. `None`: the visit does not take part.
     pub fn assignment(&self, session: SessionId) -> Option<Assignment> {
-        let drawn = draw(&[self.id.0.as_bytes(), session.0.as_bytes()]);
+        let drawn = self.draw("arm", session, "");
         let lot = u32::from_be_bytes([drawn[0], drawn[1], drawn[2], drawn[3]]) % 100;
         (lot < u32::from(self.share_percent)).then_some(match self.method {
             Method::Split if drawn[4] & 1 == 0 => Assignment::Split(Arm::Control),
@@ -223,33 +225,38 @@ impl Experiment {
 
     /// Whose turn it is in a visit's search for `text`: the same each time.
     pub fn coins(&self, session: SessionId, text: &str) -> Coins {
-        Coins::new(draw(&[self.id.0.as_bytes(), session.0.as_bytes(), text.as_bytes()]))
+        Coins::new(self.draw("turn", session, text))
+    }
+
+    /// 256 bits that look random and are the same for the same purpose, visit and text.
+    fn draw(&self, purpose: &str, session: SessionId, text: &str) -> [u8; 32] {
+        let parts = [purpose.as_bytes(), self.id.0.as_bytes(), session.0.as_bytes(), text.as_bytes()];
+        parts.into_iter().fold(Sha256::new(), Sha256::chain_update).finalize().into()
+    }
+
+    /// Whether its days are over.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.has_run(self.days_max, now)
+    }
+
+    fn has_run(&self, days: u8, now: Timestamp) -> bool {
+        now >= self.started_at + (24 * i64::from(days)).hours()
     }
 
     /// Whether the figures end the experiment, and how. What harms ends it at once; what is better has to be so for a
-    /// week; while the arms are unevenly filled something is wrong, and nothing but time ends it.
+    /// week, and still be so then; while the arms are unevenly filled something is wrong, and nothing but time ends it.
     pub fn verdict(&self, figures: &Figures, now: Timestamp) -> Option<Outcome> {
-        let has_run = |days: i64| now >= self.started_at + (24 * days).hours();
         if figures.p_value <= SIGNIFICANCE && !figures.is_uneven {
             match figures.better(self.method) {
                 Some(Arm::Control) => return Some(Outcome::ControlBetter),
-                Some(Arm::Treatment) if has_run(WEEK_DAYS.min(self.days_max.into())) => {
+                Some(Arm::Treatment) if self.has_run(*DAYS.start(), now) => {
                     return Some(Outcome::TreatmentBetter);
                 }
                 _ => {}
             }
         }
-        has_run(self.days_max.into()).then_some(Outcome::Undecided)
+        self.is_over(now).then_some(Outcome::Undecided)
     }
-}
-
-/// 256 bits that look random and are the same for the same parts.
-fn draw(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part);
-    }
-    hash.finalize().into()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ CREATE TABLE search_experiments (
     name text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
     method text NOT NULL CHECK (method IN ('split', 'interleaved')),
     share_percent smallint NOT NULL CHECK (share_percent BETWEEN 1 AND 100),
-    days_max smallint NOT NULL CHECK (days_max BETWEEN 1 AND 90),
+    days_max smallint NOT NULL CHECK (days_max BETWEEN 7 AND 90),
     -- Number of the release that it is compared with; 0: of none.
     control_release bigint NOT NULL CHECK (control_release >= 0),
     draft_id uuid NOT NULL REFERENCES search_drafts,

@@ -87,6 +87,7 @@ async fn shoppers_say_which_tuning_is_better() {
     assert_eq!((&begun.body["days_max"], &begun.body["share_percent"]), (&json!(28), &json!(100)));
     start(&client, &draft, &json!({})).await.expect_problem(409, "experiment_runs");
     publish(&client, &draft, &json!({})).await.expect_problem(409, "experiment_runs");
+    patched(&client, &draft, &json!({"name": "else"})).await.expect_problem(409, "experiment_runs");
 
     wait::until("every process knows", LIVE_WITHIN, async || {
         seen(&answered(&other, session(0), "q=sweater").await)

@@ -10,8 +10,8 @@
 /// is 0.02: about what a tenth more clicks make of them.
 const CONCENTRATION: f64 = 300.0;
 
-/// The p-value of the claim that each of these coins is fair, from how often it fell on either side. Valid at every
-/// look, when the least of all looks is kept.
+/// The p-value of the claim that each of these coins is fair, from how often it fell on either side. If they are fair,
+/// the chance that it is ever p or less is p at most. What is counted at a look must not change until the next.
 pub fn p_value(coins: &[(u64, u64)]) -> f64 {
     let ln_bet: f64 = coins.iter().map(|(one, other)| ln_bet(*one, *other)).sum();
     (-ln_bet).exp().min(1.0)

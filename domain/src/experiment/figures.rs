@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::always_valid;
 use super::{Arm, Method};
 
-/// Arms that are drawn by a fair coin are further apart than this once in a thousand experiments: the 99.9 % quantile
-/// of the chi-squared distribution with one degree of freedom.
-const UNEVEN_CHI_SQUARED: f64 = 10.828;
+/// Arms that are drawn by a fair coin are called uneven in one of so many experiments at most, however often they are
+/// looked at.
+const UNEVEN_SIGNIFICANCE: f64 = 0.001;
 
 /// What was done with one arm.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub struct Figures {
     /// What was done.
     #[serde(flatten)]
     pub counts: Counts,
-    /// The chance to see such a difference at any of the looks until now if there was none; the least of all looks.
+    /// The chance to ever see such a difference if there is none.
     pub p_value: f64,
     /// Whether one arm has more visits than a fair coin gives it: something loses visits, and nothing here can be
     /// trusted (sample ratio mismatch).
@@ -49,8 +49,8 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// The figures of a new look.
-    pub fn new(method: Method, counts: Counts, before: Option<&Self>, as_of: Timestamp) -> Self {
+    /// The figures of a look.
+    pub fn new(method: Method, counts: Counts, as_of: Timestamp) -> Self {
         let Counts { control, treatment, .. } = counts;
         let successes = (control.successes, treatment.successes);
         let missed = |arm: ArmCounts| arm.visits.saturating_sub(arm.successes);
@@ -60,8 +60,8 @@ impl Figures {
             Method::Split => always_valid::p_value(&[successes, (missed(control), missed(treatment))]),
             Method::Interleaved => always_valid::p_value(&[successes]),
         };
-        let is_uneven = method == Method::Split && is_uneven(control.visits, treatment.visits);
-        let p_value = before.map_or(p_value, |before| before.p_value.min(p_value));
+        let uneven = || always_valid::p_value(&[(control.visits, treatment.visits)]) <= UNEVEN_SIGNIFICANCE;
+        let is_uneven = method == Method::Split && uneven();
         Self { counts, p_value, is_uneven, as_of }
     }
 
@@ -82,10 +82,4 @@ impl Figures {
             std::cmp::Ordering::Greater => Some(Arm::Control),
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of visits are far below 2^52")]
-fn is_uneven(control: u64, treatment: u64) -> bool {
-    let (difference, all) = (control.abs_diff(treatment) as f64, (control + treatment) as f64);
-    difference * difference > UNEVEN_CHI_SQUARED * all
 }

@@ -51,6 +51,13 @@ pub async fn running(client: &impl GenericClient) -> Result<Option<Experiment>, 
     rows.first().map(experiment).transpose()
 }
 
+/// The draft that is tried now.
+pub async fn running_draft(client: &impl GenericClient) -> Result<Option<DraftId>, StoreError> {
+    const SQL: &str = "SELECT draft_id FROM search_experiments WHERE ended_at IS NULL";
+    let rows = client.query_typed(SQL, &[]).await?;
+    Ok(rows.first().map(|row| DraftId(row.get(0))))
+}
+
 /// One experiment.
 pub async fn find(client: &impl GenericClient, id: ExperimentId) -> Result<Option<Experiment>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM search_experiments WHERE id = $1");

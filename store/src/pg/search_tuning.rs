@@ -132,6 +132,13 @@ pub async fn find_draft(client: &impl GenericClient, id: DraftId) -> Result<Opti
     rows.first().map(draft).transpose()
 }
 
+/// One draft, which stays as it is until the transaction ends.
+pub async fn hold_draft(transaction: &Transaction<'_>, id: DraftId) -> Result<Option<Draft>, StoreError> {
+    let sql = format!("SELECT {DRAFT_COLUMNS} FROM search_drafts WHERE id = $1 FOR SHARE");
+    let rows = transaction.query_typed(&sql, &[(&id.0, Type::UUID)]).await?;
+    rows.first().map(draft).transpose()
+}
+
 /// Open drafts before an id, the newest first.
 pub async fn list_open(
     client: &impl GenericClient,

@@ -70,7 +70,7 @@ pub struct FiguresJson {
     /// Visits that say nothing: answered by both although one was meant to; interleaved: with as many clicks for one as
     /// for the other.
     undecided: u64,
-    /// The chance to see such a difference at any of the looks until now if there was none.
+    /// The chance to ever see such a difference in clicks if there is none.
     p_value: f64,
     /// Whether one arm has more visits than a fair coin gives it: something loses visits, and the figures cannot be
     /// trusted.
@@ -108,9 +108,9 @@ pub struct EndJson {
 #[derive(Debug, ToSchema)]
 #[schema(as = ExperimentOutcome, rename_all = "snake_case")]
 pub enum OutcomeJson {
-    /// The draft is better: publish it.
+    /// The draft gets more clicks: publish it, unless what was bought says otherwise.
     TreatmentBetter,
-    /// What is live is better.
+    /// What is live gets more clicks.
     ControlBetter,
     /// Its days are over, and chance may be all there is.
     Undecided,

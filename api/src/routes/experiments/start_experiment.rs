@@ -11,9 +11,11 @@ use uuid::Uuid;
 use crate::app_state::AppState;
 use crate::authorized::{Authorized, TuneSearch};
 use crate::error_code::ErrorCode;
+use crate::etag::IfMatch;
 use crate::json_body::JsonBody;
 use crate::present::present;
 use crate::problem::{Problem, ReadProblems, WriteProblems};
+use crate::routes::experiments::check_none_runs;
 use crate::routes::experiments::experiment_json::{ExperimentJson, ExperimentMethodJson};
 use crate::routes::merchandising::get_draft::find_open;
 use crate::routes::merchandising::judged::{self, Judged};
@@ -29,13 +31,14 @@ pub struct NewExperimentJson {
     /// What people call it.
     #[schema(min_length = 1, max_length = 100)]
     name: String,
-    /// How it compares. Interleaving needs about a tenth of the visits, and tells which is preferred, not by how much.
+    /// How it compares. Interleaving tells of two orders of hits which is preferred; redirects and banners are those of
+    /// what is live.
     method: ExperimentMethodJson,
     /// So many of 100 visits take part.
     #[schema(minimum = 1, maximum = 100, default = 100, required = false)]
     share_percent: u8,
     /// Days after which it ends in any case.
-    #[schema(minimum = 1, maximum = 90, default = 28, required = false)]
+    #[schema(minimum = 7, maximum = 90, default = 28, required = false)]
     days_max: u8,
     /// Why it is begun although the judged queries say no.
     #[schema(min_length = 1, max_length = 1000)]
@@ -44,9 +47,10 @@ pub struct NewExperimentJson {
 
 /// Begins an experiment: visits that send an `X-Session-Id` are answered with what is live or with the draft as it is
 /// now, and told so, until behaviour events show that one of them is better. The judged queries must allow it as they
-/// must a release. One experiment runs at a time (409 `experiment_runs`), and while it does nothing is published; to go
-/// back from a release ends it. It is counted every hour; it ends by itself as soon as the draft is shown to be worse,
-/// after a week or more when it is shown to be better, and after its days in any case.
+/// must a release. One experiment runs at a time (409 `experiment_runs`), and while it does nothing is published and
+/// its draft does not change; to go back from a release ends it. It is counted every hour; it ends by itself as soon
+/// as the draft is shown to get fewer clicks, after a week or more when it is shown to get more, and after its days
+/// in any case. What was bought is counted and decides nothing.
 #[utoipa::path(
     post,
     path = "/api/v1/merchandising/experiments",
@@ -105,6 +109,10 @@ pub async fn start_experiment(
         check_waiting(newest.as_ref())?;
         check_base(&draft, newest.map_or(0, |newest| newest.number))?;
         check_none_runs(experiments::running_id(transaction).await?)?;
+        let held = search_tuning::hold_draft(transaction, draft.id).await?;
+        if held.as_ref() != Some(&draft) {
+            return Err(IfMatch::failed());
+        }
         experiments::insert(transaction, &experiment).await.map_err(Problem::from)
     })
     .await?;
@@ -112,15 +120,4 @@ pub async fn start_experiment(
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/api/v1/merchandising/experiments/{}", experiment.id)))
         .json(ExperimentJson::from(experiment)))
-}
-
-/// What shoppers do with two tunings tells nothing while there is a third.
-pub(in crate::routes) fn check_none_runs(running: Option<ExperimentId>) -> Result<(), Problem> {
-    match running {
-        None => Ok(()),
-        Some(id) => {
-            let detail = format!("experiment {id} runs: wait for its end, or end it");
-            Err(Problem::new(ErrorCode::ExperimentRuns, detail))
-        }
-    }
 }

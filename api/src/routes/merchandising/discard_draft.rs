@@ -8,6 +8,7 @@ use crate::app_state::AppState;
 use crate::authorized::{Authorized, TuneSearch};
 use crate::etag::IfMatch;
 use crate::problem::{Problem, ReadProblems, WriteProblems};
+use crate::routes::experiments::check_not_tried;
 use crate::routes::merchandising::get_draft::find_open;
 use crate::routes::merchandising::present;
 
@@ -40,7 +41,9 @@ pub async fn discard_draft(
         ..draft
     };
     let is_replaced = transaction::run(&state.pools, "discard_draft", async |transaction| {
-        search_tuning::replace_draft(transaction, &discarded).await
+        let is_replaced = search_tuning::replace_draft(transaction, &discarded).await?;
+        check_not_tried(transaction, discarded.id).await?;
+        Ok::<_, Problem>(is_replaced)
     })
     .await?;
     if is_replaced { Ok(HttpResponse::NoContent().finish()) } else { Err(IfMatch::failed()) }

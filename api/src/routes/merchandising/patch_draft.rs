@@ -9,6 +9,7 @@ use crate::authorized::{Authorized, TuneSearch};
 use crate::etag::IfMatch;
 use crate::json_body::JsonBody;
 use crate::problem::{Problem, ReadProblems, WriteProblems};
+use crate::routes::experiments::check_not_tried;
 use crate::routes::merchandising::draft_json::{DraftChangeJson, DraftJson, shown};
 use crate::routes::merchandising::get_draft::find_open;
 use crate::routes::merchandising::present;
@@ -59,7 +60,9 @@ pub(super) async fn change(
     let changed = patch.apply(&draft, present(), actor).map_err(Problem::invalid_fields)?;
     let Some(changed) = changed else { return Ok(shown(draft)) };
     let is_replaced = transaction::run(&state.pools, "change_draft", async |transaction| {
-        search_tuning::replace_draft(transaction, &changed).await
+        let is_replaced = search_tuning::replace_draft(transaction, &changed).await?;
+        check_not_tried(transaction, changed.id).await?;
+        Ok::<_, Problem>(is_replaced)
     })
     .await?;
     if is_replaced { Ok(shown(changed)) } else { Err(IfMatch::failed()) }

@@ -9,7 +9,6 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use cache::page_cache::Page as KeptPage;
 use cache::search_cache::{Answer, SearchHit, SearchKey, SearchResult};
-use domain::experiment::Coins;
 use jiff::Timestamp;
 use search_indexer::error::SearchError;
 use search_indexer::query::{self, Place, Ranking, SearchPage, SearchRequest, Sort};
@@ -24,9 +23,10 @@ use crate::page::Page;
 use crate::page_answer;
 use crate::problem::{Problem, ReadProblems};
 use crate::query_string::{self, Parameters, ReadQuery};
+use crate::routes::search::interleaved::{self, InterleavedPlace};
+use crate::routes::search::plain_search;
 use crate::routes::search::search_page_json::{Found, SearchPageJson, SeenExperimentJson, body};
 use crate::routes::search::visit::{Tried, Visit};
-use crate::routes::search::{interleaved, plain_search};
 
 const SORTS: [(&str, Sort); 6] = [
     ("relevance", Sort::Relevance),
@@ -178,19 +178,10 @@ pub async fn search_products(
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Begin {
-    /// So many hits into what two tunings answer, which is no list of the engine.
-    Interleaved { interleaved_from: usize },
+    /// In what two tunings answer, which is no list of the engine.
+    Interleaved(InterleavedPlace),
     /// After a hit.
     Engine(Place),
-}
-
-impl Begin {
-    fn interleaved_from(self) -> usize {
-        match self {
-            Self::Interleaved { interleaved_from } => interleaved_from,
-            Self::Engine(_) => 0,
-        }
-    }
 }
 
 /// What a page is made of, and how old it is.
@@ -214,17 +205,22 @@ async fn answer(
     request.limit = query.limit;
     let begin = query.cursor.as_ref().map(|cursor| state.cursors.open::<Begin>(&list, cursor)).transpose()?;
     let is_first = begin.is_none();
-    let tried = visit.tried(query.q.as_deref()).filter(|_| query.sort == Sort::Relevance);
-    let answered = match (begin, tried) {
-        (Some(Begin::Engine(place)), _) => {
+    let text = query.q.as_deref().filter(|_| query.sort == Sort::Relevance);
+    let tried = text.and_then(|text| visit.tried(text));
+    let asks = Asks { state, list: &list, kept_apart: visit.kept_apart() };
+    let place = match begin {
+        Some(Begin::Interleaved(place)) => Some(place),
+        Some(Begin::Engine(place)) => {
             request.place = Some(place);
-            by_one(state, &request, visit.split(), &list).await
+            None
         }
-        (None, None) => by_one(state, &request, visit.split(), &list).await,
-        (begin, tried) => {
-            let from = begin.map_or(0, Begin::interleaved_from);
+        None => tried.as_ref().map(|_| InterleavedPlace::default()),
+    };
+    let answered = match place {
+        None => asks.by_one(request.clone(), visit.split()).await,
+        Some(place) => {
             let tried = tried.map(|tried| (tuned(tried.tuning), tried));
-            by_both(state, &request, tried, from, &list).await
+            Box::pin(asks.by_both(request.clone(), tried, place)).await
         }
     };
     match answered {
@@ -234,55 +230,72 @@ async fn answer(
     }
 }
 
-/// What one tuning answers.
-async fn by_one(
-    state: &AppState,
-    request: &SearchRequest,
-    experiment: Option<SeenExperimentJson>,
-    list: &str,
-) -> Result<Answered, Arc<SearchError>> {
-    let answer = asked(state, request).await?;
-    let result = answer.entry.result.clone();
-    let next_cursor = result.next.as_ref().map(|place| state.cursors.seal(list, place));
-    let page = Page { next_cursor, limit: request.limit };
-    let (request, arms) = (request.clone(), HashMap::new());
-    let found = Found { result, request, page, is_plainer: false, experiment, arms };
-    Ok(Answered { found, computed_at_ms: answer.entry.computed_at_ms, is_stale: answer.is_stale })
+/// How the engine is asked.
+struct Asks<'a> {
+    state: &'a AppState,
+    /// What cursors are of.
+    list: &'a str,
+    /// What results are kept under.
+    kept_apart: String,
 }
 
-/// What two tunings answer with the best hits that they have, from a place on; only the live one when the experiment
-/// has ended since the page before.
-async fn by_both(
-    state: &AppState,
-    request: &SearchRequest,
-    tried: Option<(Tuned, Tried<'_>)>,
-    from: usize,
-    list: &str,
-) -> Result<Answered, Arc<SearchError>> {
-    let of = |tuned: Tuned| SearchRequest { limit: query::LIMIT_MAX, tuned, ..request.clone() };
-    let control = asked(state, &of(request.tuned.clone())).await?;
-    let (treatment, coins, experiment) = match tried {
-        Some((tuned, tried)) => (asked(state, &of(tuned)).await?, tried.coins, Some(tried.seen)),
-        None => (control.clone(), Coins::default(), None),
-    };
-    let places = from..from + usize::from(request.limit);
-    let next = Begin::Interleaved { interleaved_from: places.end };
-    let both = interleaved::page(&control.entry.result, &treatment.entry.result, &coins, places);
-    let next_cursor = both.has_more.then(|| state.cursors.seal(list, &next));
-    let page = Page { next_cursor, limit: request.limit };
-    let arms = if experiment.is_some() { both.arms } else { HashMap::new() };
-    let (request, result) = (request.clone(), both.result);
-    let computed_at_ms = control.entry.computed_at_ms.min(treatment.entry.computed_at_ms);
-    let is_stale = control.is_stale || treatment.is_stale;
-    let found = Found { result, request, page, is_plainer: false, experiment, arms };
-    Ok(Answered { found, computed_at_ms, is_stale })
-}
+impl Asks<'_> {
+    /// What one tuning answers.
+    async fn by_one(
+        &self,
+        request: SearchRequest,
+        experiment: Option<SeenExperimentJson>,
+    ) -> Result<Answered, Arc<SearchError>> {
+        let answer = self.ask(&request).await?;
+        let result = answer.entry.result.clone();
+        let next_cursor = result.next.as_ref().map(|place| self.state.cursors.seal(self.list, place));
+        let page = Page { next_cursor, limit: request.limit };
+        let found = Found { result, request, page, is_plainer: false, experiment, arms: HashMap::new() };
+        Ok(Answered { found, computed_at_ms: answer.entry.computed_at_ms, is_stale: answer.is_stale })
+    }
 
-/// The engine's answer, or one that it gave a moment ago.
-async fn asked(state: &AppState, request: &SearchRequest) -> Result<Answer, Arc<SearchError>> {
-    let key = SearchKey(format!("{request:?}"));
-    let compute = async || to_result(query::search(&state.search, request).await?);
-    state.searches.get_or_compute(&key, SearchError::is_unavailable, compute).await
+    /// What two tunings answer with the best hits that they have, from a place on, and after those what is live. Only
+    /// what is live when the experiment has ended since the page before, or the draft cannot be asked.
+    async fn by_both(
+        &self,
+        request: SearchRequest,
+        tried: Option<(Tuned, Tried<'_>)>,
+        place: InterleavedPlace,
+    ) -> Result<Answered, Arc<SearchError>> {
+        let of = |tuned: Tuned| SearchRequest { limit: query::LIMIT_MAX, tuned, ..request.clone() };
+        let (tuned, tried) = tried.unzip();
+        let requests = (of(request.tuned.clone()), tuned.map(of));
+        let of_draft = async || self.ask(requests.1.as_ref()?).await.ok();
+        let (live, draft) = tokio::join!(self.ask(&requests.0), of_draft());
+        let (live, limit) = (live?, usize::from(request.limit));
+        let tried = tried.zip(draft.as_ref());
+        let both = match &tried {
+            Some((tried, draft)) => {
+                let results = (&live.entry.result, &draft.entry.result);
+                interleaved::page(results, &tried.coins, place, limit)
+            }
+            None => interleaved::page_of_one(&live.entry.result, place, limit),
+        };
+        let next_cursor = match (both.next, &both.result.next) {
+            (Some(place), _) => Some(self.state.cursors.seal(self.list, &place)),
+            (None, place) => place.as_ref().map(|place| self.state.cursors.seal(self.list, place)),
+        };
+        let page = Page { next_cursor, limit: request.limit };
+        let experiment = tried.map(|(tried, _)| tried.seen);
+        let answers = || std::iter::once(&live).chain(&draft);
+        let computed_at_ms = answers().map(|answer| answer.entry.computed_at_ms).min().unwrap_or_default();
+        let is_stale = answers().any(|answer| answer.is_stale);
+        let found =
+            Found { result: both.result, request, page, is_plainer: false, experiment, arms: both.arms };
+        Ok(Answered { found, computed_at_ms, is_stale })
+    }
+
+    /// The engine's answer, or one that it gave a moment ago.
+    async fn ask(&self, request: &SearchRequest) -> Result<Answer, Arc<SearchError>> {
+        let key = SearchKey(format!("{}{request:?}", self.kept_apart));
+        let compute = async || to_result(query::search(&self.state.search, request).await?);
+        self.state.searches.get_or_compute(&key, SearchError::is_unavailable, compute).await
+    }
 }
 
 /// What the store finds while the engine is away. Nobody keeps it.

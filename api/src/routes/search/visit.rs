@@ -38,12 +38,13 @@ impl Visit {
     /// The visit of a request.
     pub(super) fn of(state: &AppState, request: &HttpRequest) -> Result<Self, Problem> {
         let session = session(request)?;
-        let running = state.experiment.get();
+        let live = state.tuning.get();
+        let running = state.experiment.get().filter(|running| running.is_beside(live.release));
         let part = session.zip(running.as_ref()).and_then(|(session, running)| {
             let assignment = running.assignment(session)?;
             Some((session, assignment))
         });
-        Ok(Self { live: state.tuning.get(), running, part })
+        Ok(Self { live, running, part })
     }
 
     /// The tuning that answers, and what its answers are kept under; `None` when they are nobody else's.
@@ -51,11 +52,18 @@ impl Visit {
         match (&self.running, self.part) {
             (Some(running), Some((_, Assignment::Split(arm)))) => {
                 let tuning = if arm == Arm::Control { &self.live } else { &running.treatment };
-                (tuning, Some(format!("{} {} ", running.id(), arm.name())))
+                (tuning, Some(format!("{}{} ", self.kept_apart(), arm.name())))
             }
             (Some(_), Some((_, Assignment::Interleaved))) => (&self.live, None),
             _ => (&self.live, Some(String::new())),
         }
+    }
+
+    /// What results are kept under that only those who take part share: else what is live had the answers of all others
+    /// at hand, and the draft had not.
+    pub(super) fn kept_apart(&self) -> String {
+        let running = self.running.as_ref().filter(|_| self.part.is_some());
+        running.map(|running| format!("{} ", running.id())).unwrap_or_default()
     }
 
     /// The experiment, when one arm of it answers the visit.
@@ -66,12 +74,12 @@ impl Visit {
     }
 
     /// What is tried beside the live tuning, when both answer the visit's search for `text`.
-    pub(super) fn tried(&self, text: Option<&str>) -> Option<Tried<'_>> {
+    pub(super) fn tried(&self, text: &str) -> Option<Tried<'_>> {
         let running = self.running.as_ref()?;
         let Some((session, Assignment::Interleaved)) = self.part else { return None };
         Some(Tried {
             tuning: &running.treatment,
-            coins: running.coins(session, text.unwrap_or_default()),
+            coins: running.coins(session, text),
             seen: SeenExperimentJson { id: running.id().0, arm: None },
         })
     }
