@@ -1,5 +1,5 @@
-//! What shoppers may be about to type, this process' copy: what is searched for most, and the categories. Read anew
-//! every minute; while a store is away the last ones go on.
+//! What shoppers may be about to type, and what their words may name, this process' copy: what is searched for most,
+//! and the categories. Read anew every minute; while a store is away the last ones go on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::category::Category;
 use domain::completions::Completions;
+use domain::intent::Vocabulary;
 use domain::order::SHOP_CHANNEL;
 use domain::product::category_lineage;
 use process::error_chain;
@@ -33,6 +34,8 @@ pub struct KnownCompletions {
     pub queries: Completions<String>,
     /// Categories, those higher up first.
     pub categories: Completions<KnownCategory>,
+    /// What the words of a search may name.
+    pub vocabulary: Vocabulary,
 }
 
 /// A category, with the names of those that it is in.
@@ -90,6 +93,7 @@ async fn read(state: &AppState) -> Result<KnownCompletions, StoreError> {
         reading: 0,
         queries: Completions::of(terms.into_iter().map(|(term, searches)| (term.clone(), searches, term))),
         categories: Completions::of(known_categories(&categories)),
+        vocabulary: Vocabulary::of(&categories),
     })
 }
 

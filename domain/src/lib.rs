@@ -14,6 +14,7 @@ pub mod experiment;
 pub mod field_error;
 pub mod ids;
 pub mod imported_order;
+pub mod intent;
 pub mod judgment;
 pub mod money;
 pub mod order;

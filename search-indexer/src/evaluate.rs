@@ -5,15 +5,20 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use domain::intent::Vocabulary;
+use domain::search_words::words;
 use search_indexer::evaluation::comparison::Comparison;
 use search_indexer::evaluation::resolve::Resolved;
 use search_indexer::evaluation::{self, JudgedQuery, judged_file, resolve, table};
 use search_indexer::projection::Projection;
 use search_indexer::query::{Ranking, SearchRequest};
+use store::mongo::categories;
 use store::pg::judgments;
 
 /// Of the random orders that tell chance: the same figures for the same answers.
 const SEED: u64 = 1;
+/// Most categories whose names are known, as in the API.
+const CATEGORY_COUNT_MAX: i64 = 10_000;
 
 #[derive(Args)]
 pub(crate) struct Evaluate {
@@ -33,8 +38,10 @@ pub(crate) struct Evaluate {
 
 pub(crate) async fn run(projection: &Projection, arguments: &Evaluate) -> anyhow::Result<()> {
     let resolved = judged(projection, arguments).await?;
+    let vocabulary = Vocabulary::of(&categories::list(&projection.mongo, None, CATEGORY_COUNT_MAX).await?);
     let request = |text: &str, ranking| SearchRequest {
         text: Some(text.to_owned()),
+        intent: vocabulary.intent(&words(text)),
         ranking,
         ..SearchRequest::default()
     };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::ids::ProductId;
+use domain::intent::Intent;
 use elasticsearch::http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +18,7 @@ use text::Strictness;
 
 mod ask;
 mod facets;
+mod intent;
 mod pinned;
 mod signals;
 mod spelling;
@@ -72,6 +74,8 @@ pub struct SearchRequest {
     pub ranking: Ranking,
     /// What merchandisers have set for it.
     pub tuned: Tuned,
+    /// What of the catalogue its words name.
+    pub intent: Intent,
 }
 
 /// How matches are scored.

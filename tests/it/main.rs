@@ -34,6 +34,7 @@ mod requests;
 mod reviews;
 mod search_experiments;
 mod search_fallback;
+mod search_intent;
 mod search_quality;
 mod search_suggest;
 mod search_terms;

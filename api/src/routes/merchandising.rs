@@ -1,9 +1,11 @@
 //! Search tuning: drafts, what they would change, and releases.
 
+use domain::search_words::words;
 use jiff::Timestamp;
 use search_indexer::query::SearchRequest;
 use search_indexer::tuned::LiveTuning;
 
+use crate::app_state::AppState;
 use crate::present::present;
 
 pub mod create_draft;
@@ -26,8 +28,9 @@ pub mod take_suggestions;
 pub mod tuning_json;
 
 /// A search as a shopper would ask it, with that tuning.
-fn request(text: &str, tuning: &LiveTuning, at: Timestamp) -> SearchRequest {
+fn request(state: &AppState, text: &str, tuning: &LiveTuning, at: Timestamp) -> SearchRequest {
     SearchRequest {
+        intent: state.completions.get().vocabulary.intent(&words(text)),
         text: Some(text.to_owned()),
         tuned: tuning.apply(Some(text), None, at),
         ..SearchRequest::default()

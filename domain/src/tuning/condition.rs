@@ -118,7 +118,7 @@ impl Condition {
 }
 
 /// Whether a category is another one or below it.
-pub(super) fn is_within(category: &str, other: &str) -> bool {
+pub(crate) fn is_within(category: &str, other: &str) -> bool {
     category_lineage(category).any(|path| path == other)
 }
 

@@ -30,6 +30,8 @@ pub struct Weights {
     pub newness: u16,
     /// That it cannot be bought, which counts against it.
     pub stock: u16,
+    /// That it is of the category, or has the attribute, that a search names.
+    pub intent: u16,
 }
 
 impl Default for Weights {
@@ -44,6 +46,7 @@ impl Default for Weights {
             rating: UNCHANGED,
             newness: UNCHANGED,
             stock: UNCHANGED,
+            intent: UNCHANGED,
         }
     }
 }
@@ -58,9 +61,14 @@ impl Weights {
             ("attributes", attributes),
             ("description", description),
         ];
-        let Self { popularity, rating, newness, stock, .. } = *self;
-        let signals =
-            [("popularity", popularity), ("rating", rating), ("newness", newness), ("stock", stock)];
+        let Self { popularity, rating, newness, stock, intent, .. } = *self;
+        let signals = [
+            ("popularity", popularity),
+            ("rating", rating),
+            ("newness", newness),
+            ("stock", stock),
+            ("intent", intent),
+        ];
         for (name, _) in fields.iter().chain(&signals).filter(|(_, percent)| *percent > WEIGHT_PERCENT_MAX) {
             let detail = format!("0 to {WEIGHT_PERCENT_MAX}");
             errors.push(FieldError::new(format!("/weights/{name}"), "out_of_range", detail));

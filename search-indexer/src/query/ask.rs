@@ -10,7 +10,7 @@ use super::{
     Facets, Hit, Place, RELAXED_BELOW, Ranking, SEARCH_TIMEOUT, SORT_VALUE_COUNT, SearchPage, SearchRequest,
     Sort,
 };
-use super::{facets, pinned, signals, spelling};
+use super::{facets, intent, pinned, signals, spelling};
 use crate::count;
 use crate::error::SearchError;
 use crate::tuned::selected;
@@ -144,6 +144,7 @@ impl<'a> Ask<'a> {
         let mut functions: Vec<_> = tuned.factors.iter().map(factor).collect();
         if *ranking == Ranking::Shop && self.request.sort == Sort::Relevance {
             functions.extend(signals::functions(&tuned.weights));
+            functions.extend(intent::functions(&self.request.intent, &tuned.weights));
         }
         if functions.is_empty() {
             return query;
@@ -229,6 +230,7 @@ fn read_hit(hit: &Value, is_scored: bool) -> Option<Hit> {
 #[cfg(test)]
 mod tests {
     use domain::ids::ProductId;
+    use domain::intent::Intent;
 
     use super::*;
     use crate::query::FacetValue;
@@ -256,6 +258,20 @@ mod tests {
         assert!(has_signals(&request) && has_signals(&SearchRequest { text: None, ..request.clone() }));
         assert!(!has_signals(&SearchRequest { ranking: Ranking::Plain, ..request.clone() }));
         assert!(!has_signals(&SearchRequest { sort: Sort::Newest, ..request }));
+    }
+
+    #[test]
+    fn what_is_named_counts_in_the_shops_ranking_unless_the_shop_says_otherwise() {
+        let intent = Intent { categories: vec!["women/jumpers".to_owned()], ..Intent::default() };
+        let request = SearchRequest { text: Some("jumper".into()), intent, ..request() };
+        let counts = |request: &SearchRequest| {
+            Ask::new(request, Some("jumper")).body()["query"].to_string().contains("category_lineage")
+        };
+        assert!(counts(&request));
+        assert!(!counts(&SearchRequest { ranking: Ranking::Plain, ..request.clone() }));
+        let mut untold = request;
+        untold.tuned.weights.intent = 0;
+        assert!(!counts(&untold));
     }
 
     #[test]

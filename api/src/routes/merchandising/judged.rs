@@ -67,7 +67,9 @@ async fn evaluate(
     tuning: &LiveTuning,
 ) -> Result<Evaluation, Problem> {
     let at = present();
-    Ok(evaluation::run(&state.search, queries, |text| request(text, tuning, at)).await.map_err(Arc::new)?)
+    Ok(evaluation::run(&state.search, queries, |text| request(state, text, tuning, at))
+        .await
+        .map_err(Arc::new)?)
 }
 
 fn of_set(set: String, before: &Evaluation, after: &Evaluation) -> Judged {

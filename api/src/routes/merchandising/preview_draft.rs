@@ -140,7 +140,7 @@ async fn preview(
 }
 
 async fn found(state: &AppState, text: &str, tuning: &LiveTuning) -> Result<Vec<Uuid>, SearchError> {
-    let mut asked = request(text, tuning, present());
+    let mut asked = request(state, text, tuning, present());
     // So many that each pinned product can be at its place.
     asked.limit = PIN_POSITION_MAX.into();
     let page = query::search(&state.search, &asked).await?;

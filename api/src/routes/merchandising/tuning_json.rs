@@ -214,4 +214,7 @@ pub struct WeightsJson {
     /// That it cannot be bought, which counts against it.
     #[schema(required = false, maximum = 1000, default = 100)]
     stock: u16,
+    /// That it is of the category, or has the attribute, that a search names.
+    #[schema(required = false, maximum = 1000, default = 100)]
+    intent: u16,
 }

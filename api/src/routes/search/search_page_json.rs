@@ -7,6 +7,7 @@ use bytes::Bytes;
 use cache::search_cache::{SearchHit, SearchResult};
 use domain::experiment::Arm;
 use domain::ids::ProductId;
+use domain::intent::Intent;
 use search_indexer::query::SearchRequest;
 use search_indexer::tuned::Banner;
 use serde::Serialize;
@@ -157,9 +158,41 @@ struct UnderstoodJson {
     banners: Vec<BannerJson>,
     /// Names of the merchandising rules that took part.
     rules_applied: Vec<String>,
+    /// There when the words name something of the catalogue, which counts for what is of it: the shop may offer it as a
+    /// filter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intent: Option<IntentJson>,
     /// There when the search took part in an experiment.
     #[serde(skip_serializing_if = "Option::is_none")]
     experiment: Option<SeenExperimentJson>,
+}
+
+/// What a search is about.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SearchIntent)]
+struct IntentJson {
+    /// Paths of categories, for `category=`: one of them is meant.
+    categories: Vec<String>,
+    /// Values of attributes, for `attr.{name}=`.
+    attributes: Vec<NamedValueJson>,
+}
+
+/// A value of an attribute that is named.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NamedValue)]
+struct NamedValueJson {
+    /// Such as `colour`.
+    name: String,
+    /// Such as `Navy Blue`.
+    value: String,
+}
+
+impl From<Intent> for IntentJson {
+    fn from(intent: Intent) -> Self {
+        let named = |(name, value)| NamedValueJson { name, value };
+        let attributes = intent.attributes.into_iter().flatten().map(named).collect();
+        Self { categories: intent.categories, attributes }
+    }
 }
 
 /// A text beside the hits.
@@ -212,6 +245,7 @@ pub(super) async fn body(state: &AppState, found: Found) -> Result<(Bytes, Insta
             redirect: request.tuned.redirect,
             banners: request.tuned.banners.into_iter().map(BannerJson::from).collect(),
             rules_applied: request.tuned.rules,
+            intent: (!request.intent.is_empty()).then(|| IntentJson::from(request.intent)),
             experiment,
         },
     };

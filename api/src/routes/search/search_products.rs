@@ -9,6 +9,8 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use cache::page_cache::Page as KeptPage;
 use cache::search_cache::{Answer, SearchHit, SearchKey, SearchResult};
+use domain::intent::Intent;
+use domain::search_words::words;
 use jiff::Timestamp;
 use search_indexer::error::SearchError;
 use search_indexer::query::{self, Place, Ranking, SearchPage, SearchRequest, Sort};
@@ -203,6 +205,8 @@ async fn answer(
     // Not part of the list: a release does not end the pages of those who are in the midst of them.
     request.tuned = tuned(visit.tuning().0);
     request.limit = query.limit;
+    let said = query.q.as_deref().map(words).unwrap_or_default();
+    request.intent = state.completions.get().vocabulary.intent(&said);
     let begin = query.cursor.as_ref().map(|cursor| state.cursors.open::<Begin>(&list, cursor)).transpose()?;
     let is_first = begin.is_none();
     let text = query.q.as_deref().filter(|_| query.sort == Sort::Relevance);
@@ -324,6 +328,7 @@ fn request(query: &SearchProducts) -> SearchRequest {
         place: None,
         ranking: Ranking::default(),
         tuned: Tuned::default(),
+        intent: Intent::default(),
     }
 }
 
