@@ -105,6 +105,7 @@ enum Verb {
     /// Checks format and lints.
     Lint,
     /// Runs a program of the shop with the settings of the running stack.
+    #[command(disable_help_flag = true)]
     Run {
         /// The program: the crate that owns the verb.
         program: String,
@@ -179,7 +180,8 @@ async fn up(stack: &Arc<Stack>, api_port: Option<u16>, with_processes: bool) -> 
     let state = start::up(stack, with_processes, &mut progress).await?;
     progress.end();
     if api_port.is_some_and(|port| port != state.api_port) {
-        eprintln!("it runs already, with the API on port {}: ./dev down first", state.api_port);
+        let words = format!("it runs already, with the API on port {}: ./dev down first", state.api_port);
+        return Err(StackError::refused(words));
     }
     println!("\n{}", status::table(stack, &state).await);
     if stack.kind == StackKind::Test {

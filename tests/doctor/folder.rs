@@ -124,6 +124,16 @@ async fn half_made(trial: &mut Trial) {
     follow(&trouble, &trial.checkout);
     assert!(!half.exists() && whole.exists(), "only the broken one is removed");
     gone(|| trial.context(), "data-half-made").await;
+    // Of a primary nothing is removed: a standby takes its place.
+    fs::create_dir_all(half.join("pg_wal")).expect("a folder");
+    fs::write(whole.join("standby.signal"), "").expect("a standby");
+    let trouble = found(|| trial.context(), "data-half-made").await;
+    assert!(trouble.cause.contains("a standby takes its place"), "{trouble:?}");
+    follow(&trouble, &trial.checkout);
+    let aside = half.with_extension("aside");
+    assert!(!half.exists() && aside.join("pg_wal").exists() && whole.exists(), "it is put aside");
+    fs::remove_dir_all(&aside).expect("removed");
+    gone(|| trial.context(), "data-half-made").await;
     fs::remove_dir_all(&whole).expect("removed");
     fs::create_dir_all(&whole).expect("a folder");
     let trouble = found(|| trial.context(), "data-half-made").await;

@@ -190,11 +190,21 @@ pub(super) async fn half_made(context: &Context) -> Result<Finding> {
         return Ok(Finding::warning(seen, cause, Mend::command(context.start_anew())));
     }
     if started.iter().any(is_whole) {
-        let remove = format!("rm -r {}", shell(&data(first)));
+        let is_standby = |index: &usize| data(*index).join("standby.signal").exists();
+        // It may be the primary's, so it is kept; the standbys have all that was confirmed.
+        let is_primary =
+            !is_standby(&first) && started.iter().filter(|index| is_whole(index)).all(is_standby);
+        let (folder, aside) = (data(first), data(first).with_extension("aside"));
+        let away = if is_primary {
+            format!("mv {} {}", shell(&folder), shell(&aside))
+        } else {
+            format!("rm -r {}", shell(&folder))
+        };
+        let and_then = if is_primary { "; it is the primary's: a standby takes its place" } else { "" };
         return Ok(Finding::failure(
             seen,
-            cause,
-            Mend::command(format!("{remove} && {}", context.dev("up"))),
+            format!("{cause}{and_then}"),
+            Mend::command(format!("{} && {away} && {}", context.dev("down"), context.dev("up"))),
         ));
     }
     let again = format!("{} && {}", context.dev("reset"), context.dev("up"));

@@ -68,9 +68,16 @@ pub(super) async fn answers(context: &Context) -> Result<Finding> {
         return Ok(Finding::well(format!("{} servers answer", state.servers.len())));
     };
     let seen: Vec<String> = down.iter().map(|(server, words)| format!("{}: {words}", server.name)).collect();
+    if lives(first) {
+        let cause = format!(
+            "it hangs or still starts; `{}` may say why",
+            context.dev(&format!("logs {}", first.name))
+        );
+        return Ok(Finding::failure(seen.join("; "), cause, Mend::command(context.start_anew())));
+    }
     Ok(Finding::failure(
         seen.join("; "),
-        "it died, hangs or still starts; its last lines say why",
+        "it died; its last lines say why",
         Mend::command(context.dev(&format!("logs {}", first.name))),
     ))
 }

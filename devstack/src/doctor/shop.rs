@@ -18,6 +18,8 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(4);
 /// A relay sends within a second.
 const OLD: SignedDuration = SignedDuration::from_secs(60);
+/// Prometheus has asked every target again.
+const JUST_BEGUN: SignedDuration = SignedDuration::from_secs(60);
 const SHOWN: usize = 3;
 
 /// A session of the superuser in the shop's database on the primary.
@@ -149,11 +151,29 @@ pub(super) async fn targets(context: &Context) -> Result<Finding> {
         format!("{} ({})", text(&target["labels"]["job"]), text(&target["lastError"]))
     };
     let shown: Vec<String> = down.iter().take(SHOWN).map(|target| word(target)).collect();
-    Ok(Finding::failure(
-        format!("{} of {} are down: {}", down.len(), targets.len(), shown.join(", ")),
-        "the program does not run or does not answer; its metrics and alerts are missing",
-        Mend::command(context.dev(&format!("logs {}", server_of(first)))),
-    ))
+    let seen = format!("{} of {} are down: {}", down.len(), targets.len(), shown.join(", "));
+    let mend = Mend::command(context.dev(&format!("logs {}", exporter_of(context, first))));
+    if has_just_begun(context) {
+        let cause = "the stack has begun a moment ago, and Prometheus asks every 15 s: look again soon";
+        return Ok(Finding::warning(seen, cause, mend));
+    }
+    let cause = "the program does not run or does not answer; its metrics and alerts are missing";
+    Ok(Finding::failure(seen, cause, mend))
+}
+
+fn has_just_begun(context: &Context) -> bool {
+    let mut servers = context.state.iter().flat_map(|state| &state.servers);
+    let prometheus = servers.find(|server| server.name == "prometheus");
+    let started_at = prometheus.and_then(|server| server.started_at);
+    started_at.is_some_and(|at| context.now.duration_since(at) < JUST_BEGUN)
+}
+
+/// What answers Prometheus for a target: a server's exporter, or the program itself.
+fn exporter_of(context: &Context, target: &Value) -> String {
+    let name = server_of(target);
+    let exporter = format!("{name}_exporter");
+    let mut servers = context.state.iter().flat_map(|state| &state.servers);
+    if servers.any(|server| server.name == exporter) { exporter } else { name }
 }
 
 /// The server that a target of Prometheus is.

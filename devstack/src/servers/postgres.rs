@@ -245,6 +245,12 @@ impl Cluster {
         self.stack.account.write_private(&data.join("standby.signal"), "")
     }
 
+    /// Makes a stopped standby the primary: it replays what it has received and goes on from there.
+    fn make_primary(&self, index: usize) -> Result<()> {
+        let signal = self.data(index).join("standby.signal");
+        fs::remove_file(&signal).map_err(StackError::path("remove", &signal))
+    }
+
     async fn seed_once(&self) -> Result<()> {
         let mut seeded = self.seeded.lock().await;
         if !*seeded && seed::is_needed(self) {

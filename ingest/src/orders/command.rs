@@ -55,6 +55,8 @@ pub async fn run(arguments: ImportOrders, settings: &PostgresSettings) -> anyhow
     print(&options, &report);
     // What was read is in, but a person must fetch the rest.
     anyhow::ensure!(report.damage.is_none(), "the file was not read to its end");
+    let are_all_refused = report.rows_read > 0 && report.rows_refused() == report.rows_read;
+    anyhow::ensure!(!are_all_refused, "every row was refused: is it of this format, and does the map fit?");
     Ok(())
 }
 

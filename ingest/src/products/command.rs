@@ -76,6 +76,9 @@ pub async fn run(
     let report = report?;
     print(&options, &report);
     anyhow::ensure!(report.damage.is_none(), "the file was not read to its end");
+    let (read, refused) = (report.tally.rows_read, report.tally.rows_refused());
+    let are_all_refused = read > 0 && refused == read;
+    anyhow::ensure!(!are_all_refused, "every row was refused: is it of this format, and does the map fit?");
     Ok(())
 }
 
