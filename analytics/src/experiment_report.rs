@@ -15,8 +15,9 @@ use crate::experiment_counts::experiment_counts;
 use crate::lake::Lake;
 use crate::run::RunError;
 
-/// Longest look.
-const RUN_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// Longest count, and with it longest look.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+const RUN_TIMEOUT: Duration = Duration::from_secs(12 * 60);
 /// Who ends an experiment that nobody ends.
 const STOP_RULE: &str = "stop-rule";
 
@@ -54,7 +55,12 @@ async fn look(
     let Some(experiment) = experiments::running(&primary).await? else { return Ok(None) };
     let (of_lake, counted) = (lake.clone(), experiment.clone());
     let counting = tokio::task::spawn_blocking(move || count(&of_lake, &counted, now));
-    let figures = match counting.await.map_err(RunError::Counter)? {
+    let figures = match tokio::time::timeout(COUNT_TIMEOUT, counting).await {
+        Ok(Ok(figures)) => figures,
+        Ok(Err(error)) => Err(RunError::Counter(error)),
+        Err(_) => Err(RunError::Overdue(COUNT_TIMEOUT)),
+    };
+    let figures = match figures {
         Ok(figures) => figures,
         // It ends after its days, whatever cannot be counted.
         Err(error) if experiment.is_over(now) => {

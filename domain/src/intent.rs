@@ -7,6 +7,8 @@ use crate::search_words::words;
 use crate::tuning::condition::is_within;
 use crate::tuning::selector::Selector;
 
+/// Words that are looked at.
+const WORD_COUNT_MAX: usize = 20;
 /// Longest name, in words.
 const NAME_WORD_COUNT_MAX: usize = 4;
 /// Shorter names are parts of words more often than not.
@@ -68,14 +70,16 @@ impl Vocabulary {
     /// What these words are about: the longest names first, from left to right.
     pub fn intent(&self, words: &[String]) -> Intent {
         let (mut named, mut attributes) = (Vec::new(), Vec::new());
-        let mut rest = words;
+        let mut rest = &words[..words.len().min(WORD_COUNT_MAX)];
         while !rest.is_empty() {
             let longest = rest.len().min(NAME_WORD_COUNT_MAX);
             let found =
                 (1..=longest).rev().find_map(|count| Some((count, self.0.get(&said(&rest[..count]))?)));
             if let Some((_, Meanings { categories, attributes: pairs })) = found {
                 named.extend(Some(categories).filter(|categories| !categories.is_empty()));
-                attributes.extend(Some(pairs.clone()).filter(|pairs| !pairs.is_empty()));
+                // Who says it twice means it once.
+                let is_new = !pairs.is_empty() && !attributes.contains(pairs);
+                attributes.extend(is_new.then(|| pairs.clone()));
             }
             rest = &rest[found.map_or(1, |(count, _)| count)..];
         }
@@ -121,14 +125,17 @@ fn said(words: &[String]) -> String {
     words.join(" ")
 }
 
-fn singular(word: &str) -> &str {
+fn singular(word: &str) -> String {
+    if let Some(stem) = word.strip_suffix("ies").filter(|stem| stem.len() > 2) {
+        return format!("{stem}y");
+    }
     let is_hissed = ["sses", "shes", "ches", "xes"].iter().any(|ending| word.ends_with(ending));
     if is_hissed {
-        return &word[..word.len() - 2];
+        return word[..word.len() - 2].to_owned();
     }
     let is_plural =
         word.len() > 3 && word.ends_with('s') && !["ss", "us", "is"].iter().any(|end| word.ends_with(end));
-    if is_plural { &word[..word.len() - 1] } else { word }
+    (if is_plural { &word[..word.len() - 1] } else { word }).to_owned()
 }
 
 #[cfg(test)]
@@ -163,6 +170,7 @@ mod tests {
             category("women", "Women", &[]),
             category("women/jumpers", "Jumpers", &[colours, ("scent", &["Orange"])]),
             category("women/dresses", "Dresses & Gowns", &[]),
+            category("women/accessories", "Accessories", &[]),
             category("women/dresses/maxi", "Maxi dresses", &[("size", &["M"])]),
         ]);
         vocabulary.intent(&words(text))
@@ -186,6 +194,7 @@ mod tests {
         assert_eq!(categories("jumpers for women"), ["women/jumpers"]);
         assert_eq!(categories("dress"), ["women/dresses"]);
         assert_eq!(categories("ball gown"), ["women/dresses"]);
+        assert_eq!(categories("accessory"), ["women/accessories"]);
         assert_eq!(categories("red maxi dress"), ["women/dresses/maxi"]);
         assert_eq!(categories("men dress"), Vec::<String>::new(), "there is no such");
         assert_eq!(categories("teapot"), Vec::<String>::new());
@@ -195,6 +204,8 @@ mod tests {
     fn the_longest_value_is_meant() {
         assert_eq!(pairs("navy blue jumper"), [["colour=Navy Blue"]]);
         assert_eq!(pairs("navy jumper"), [["colour=Navy"]]);
+        assert_eq!(pairs("navy navy jumper in navy"), [["colour=Navy"]]);
+        assert_eq!(pairs(&format!("{}navy", "jumper ".repeat(20))), Vec::<Vec<String>>::new());
         assert_eq!(pairs("orange"), [["colour=Orange", "scent=Orange"]]);
         assert_eq!(pairs("dress m"), Vec::<Vec<String>>::new(), "one letter says nothing");
     }

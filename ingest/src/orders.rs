@@ -167,7 +167,7 @@ pub enum ImportError {
     #[error(transparent)]
     ReportFile(#[from] ReportFileError),
     /// One import per channel at a time.
-    #[error("another import into {0:?} is under way")]
+    #[error("another import into {0:?} is under way; one that was killed is over within seconds")]
     Busy(String),
     /// The documents are there in another currency.
     #[error("document {number:?} is there in {currency}, not in {expected}: nothing was imported")]

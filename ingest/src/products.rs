@@ -138,7 +138,7 @@ pub enum ImportError {
     #[error(transparent)]
     ReportFile(#[from] ReportFileError),
     /// One import per catalogue at a time.
-    #[error("another import of {0:?} is under way")]
+    #[error("another import of {0:?} is under way; one that was killed is over within seconds")]
     Busy(String),
     /// A store is away or refuses.
     #[error("a store did not take the products; the same command goes on from the last checkpoint")]

@@ -98,6 +98,11 @@ pub struct ReportFile {
     length: u64,
 }
 
+/// How the name of a report ends: that of a dry run does not take the place of what an import did.
+pub fn report_ending(is_dry: bool) -> &'static str {
+    if is_dry { ".dry-run.report.ndjson" } else { ".report.ndjson" }
+}
+
 /// Where a file goes when nobody says: beside what is read, its name with `ending`; in the current folder when that is
 /// standard input or a pipe.
 pub fn default_path(file: &Path, ending: &str) -> PathBuf {

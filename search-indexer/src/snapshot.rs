@@ -16,9 +16,11 @@ use crate::query::WHOLE;
 
 /// How long lists that begin share one.
 const SHARED_FOR: Duration = Duration::from_secs(5);
-/// How long one is kept after its last page. An engine keeps 300 at most: with five seconds between them that is enough
-/// for twelve clients.
-const KEPT_FOR: &str = "2m";
+/// How long one lasts, however often it is read. An engine keeps 300 at most: with five seconds between them that is
+/// enough for five clients.
+const KEPT_FOR: &str = "5m";
+/// How long one is waited for: the page can do without.
+const OPEN_TIMEOUT: Duration = Duration::from_millis(500);
 /// Longest name: it is a part of cursors.
 pub(crate) const LENGTH_MAX: usize = 500;
 
@@ -50,7 +52,7 @@ pub(crate) async fn shared(client: &SearchClient) -> Option<String> {
         tracing::warn!(error = error as &dyn std::error::Error, "no snapshot for the pages of a list");
         metrics::counter!("search_snapshots_refused_total").increment(1);
     }
-    let name = opened.ok().filter(|name| name.len() <= LENGTH_MAX);
+    let name = opened.ok();
     *latest = Some((Instant::now(), name.clone()));
     name
 }
@@ -76,25 +78,29 @@ async fn open_as(client: &SearchClient, dialect: Dialect) -> Result<String, Sear
         Dialect::OpenSearch => ("_search/point_in_time", "pit_id"),
     };
     let path = format!("{}/{path}", client.alias());
-    let request = Request { query: &[("keep_alive", KEPT_FOR)], ..Request::new(Method::Post, path) };
+    let query = [("keep_alive", KEPT_FOR)];
+    let request = Request { query: &query, timeout: OPEN_TIMEOUT, ..Request::new(Method::Post, path) };
     let body = client.send(request).await?;
-    let name = body[field].as_str().map(str::to_owned);
-    name.ok_or_else(|| SearchError::Malformed("a snapshot without a name".to_owned()))
+    let name = body[field].as_str().filter(|name| name.len() <= LENGTH_MAX).map(str::to_owned);
+    name.ok_or_else(|| SearchError::Malformed("a snapshot without a name, or with one too long".to_owned()))
 }
 
-/// Searches in a snapshot; `None` when it has ended.
+/// Searches in a snapshot; `None` when it has ended, or what held it is away.
 pub(crate) async fn search(
     client: &SearchClient,
     snapshot: &str,
     mut body: Value,
     timeout: Duration,
 ) -> Result<Option<Value>, SearchError> {
-    body["pit"] = json!({"id": snapshot, "keep_alive": KEPT_FOR});
+    body["pit"] = json!({"id": snapshot});
     let sent = Request::json(Method::Post, "_search".to_owned(), body);
     let answer = client.answer(Request { query: &WHOLE, timeout, ..sent }).await?;
     match answer.status {
         200..300 => Ok(Some(answer.body)),
-        404 => Ok(None),
-        status => Err(SearchError::from_answer(status, &answer.body)),
+        status @ (400 | 429) => Err(SearchError::from_answer(status, &answer.body)),
+        _ => {
+            metrics::counter!("search_snapshots_ended_total").increment(1);
+            Ok(None)
+        }
     }
 }

@@ -86,6 +86,19 @@ async fn owner(trial: &mut Trial) {
         trial.stack.account.own(&trial.stack.folders.data.join("servers")).expect("given away");
     }
     gone(|| trial.context(), "folder-owner").await;
+    let settings = trial.stack.folders.settings();
+    let there = settings.exists();
+    if !there {
+        trial.stack.account.write_private(&settings, "").expect("settings");
+    }
+    fs::set_permissions(&settings, fs::Permissions::from_mode(0o000)).expect("closed");
+    let trouble = found(|| trial.context(), "folder-owner").await;
+    assert!(trouble.seen.contains("settings.toml"), "{trouble:?}");
+    follow(&trouble, &trial.checkout);
+    gone(|| trial.context(), "folder-owner").await;
+    if !there {
+        fs::remove_file(&settings).expect("removed");
+    }
 }
 
 async fn secrets_open(trial: &mut Trial) {
@@ -128,11 +141,20 @@ async fn half_made(trial: &mut Trial) {
     fs::create_dir_all(half.join("pg_wal")).expect("a folder");
     fs::write(whole.join("standby.signal"), "").expect("a standby");
     let trouble = found(|| trial.context(), "data-half-made").await;
+    assert!(matches!(&trouble.mend, Mend::Action(words) if words.contains("./dev reset")), "{trouble:?}");
+    let other = folders.server("postgres_3").join("data");
+    fs::create_dir_all(&other).expect("a folder");
+    for file in ["PG_VERSION", "standby.signal"] {
+        fs::write(other.join(file), "15\n").expect("a standby");
+    }
+    let trouble = found(|| trial.context(), "data-half-made").await;
     assert!(trouble.cause.contains("a standby takes its place"), "{trouble:?}");
     follow(&trouble, &trial.checkout);
     let aside = half.with_extension("aside");
     assert!(!half.exists() && aside.join("pg_wal").exists() && whole.exists(), "it is put aside");
-    fs::remove_dir_all(&aside).expect("removed");
+    for folder in [&aside, &other] {
+        fs::remove_dir_all(folder).expect("removed");
+    }
     gone(|| trial.context(), "data-half-made").await;
     fs::remove_dir_all(&whole).expect("removed");
     fs::create_dir_all(&whole).expect("a folder");

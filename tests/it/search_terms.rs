@@ -134,7 +134,12 @@ async fn what_shoppers_search_for_mends_the_search() {
     let suggestion = json!({"kind": "synonym", "synonym": synonym});
     assert_eq!(body["data"][1]["suggestion"], suggestion);
     for (order, first) in [("without_results", "sweater"), ("reformulated", "sweater"), ("sales", "jumper")] {
-        let body = asked(&client, &format!("{TERMS}?order={order}")).await.body;
+        // Each standby has it in its own time.
+        let body = wait::until("the report is there", REPLAYED_WITHIN, async || {
+            let body = asked(&client, &format!("{TERMS}?order={order}")).await.body;
+            (body["as_of"] != Value::Null).then_some(body)
+        })
+        .await;
         let terms: Vec<_> =
             body["data"].as_array().expect("terms").iter().map(|term| &term["term"]).collect();
         assert_eq!(terms, [first], "{order}");

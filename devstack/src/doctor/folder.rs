@@ -94,8 +94,13 @@ pub(super) async fn owned(context: &Context) -> Result<Finding> {
     for server in children(&context.folders.data.join("servers")) {
         foreign = foreign.or_else(|| first_foreign(&server, account.uid, DEPTH, &mut seen));
     }
+    let read_by_programs = [context.folders.settings(), context.folders.secrets()];
+    for file in &read_by_programs {
+        foreign = foreign.or_else(|| first_foreign(file, account.uid, 0, &mut seen));
+    }
     match foreign {
-        None => Ok(Finding::well(format!("{seen} files and folders of user {}", account.uid))),
+        None => Ok(unreadable(&read_by_programs)
+            .unwrap_or_else(|| Finding::well(format!("{seen} files and folders of user {}", account.uid)))),
         Some((path, uid)) => Ok(Finding::failure(
             format!("{} belongs to user {uid}, not to {}", path.display(), account.uid),
             "something wrote there as another user, and the servers cannot",
@@ -107,6 +112,18 @@ pub(super) async fn owned(context: &Context) -> Result<Finding> {
             )),
         )),
     }
+}
+
+/// Of files that belong to the account one that it may not read.
+fn unreadable(files: &[PathBuf]) -> Option<Finding> {
+    let mode =
+        |file: &&PathBuf| fs::metadata(file).is_ok_and(|found| found.permissions().mode() & 0o400 == 0);
+    let file = files.iter().find(mode)?;
+    Some(Finding::failure(
+        format!("{} may not be read by anybody", file.display()),
+        "its mode was changed, and the shop's programs do not start without it",
+        Mend::command(format!("chmod 600 {}", shell(file))),
+    ))
 }
 
 /// The server's folder that a path lies in.
@@ -180,20 +197,30 @@ pub(super) async fn half_made(context: &Context) -> Result<Finding> {
         return Ok(Finding::skipped("no node was made yet"));
     }
     let broken: Vec<usize> = started.iter().copied().filter(|index| !is_whole(index)).collect();
-    let Some(first) = broken.first().copied() else {
+    // One that is marked is copied again by itself, if the others are in order.
+    let worst = broken.iter().find(|index| !spoilt(&data(**index))).or(broken.first());
+    let Some(first) = worst.copied() else {
         return Ok(Finding::well(format!("{} nodes are whole", started.len())));
     };
     let seen = format!("{} is not whole", data(first).display());
     let cause = "its making, a copy or a rewind was interrupted";
+    let is_standby = |index: &usize| data(*index).join("standby.signal").exists();
+    let whole: Vec<usize> = started.iter().copied().filter(|index| is_whole(index)).collect();
+    let has_primary = whole.iter().any(|index| !is_standby(index));
     // A marked one is copied again at its next start by itself.
-    if spoilt(&data(first)) && broken.len() < NODES {
+    if spoilt(&data(first)) && has_primary {
         return Ok(Finding::warning(seen, cause, Mend::command(context.start_anew())));
     }
-    if started.iter().any(is_whole) {
-        let is_standby = |index: &usize| data(*index).join("standby.signal").exists();
+    if !whole.is_empty() {
         // It may be the primary's, so it is kept; the standbys have all that was confirmed.
-        let is_primary =
-            !is_standby(&first) && started.iter().filter(|index| is_whole(index)).all(is_standby);
+        let is_primary = !has_primary;
+        if is_primary && whole.len() < NODES - 1 {
+            let cause =
+                format!("{cause}; it is the primary's, and what was confirmed may be on no other node");
+            let words = "put it back as it was, or begin anew without the data";
+            let mend = Mend::action(format!("{words}: {}", context.dev("reset")));
+            return Ok(Finding::failure(seen, cause, mend));
+        }
         let (folder, aside) = (data(first), data(first).with_extension("aside"));
         let away = if is_primary {
             format!("mv {} {}", shell(&folder), shell(&aside))

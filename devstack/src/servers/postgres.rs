@@ -4,6 +4,7 @@
 //! promotes, and a node that comes back is made to follow whoever was promoted (`rejoin`).
 
 mod disk;
+mod election;
 mod live;
 mod rejoin;
 mod seed;
@@ -69,6 +70,8 @@ struct Cluster {
     /// Whether the data folders were looked at; held while a fresh cluster is made, so that one node makes
     /// it.
     seeded: Mutex<bool>,
+    /// Held while somebody finds out who begins as the primary.
+    election: Mutex<()>,
     /// How the nodes are watched.
     sessions: live::Sessions,
     pool: Mutex<PoolWatch>,
@@ -100,6 +103,7 @@ pub fn servers(stack: &Arc<Stack>) -> Result<Vec<Arc<dyn Server>>> {
         stack: Arc::clone(stack),
         programs: programs()?,
         seeded: Mutex::new(false),
+        election: Mutex::new(()),
         sessions: live::Sessions::default(),
         pool: Mutex::default(),
     });
@@ -243,12 +247,6 @@ impl Cluster {
         let setting = format!("primary_conninfo = {}\n", quoted(&self.conninfo(index, primary)));
         self.stack.account.write_private(&data.join("postgresql.auto.conf"), &setting)?;
         self.stack.account.write_private(&data.join("standby.signal"), "")
-    }
-
-    /// Makes a stopped standby the primary: it replays what it has received and goes on from there.
-    fn make_primary(&self, index: usize) -> Result<()> {
-        let signal = self.data(index).join("standby.signal");
-        fs::remove_file(&signal).map_err(StackError::path("remove", &signal))
     }
 
     async fn seed_once(&self) -> Result<()> {

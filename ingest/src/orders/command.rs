@@ -9,7 +9,7 @@ use store::settings::PostgresSettings;
 
 use super::{ImportOptions, ImportReport, OrderFormat, Phase, Progress};
 use crate::products::print_entry;
-use crate::row_report::default_path;
+use crate::row_report::{default_path, report_ending};
 
 const TICK: Duration = Duration::from_millis(200);
 
@@ -46,7 +46,7 @@ pub struct ImportOrders {
 pub async fn run(arguments: ImportOrders, settings: &PostgresSettings) -> anyhow::Result<()> {
     let ImportOrders { format, channel, map, currency, dry_run, refused, report, file } = arguments;
     let refused = refused.unwrap_or_else(|| default_path(&file, ".refused.csv"));
-    let report = report.unwrap_or_else(|| default_path(&file, ".report.ndjson"));
+    let report = report.unwrap_or_else(|| default_path(&file, report_ending(dry_run)));
     let options = ImportOptions { file, format, map, channel, currency, refused, report, is_dry: dry_run };
     let bar = progress_bar();
     let report = super::import(settings, &options, |progress| show(&bar, progress)).await;

@@ -8,7 +8,7 @@ use store::settings::{MongoSettings, PostgresSettings};
 
 use super::{Beginning, ImportOptions, ImportReport, default_path};
 use crate::input::Layout;
-use crate::row_report::{Entry, Outcome};
+use crate::row_report::{Entry, Outcome, report_ending};
 
 /// Arguments of `import products`.
 #[derive(Debug, clap::Args)]
@@ -40,7 +40,7 @@ impl From<ImportProducts> for ImportOptions {
         let ImportProducts { format, map, dry_run, restart, refused, report, file } = arguments;
         Self {
             refused: refused.unwrap_or_else(|| default_path(&file, ".refused.csv")),
-            report: report.unwrap_or_else(|| default_path(&file, ".report.ndjson")),
+            report: report.unwrap_or_else(|| default_path(&file, report_ending(dry_run))),
             file,
             layout: format,
             map,

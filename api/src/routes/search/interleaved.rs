@@ -16,6 +16,9 @@ pub(super) struct InterleavedPlace {
     interleaved_from: usize,
     /// So many hits of the live tuning, from its first, were shown.
     live_from: usize,
+    /// Whether a page before this was of the live tuning alone: then the others are, too.
+    #[serde(default)]
+    pub(super) is_live_only: bool,
 }
 
 /// One page of both.
@@ -56,7 +59,7 @@ pub(super) fn page(
     let told = of(if control.hits.is_empty() { Arm::Treatment } else { Arm::Control });
     let (facets, corrected, next) = (told.facets.clone(), told.corrected.clone(), control.next.clone());
     let result = SearchResult { hits, facets, next, corrected, relaxed_from };
-    let next = InterleavedPlace { interleaved_from: end, live_from };
+    let next = InterleavedPlace { interleaved_from: end, live_from, is_live_only: false };
     Interleaved { result, arms: teams.into_iter().collect(), next: has_more.then_some(next) }
 }
 
@@ -66,7 +69,7 @@ pub(super) fn page_of_one(live: &SearchResult, place: InterleavedPlace, limit: u
     let hits: Vec<_> = live.hits.iter().skip(begin).take(limit).cloned().collect();
     let relaxed_from = live.relaxed_from.filter(|first| *first < begin + hits.len());
     let relaxed_from = relaxed_from.map(|first| first.saturating_sub(begin));
-    let next = InterleavedPlace { interleaved_from: end, live_from: end };
+    let next = InterleavedPlace { interleaved_from: end, live_from: end, is_live_only: true };
     let result = SearchResult { hits, relaxed_from, ..live.clone() };
     Interleaved { result, arms: HashMap::new(), next: (live.hits.len() > end).then_some(next) }
 }

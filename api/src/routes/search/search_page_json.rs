@@ -158,8 +158,8 @@ struct UnderstoodJson {
     banners: Vec<BannerJson>,
     /// Names of the merchandising rules that took part.
     rules_applied: Vec<String>,
-    /// There when the words name something of the catalogue, which counts for what is of it: the shop may offer it as a
-    /// filter.
+    /// There when the words name something of the catalogue: what is of it counts more by relevance, and the shop may
+    /// offer it as a filter.
     #[serde(skip_serializing_if = "Option::is_none")]
     intent: Option<IntentJson>,
     /// There when the search took part in an experiment.
@@ -245,7 +245,7 @@ pub(super) async fn body(state: &AppState, found: Found) -> Result<(Bytes, Insta
             redirect: request.tuned.redirect,
             banners: request.tuned.banners.into_iter().map(BannerJson::from).collect(),
             rules_applied: request.tuned.rules,
-            intent: (!request.intent.is_empty()).then(|| IntentJson::from(request.intent)),
+            intent: (!request.intent.is_empty() && !is_plainer).then(|| IntentJson::from(request.intent)),
             experiment,
         },
     };

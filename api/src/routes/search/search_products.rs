@@ -16,11 +16,13 @@ use search_indexer::error::SearchError;
 use search_indexer::query::{self, Place, Ranking, SearchPage, SearchRequest, Sort};
 use search_indexer::tuned::{LiveTuning, Tuned};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app_state::AppState;
 use crate::authorized::Anyone;
 use crate::cache_control;
+use crate::cursor;
 use crate::page::Page;
 use crate::page_answer;
 use crate::problem::{Problem, ReadProblems};
@@ -252,7 +254,7 @@ impl Asks<'_> {
     ) -> Result<Answered, Arc<SearchError>> {
         let answer = self.ask(&request).await?;
         let result = answer.entry.result.clone();
-        let next_cursor = result.next.as_ref().map(|place| self.state.cursors.seal(self.list, place));
+        let next_cursor = result.next.as_ref().map(|place| self.seal(place));
         let page = Page { next_cursor, limit: request.limit };
         let found = Found { result, request, page, is_plainer: false, experiment, arms: HashMap::new() };
         Ok(Answered { found, computed_at_ms: answer.entry.computed_at_ms, is_stale: answer.is_stale })
@@ -267,9 +269,15 @@ impl Asks<'_> {
         place: InterleavedPlace,
     ) -> Result<Answered, Arc<SearchError>> {
         let of = |tuned: Tuned| SearchRequest { limit: query::LIMIT_MAX, tuned, ..request.clone() };
-        let (tuned, tried) = tried.unzip();
+        let (tuned, tried) = tried.filter(|_| !place.is_live_only).unzip();
         let requests = (of(request.tuned.clone()), tuned.map(of));
-        let of_draft = async || self.ask(requests.1.as_ref()?).await.ok();
+        let of_draft = async || {
+            let answer = self.ask(requests.1.as_ref()?).await;
+            if answer.is_err() {
+                metrics::counter!("search_experiment_failures_total").increment(1);
+            }
+            answer.ok()
+        };
         let (live, draft) = tokio::join!(self.ask(&requests.0), of_draft());
         let (live, limit) = (live?, usize::from(request.limit));
         let tried = tried.zip(draft.as_ref());
@@ -282,7 +290,7 @@ impl Asks<'_> {
         };
         let next_cursor = match (both.next, &both.result.next) {
             (Some(place), _) => Some(self.state.cursors.seal(self.list, &place)),
-            (None, place) => place.as_ref().map(|place| self.state.cursors.seal(self.list, place)),
+            (None, place) => place.as_ref().map(|place| self.seal(place)),
         };
         let page = Page { next_cursor, limit: request.limit };
         let experiment = tried.map(|(tried, _)| tried.seen);
@@ -292,6 +300,17 @@ impl Asks<'_> {
         let found =
             Found { result: both.result, request, page, is_plainer: false, experiment, arms: both.arms };
         Ok(Answered { found, computed_at_ms, is_stale })
+    }
+
+    /// The cursor of a place of the engine; one that is too long goes without its snapshot.
+    fn seal(&self, place: &Value) -> String {
+        let cursor = self.state.cursors.seal(self.list, place);
+        if cursor.len() <= cursor::LENGTH_MAX {
+            return cursor;
+        }
+        let mut place = place.clone();
+        place["snapshot"] = Value::Null;
+        self.state.cursors.seal(self.list, &place)
     }
 
     /// The engine's answer, or one that it gave a moment ago.

@@ -1,7 +1,6 @@
 //! How a stopped node finds its place: as it was, or behind whoever was promoted in its absence.
 
 use std::{
-    cmp::Reverse,
     fs::{self, File},
     path::Path,
     time::Duration,
@@ -9,7 +8,7 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-use super::{Cluster, NODES, disk, live, seed, server_name};
+use super::{Cluster, disk, election, live, seed, server_name};
 use crate::{
     error::{Result, StackError},
     server::Launch,
@@ -25,8 +24,6 @@ const PRIMARY_DEADLINE: Duration = Duration::from_secs(60);
 
 const LOCK_DEADLINE: Duration = Duration::from_secs(30);
 const REWIND_DEADLINE: Duration = Duration::from_secs(60);
-/// How long reading the WAL since the last checkpoint may take.
-const WAL_DEADLINE: Duration = Duration::from_secs(60);
 const COPY_DEADLINE: Duration = Duration::from_secs(600);
 /// All of the above one after the other, and some time for the files.
 pub(super) const DEADLINE: Duration = Duration::from_secs(900);
@@ -37,67 +34,8 @@ pub(super) const SPOILT: &str = "data.spoilt";
 
 /// Before the stack starts: nobody runs, so what is on the disks holds.
 pub(super) async fn at_start(cluster: &Cluster, index: usize) -> Result<()> {
-    match cluster.primary_on_disk() {
-        Some(primary) if primary == index => Ok(()),
-        Some(primary) => follow(cluster, index, primary).await,
-        None => match elected(cluster).await? {
-            primary if primary == index => cluster.make_primary(index),
-            primary => follow(cluster, index, primary).await,
-        },
-    }
-}
-
-/// Of standbys whose primary is lost the one that has received most: what was confirmed to anybody is there. Every node
-/// finds the same one, since none has begun to write.
-async fn elected(cluster: &Cluster) -> Result<usize> {
-    let mut received = Vec::new();
-    for index in 0..NODES {
-        let data = cluster.data(index);
-        let is_spoilt = data.with_file_name(SPOILT).exists();
-        match disk::role(&data) {
-            disk::Role::Standby if !is_spoilt => {
-                received.push((end_of_wal(cluster, index).await?, Reverse(index)));
-            }
-            // It may be the primary's, and somebody may still want to save it.
-            disk::Role::Missing if data.exists() && !is_spoilt => {
-                let name = server_name(index);
-                let words = format!(
-                    "the data of {name} is not whole, and no other node is the primary: ./dev doctor"
-                );
-                return Err(StackError::refused(words));
-            }
-            _ => {}
-        }
-    }
-    let most = received.into_iter().max();
-    let (position, Reverse(index)) =
-        most.ok_or_else(|| StackError::refused("no node has data that is whole"))?;
-    eprintln!("{}: the primary is lost, and it has received most, to {position:?}", server_name(index));
-    Ok(index)
-}
-
-/// Timeline and place of the last record that a stopped node has.
-async fn end_of_wal(cluster: &Cluster, index: usize) -> Result<(u32, u64)> {
-    const SCRIPT: &str = r#"
-        control="$("$1/pg_controldata" "$2")"
-        field() { printf '%s\n' "$control" | sed -n "s/^Latest checkpoint's $1: *//p"; }
-        timeline="$(field TimeLineID)"
-        echo "$timeline"
-        # It ends with an error: there the records end.
-        "$1/pg_waldump" --path "$2/pg_wal" --timeline "$timeline" --start "$(field 'REDO location')" --stats \
-            2>/dev/null | sed -n 's/^WAL statistics between .* and \(.*\):$/\1/p'
-    "#;
-    let name = server_name(index);
-    let launch =
-        Launch::new("/bin/sh").args(["-c", SCRIPT, "sh"]).arg(&cluster.programs).arg(cluster.data(index));
-    let answer = cluster.stack.run(&name, &launch, WAL_DEADLINE).await?;
-    let read = || {
-        let (timeline, end) = answer.trim().split_once('\n')?;
-        let (high, low) = end.trim().split_once('/')?;
-        let hexadecimal = |digits: &str| u64::from_str_radix(digits, 16).ok();
-        Some((timeline.trim().parse().ok()?, hexadecimal(high)? << 32 | hexadecimal(low)?))
-    };
-    read().ok_or_else(|| StackError::refused(format!("the WAL of {name} cannot be read: {answer:?}")))
+    let primary = election::primary_at_start(cluster).await?;
+    if primary == index { Ok(()) } else { follow(cluster, index, primary).await }
 }
 
 /// After this node died: Pgpool-II may be promoting another one at this moment.
