@@ -4,6 +4,7 @@ mod broker;
 mod build;
 mod caches;
 mod command_line;
+mod election;
 mod folder;
 mod machine;
 mod mongo;
