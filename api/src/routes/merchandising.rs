@@ -13,6 +13,7 @@ pub mod discard_draft;
 pub mod draft_json;
 pub mod evaluate_draft;
 pub mod evaluation_json;
+pub(super) mod gate;
 pub mod get_draft;
 pub mod get_release;
 pub mod judged;

@@ -10,16 +10,13 @@ use uuid::Uuid;
 
 use crate::app_state::AppState;
 use crate::authorized::{Authorized, TuneSearch};
-use crate::error_code::ErrorCode;
 use crate::etag::IfMatch;
 use crate::json_body::JsonBody;
 use crate::present::present;
 use crate::problem::{Problem, ReadProblems, WriteProblems};
-use crate::routes::experiments::check_none_runs;
 use crate::routes::experiments::experiment_json::{ExperimentJson, ExperimentMethodJson};
+use crate::routes::merchandising::gate::{self, Passed};
 use crate::routes::merchandising::get_draft::find_open;
-use crate::routes::merchandising::judged::{self, Judged};
-use crate::routes::merchandising::publish_draft::{check_base, check_waiting};
 
 /// What is to be compared, and how. Read as `domain::experiment::NewExperiment`.
 #[derive(Debug, ToSchema)]
@@ -72,19 +69,8 @@ pub async fn start_experiment(
     let JsonBody(new) = body;
     new.check().map_err(Problem::invalid_fields)?;
     let draft = find_open(&state, &new.draft_id.to_string()).await?;
-    let now = present();
-    draft.tuning.check(now, &draft.tuning.rules).map_err(Problem::invalid_fields)?;
-    let client = state.pools.write().await?;
-    check_none_runs(experiments::running_id(&**client).await?)?;
-    let live = search_tuning::live(&**client).await?;
-    drop(client);
-    let (number, tuning) = live.map(|live| (live.number, live.tuning)).unwrap_or_default();
-    check_base(&draft, number)?;
-    let judged = judged::compare(&state, tuning, draft.tuning.clone()).await?;
-    let harms: Vec<String> = judged.iter().flat_map(Judged::harms).collect();
-    if !harms.is_empty() && new.override_reason.is_none() {
-        return Err(Problem::new(ErrorCode::SearchGetsWorse, harms.join("; ")));
-    }
+    let Passed { live, evaluation, override_reason } =
+        gate::pass(&state, &draft, new.override_reason).await?;
     let started_at = present();
     let experiment = Experiment {
         id: ExperimentId::new(started_at, rand::random()),
@@ -92,23 +78,19 @@ pub async fn start_experiment(
         method: new.method,
         share_percent: new.share_percent.unwrap_or(100),
         days_max: new.days_max.unwrap_or(DAYS_DEFAULT),
-        control_release: number,
+        control_release: live,
         draft_id: draft.id,
         draft_version: draft.version,
         tuning: draft.tuning.clone(),
-        evaluation: judged.into_iter().map(|judged| judged.figures).collect(),
-        // A reason that was not needed is no override.
-        override_reason: new.override_reason.filter(|_| !harms.is_empty()),
+        evaluation,
+        override_reason,
         started_by: caller.actor(),
         started_at,
         figures: None,
         end: None,
     };
     transaction::run(&state.pools, "start_experiment", async |transaction| {
-        let newest = search_tuning::lock_newest(transaction).await?;
-        check_waiting(newest.as_ref())?;
-        check_base(&draft, newest.map_or(0, |newest| newest.number))?;
-        check_none_runs(experiments::running_id(transaction).await?)?;
+        gate::still_open(transaction, &draft).await?;
         let held = search_tuning::hold_draft(transaction, draft.id).await?;
         if held.as_ref() != Some(&draft) {
             return Err(IfMatch::failed());

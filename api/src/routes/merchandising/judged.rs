@@ -23,25 +23,21 @@ const QUERY_COUNT_MAX: usize = 2_000;
 
 /// What a set says.
 #[derive(Debug)]
-pub(in crate::routes) struct Judged {
-    pub(in crate::routes) figures: SetFigures,
+pub(super) struct Judged {
+    pub(super) figures: SetFigures,
     pub(super) compared: Comparison,
 }
 
 impl Judged {
     /// Why the change must not go live.
-    pub(in crate::routes) fn harms(&self) -> impl Iterator<Item = String> {
+    pub(super) fn harms(&self) -> impl Iterator<Item = String> {
         self.figures.harms().into_iter().map(|harm| harm.detail(&self.figures))
     }
 }
 
 /// Every set that the shop keeps, before and after, with every rule in force that has not ended: what begins tomorrow
 /// is judged today.
-pub(in crate::routes) async fn compare(
-    state: &AppState,
-    before: Tuning,
-    after: Tuning,
-) -> Result<Vec<Judged>, Problem> {
+pub(super) async fn compare(state: &AppState, before: Tuning, after: Tuning) -> Result<Vec<Judged>, Problem> {
     let turn = tokio::time::timeout(TURN_TIMEOUT, state.evaluations.acquire()).await;
     let turn = turn.ok().and_then(Result::ok);
     let _turn = turn.ok_or_else(|| Problem::unavailable("other evaluations are under way"))?;

@@ -9,18 +9,16 @@ use domain::tuning::draft::{Draft, DraftState, NOTE_LENGTH_MAX};
 use domain::tuning::release::{Release, WAIT_DAYS_MAX};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use store::pg::{experiments, search_tuning, transaction};
+use store::pg::{search_tuning, transaction};
 use utoipa::ToSchema;
 
 use crate::app_state::{AppState, cause};
 use crate::authorized::{Authorized, TuneSearch};
-use crate::error_code::ErrorCode;
 use crate::etag::IfMatch;
 use crate::json_body::JsonBody;
 use crate::problem::{Problem, ReadProblems, WriteProblems};
-use crate::routes::experiments::check_none_runs;
+use crate::routes::merchandising::gate::{self, Passed};
 use crate::routes::merchandising::get_draft::find_open;
-use crate::routes::merchandising::judged::{self, Judged};
 use crate::routes::merchandising::present;
 use crate::routes::merchandising::release_json::{ReleaseJson, location};
 
@@ -80,27 +78,15 @@ pub async fn publish_draft(
     check_texts(&note, override_reason.as_deref())?;
     let now = present();
     check_time(live_from, now)?;
-    draft.tuning.check(now, &draft.tuning.rules).map_err(Problem::invalid_fields)?;
-    let client = state.pools.write().await?;
-    check_none_runs(experiments::running_id(&**client).await?)?;
-    let live = search_tuning::live(&**client).await?;
-    drop(client);
-    let (number, tuning) = live.map(|live| (live.number, live.tuning)).unwrap_or_default();
-    check_base(&draft, number)?;
-    let judged = judged::compare(&state, tuning, draft.tuning.clone()).await?;
-    let harms: Vec<String> = judged.iter().flat_map(Judged::harms).collect();
-    if !harms.is_empty() && override_reason.is_none() {
-        return Err(Problem::new(ErrorCode::SearchGetsWorse, harms.join("; ")));
-    }
+    let Passed { live, evaluation, override_reason } = gate::pass(&state, &draft, override_reason).await?;
     let release = Release {
-        number: number + 1,
+        number: live + 1,
         tuning: draft.tuning.clone(),
         note,
         draft_id: Some(draft.id),
         restores: None,
-        evaluation: judged.into_iter().map(|judged| judged.figures).collect(),
-        // A reason that was not needed is no override.
-        override_reason: override_reason.filter(|_| !harms.is_empty()),
+        evaluation,
+        override_reason,
         published_by: caller.actor(),
         published_at: now,
         live_from,
@@ -114,10 +100,7 @@ pub async fn publish_draft(
     };
     let event = Event::search_tuning_published(EventId::new(now, rand::random()), &release, cause(&caller));
     transaction::run(&state.pools, "publish_draft", async |transaction| {
-        let newest = search_tuning::lock_newest(transaction).await?;
-        check_waiting(newest.as_ref())?;
-        check_none_runs(experiments::running_id(transaction).await?)?;
-        check_base(&published, newest.map_or(0, |newest| newest.number))?;
+        gate::still_open(transaction, &published).await?;
         if !search_tuning::replace_draft(transaction, &published).await? {
             return Err(IfMatch::failed());
         }
@@ -154,24 +137,4 @@ fn check_time(live_from: Option<Timestamp>, now: Timestamp) -> Result<(), Proble
     }
     let detail = format!("a moment to come, within {WAIT_DAYS_MAX} days");
     Err(Problem::invalid_field("/live_from", "out_of_range", detail))
-}
-
-/// What waits for its time was judged against what is live now.
-pub(in crate::routes) fn check_waiting(newest: Option<&Release>) -> Result<(), Problem> {
-    let Some(release) = newest.filter(|newest| newest.waits(present())) else { return Ok(()) };
-    let at = release.live_from.map(|at| at.to_string()).unwrap_or_default();
-    let detail = format!("release {} goes live at {at}: wait for it, or go back from it", release.number);
-    Err(Problem::new(ErrorCode::ReleaseWaits, detail))
-}
-
-/// What went live meanwhile would be undone by who never saw it.
-pub(in crate::routes) fn check_base(draft: &Draft, live: i64) -> Result<(), Problem> {
-    if draft.base_release == live {
-        return Ok(());
-    }
-    let detail = format!(
-        "it began from release {}, and {live} is live: take over what is wanted of it, and set base_release to {live}",
-        draft.base_release
-    );
-    Err(Problem::new(ErrorCode::DraftOutdated, detail))
 }
