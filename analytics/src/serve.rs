@@ -46,22 +46,15 @@ impl Daemon {
     pub async fn run(&self, stop: &CancellationToken) {
         tokio::join!(
             Box::pin(self.consume_for_ever(stop)),
-            Box::pin(self.go_rounds(stop)),
-            Box::pin(self.look_at_experiments(stop)),
+            self.go_rounds(stop),
+            self.look_at_experiments(stop),
         );
     }
 
     /// Brings every channel up to date, at once and then every hour.
     async fn go_rounds(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            tokio::select! {
-                () = self.go_round(stop) => {}
-                () = past(stop) => return,
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(ROUND_INTERVAL) => {}
-            }
+            run_and_rest(Box::pin(self.go_round(stop)), stop).await;
         }
     }
 
@@ -103,14 +96,7 @@ impl Daemon {
     /// At once and then every hour, also while the reports wait for a standby.
     async fn look_at_experiments(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            tokio::select! {
-                () = self.look_at_experiment() => {}
-                () = past(stop) => return,
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(ROUND_INTERVAL) => {}
-            }
+            run_and_rest(Box::pin(self.look_at_experiment()), stop).await;
         }
     }
 
@@ -274,17 +260,7 @@ pub async fn observed_searches(
     lake: &Lake,
     channel: &str,
 ) -> Result<Option<SearchReport>, RunError> {
-    let started = Instant::now();
-    let result = search_report::run(postgres, lake, channel, Timestamp::now()).await;
-    let label = match &result {
-        Ok(Some(_)) => "published",
-        Ok(None) => return result,
-        Err(_) => "failed",
-    };
-    metrics::counter!("analytics_runs_total", "report" => "search_terms", "result" => label).increment(1);
-    metrics::histogram!("analytics_run_seconds", "report" => "search_terms")
-        .record(started.elapsed().as_secs_f64());
-    result
+    observed_report("search_terms", search_report::run(postgres, lake, channel, Timestamp::now())).await
 }
 
 /// A look at the experiment that runs, with its metrics.
@@ -292,16 +268,23 @@ pub async fn observed_experiment(
     postgres: &PostgresSettings,
     lake: &Lake,
 ) -> Result<Option<ExperimentReport>, RunError> {
+    observed_report("experiment", experiment_report::run(postgres, lake, Timestamp::now())).await
+}
+
+/// A run that has something to report, with its metrics; one that has nothing to count leaves none.
+async fn observed_report<T>(
+    report: &'static str,
+    run: impl Future<Output = Result<Option<T>, RunError>>,
+) -> Result<Option<T>, RunError> {
     let started = Instant::now();
-    let result = experiment_report::run(postgres, lake, Timestamp::now()).await;
+    let result = run.await;
     let label = match &result {
         Ok(Some(_)) => "published",
         Ok(None) => return result,
         Err(_) => "failed",
     };
-    metrics::counter!("analytics_runs_total", "report" => "experiment", "result" => label).increment(1);
-    metrics::histogram!("analytics_run_seconds", "report" => "experiment")
-        .record(started.elapsed().as_secs_f64());
+    metrics::counter!("analytics_runs_total", "report" => report, "result" => label).increment(1);
+    metrics::histogram!("analytics_run_seconds", "report" => report).record(started.elapsed().as_secs_f64());
     result
 }
 
@@ -314,6 +297,18 @@ fn span(event: &CloudEvent, channel: &str) -> tracing::Span {
         tracing::info_span!("daily_sales", channel, event_id = %event.id, trace_id = tracing::field::Empty);
     process::trace::continue_from(&span, event.traceparent.as_deref());
     span
+}
+
+/// Does what is done every hour, and waits for the next. Gives up when the stop is long ago.
+async fn run_and_rest(work: impl Future<Output = ()>, stop: &CancellationToken) {
+    tokio::select! {
+        () = work => {}
+        () = past(stop) => return,
+    }
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(ROUND_INTERVAL) => {}
+    }
 }
 
 /// Ends when the stop is so long ago that a run is given up.

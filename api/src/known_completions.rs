@@ -21,9 +21,8 @@ use crate::app_state::AppState;
 const PERIOD: Duration = Duration::from_secs(60);
 /// Longest wait for the stores.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Most searches, and most categories, that are known.
+/// Most searches that are known.
 const TERM_COUNT_MAX: i64 = 20_000;
-const CATEGORY_COUNT_MAX: i64 = 10_000;
 
 /// What is known.
 #[derive(Debug, Default)]
@@ -88,7 +87,7 @@ async fn read(state: &AppState) -> Result<KnownCompletions, StoreError> {
     let client = state.pools.write().await?;
     let terms = search_terms::popular(&**client, SHOP_CHANNEL, TERM_COUNT_MAX).await?;
     drop(client);
-    let categories = categories::list(&state.mongo, None, CATEGORY_COUNT_MAX).await?;
+    let categories = categories::list(&state.mongo, None, categories::KNOWN_COUNT_MAX).await?;
     Ok(KnownCompletions {
         reading: 0,
         queries: Completions::of(terms.into_iter().map(|(term, searches)| (term.clone(), searches, term))),

@@ -17,8 +17,6 @@ use store::pg::judgments;
 
 /// Of the random orders that tell chance: the same figures for the same answers.
 const SEED: u64 = 1;
-/// Most categories whose names are known, as in the API.
-const CATEGORY_COUNT_MAX: i64 = 10_000;
 
 #[derive(Args)]
 pub(crate) struct Evaluate {
@@ -38,7 +36,8 @@ pub(crate) struct Evaluate {
 
 pub(crate) async fn run(projection: &Projection, arguments: &Evaluate) -> anyhow::Result<()> {
     let resolved = judged(projection, arguments).await?;
-    let vocabulary = Vocabulary::of(&categories::list(&projection.mongo, None, CATEGORY_COUNT_MAX).await?);
+    let tree = categories::list(&projection.mongo, None, categories::KNOWN_COUNT_MAX).await?;
+    let vocabulary = Vocabulary::of(&tree);
     let request = |text: &str, ranking| SearchRequest {
         text: Some(text.to_owned()),
         intent: vocabulary.intent(&words(text)),

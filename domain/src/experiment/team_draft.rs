@@ -7,7 +7,7 @@ use std::hash::Hash;
 use super::Arm;
 
 /// Coins that fall the same way each time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Coins([u8; 32]);
 
 impl Coins {

@@ -13,6 +13,8 @@ use crate::mongo::connection::Mongo;
 use crate::mongo::product_document::inconsistent;
 
 const COLLECTION: &str = "categories";
+/// Most categories whose names the search knows.
+pub const KNOWN_COUNT_MAX: i64 = 10_000;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct CategoryDocument {

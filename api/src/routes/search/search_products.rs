@@ -146,9 +146,9 @@ pub async fn search_products(
 ) -> Result<HttpResponse, Problem> {
     let visit = Visit::of(&state, &http)?;
     let now = Timestamp::now();
-    let (tuning, kept_under) = visit.tuning();
-    let (release, boundary) = tuning.epoch(now);
-    let page_key = kept_under.map(|name| format!("{name}{release}.{boundary}?{}", http.query_string()));
+    let (release, boundary) = visit.tuning().epoch(now);
+    let page_key =
+        visit.kept_under().map(|name| format!("{name}{release}.{boundary}?{}", http.query_string()));
     if let Some(page) =
         page_key.as_ref().and_then(|key| page_answer::find(&state, &state.pages.searches, key))
     {
@@ -205,7 +205,7 @@ async fn answer(
     let list = format!("search {request:?}");
     let tuned = |tuning: &LiveTuning| tuning.apply(query.q.as_deref(), query.category.as_deref(), now);
     // Not part of the list: a release does not end the pages of those who are in the midst of them.
-    request.tuned = tuned(visit.tuning().0);
+    request.tuned = tuned(visit.tuning());
     request.limit = query.limit;
     let said = query.q.as_deref().map(words).unwrap_or_default();
     request.intent = state.completions.get().vocabulary.intent(&said);

@@ -47,36 +47,44 @@ impl Visit {
         Ok(Self { live, running, part })
     }
 
-    /// The tuning that answers, and what its answers are kept under; `None` when they are nobody else's.
-    pub(super) fn tuning(&self) -> (&LiveTuning, Option<String>) {
-        match (&self.running, self.part) {
-            (Some(running), Some((_, Assignment::Split(arm)))) => {
-                let tuning = if arm == Arm::Control { &self.live } else { &running.treatment };
-                (tuning, Some(format!("{}{} ", self.kept_apart(), arm.name())))
-            }
-            (Some(_), Some((_, Assignment::Interleaved))) => (&self.live, None),
-            _ => (&self.live, Some(String::new())),
+    /// The experiment that the visit takes part in, and how.
+    fn part(&self) -> Option<(&RunningExperiment, SessionId, Assignment)> {
+        let (session, assignment) = self.part?;
+        Some((self.running.as_deref()?, session, assignment))
+    }
+
+    /// The tuning that answers.
+    pub(super) fn tuning(&self) -> &LiveTuning {
+        match self.part() {
+            Some((running, _, Assignment::Split(Arm::Treatment))) => &running.treatment,
+            _ => &self.live,
+        }
+    }
+
+    /// What pages are kept under; `None` when they are nobody else's.
+    pub(super) fn kept_under(&self) -> Option<String> {
+        match self.part() {
+            None => Some(String::new()),
+            Some((_, _, Assignment::Split(arm))) => Some(format!("{}{} ", self.kept_apart(), arm.name())),
+            Some((_, _, Assignment::Interleaved)) => None,
         }
     }
 
     /// What results are kept under that only those who take part share: else what is live had the answers of all others
     /// at hand, and the draft had not.
     pub(super) fn kept_apart(&self) -> String {
-        let running = self.running.as_ref().filter(|_| self.part.is_some());
-        running.map(|running| format!("{} ", running.id())).unwrap_or_default()
+        self.part().map(|(running, ..)| format!("{} ", running.id())).unwrap_or_default()
     }
 
     /// The experiment, when one arm of it answers the visit.
     pub(super) fn split(&self) -> Option<SeenExperimentJson> {
-        let running = self.running.as_ref()?;
-        let Some((_, Assignment::Split(arm))) = self.part else { return None };
+        let Some((running, _, Assignment::Split(arm))) = self.part() else { return None };
         Some(SeenExperimentJson { id: running.id().0, arm: Some(arm) })
     }
 
     /// What is tried beside the live tuning, when both answer the visit's search for `text`.
     pub(super) fn tried(&self, text: &str) -> Option<Tried<'_>> {
-        let running = self.running.as_ref()?;
-        let Some((session, Assignment::Interleaved)) = self.part else { return None };
+        let Some((running, session, Assignment::Interleaved)) = self.part() else { return None };
         Some(Tried {
             tuning: &running.treatment,
             coins: running.coins(session, text),
