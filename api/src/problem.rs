@@ -213,7 +213,9 @@ impl From<Arc<SearchError>> for Problem {
             SearchError::Unavailable(_) => {
                 Self::unavailable("the search engine cannot answer now").with_cause(error)
             }
-            SearchError::Refused { .. } | SearchError::Malformed(_) => Self::internal(error),
+            SearchError::Refused { .. } | SearchError::Malformed(_) | SearchError::NoModel(_) => {
+                Self::internal(error)
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Many documents in one request, each guarded by the ticket as its external version.
 
+use std::collections::BTreeMap;
+
 use domain::ids::ProductId;
 use elasticsearch::http::Method;
 use serde::Serialize;
@@ -9,6 +11,7 @@ use crate::client::{BULK_TIMEOUT, Body, Request, SearchClient};
 use crate::count;
 use crate::document::ProductDocument;
 use crate::error::{SearchError, is_refusal, reason};
+use crate::vectors::Vectors;
 
 /// Largest request body that is begun with another document, in bytes.
 const BODY_SIZE_MAX: usize = 5 << 20;
@@ -26,6 +29,15 @@ pub enum ItemResult {
     Refused(String),
 }
 
+/// A document with what it means, by the name of the field.
+#[derive(Serialize)]
+struct WithVector<'a> {
+    #[serde(flatten)]
+    document: &'a ProductDocument,
+    #[serde(flatten)]
+    vector: BTreeMap<&'a str, Vec<f32>>,
+}
+
 /// Writes documents whose facts were all read after `ticket` was taken to the index behind an alias; nothing
 /// is written when it points at none. One result per document, in their order.
 pub async fn index(
@@ -37,8 +49,17 @@ pub async fn index(
     let mut results = Vec::with_capacity(documents.len());
     let mut lines = Vec::new();
     let mut count = 0;
+    let vectors = match client.vectors() {
+        Some(vectors) => vectors.of_documents(client, alias, documents).await?,
+        None => Vec::new(),
+    };
+    let mut vectors = vectors.into_iter();
     for document in documents {
-        append(&mut lines, ticket, document);
+        let id = document.product_id;
+        match client.vectors().map(Vectors::field).zip(vectors.next().flatten()) {
+            Some(vector) => append(&mut lines, ticket, id, &WithVector { document, vector: [vector].into() }),
+            None => append(&mut lines, ticket, id, document),
+        }
         count += 1;
         if lines.len() >= BODY_SIZE_MAX {
             results.extend(send(client, alias, std::mem::take(&mut lines), count).await?);
@@ -80,8 +101,8 @@ pub async fn remove(
     Ok(count::of(removed))
 }
 
-fn append(lines: &mut Vec<u8>, ticket: i64, document: &ProductDocument) {
-    append_line(lines, &json!({"index": guarded(document.product_id, ticket)}));
+fn append(lines: &mut Vec<u8>, ticket: i64, product: ProductId, document: &impl Serialize) {
+    append_line(lines, &json!({"index": guarded(product, ticket)}));
     append_line(lines, document);
 }
 
@@ -170,10 +191,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_document_means_is_one_of_its_fields() {
+        let id = ProductId::new(jiff::Timestamp::UNIX_EPOCH, [0; 10]);
+        let document = &ProductDocument::gone(id, jiff::Timestamp::UNIX_EPOCH);
+        let alone = serde_json::to_value(document).expect("JSON");
+        let vector = [("vector_ab", vec![0.5, -0.5])].into();
+        let mut with = serde_json::to_value(WithVector { document, vector }).expect("JSON");
+        let vector = with.as_object_mut().and_then(|fields| fields.remove("vector_ab"));
+        assert_eq!((vector, with), (Some(json!([0.5, -0.5])), alone));
+    }
+
+    #[test]
     fn a_document_is_two_lines_with_its_ticket() {
         let mut lines = Vec::new();
-        let product_id = ProductId::new(jiff::Timestamp::UNIX_EPOCH, [0; 10]);
-        append(&mut lines, 7, &ProductDocument::gone(product_id, jiff::Timestamp::UNIX_EPOCH));
+        let id = ProductId::new(jiff::Timestamp::UNIX_EPOCH, [0; 10]);
+        append(&mut lines, 7, id, &ProductDocument::gone(id, jiff::Timestamp::UNIX_EPOCH));
         let text = String::from_utf8(lines).expect("UTF-8");
         let (action, document) = text.split_once('\n').expect("two lines");
         let action: Value = serde_json::from_str(action).expect("JSON");

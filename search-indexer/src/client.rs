@@ -12,6 +12,7 @@ use crate::error::SearchError;
 use crate::rest::Rest;
 use crate::settings::SearchSettings;
 use crate::snapshot::Snapshots;
+use crate::vectors::Vectors;
 
 /// Longest wait for an answer to a small request.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,6 +27,7 @@ pub struct SearchClient {
     next_rest: Arc<Rest>,
     previous_rest: Arc<Rest>,
     snapshots: Arc<Snapshots>,
+    vectors: Option<Arc<Vectors>>,
 }
 
 /// A request to the engine.
@@ -52,7 +54,7 @@ pub(crate) struct Answer {
 }
 
 impl SearchClient {
-    /// A client for those settings. Nothing is sent yet.
+    /// A client for those settings. Nothing is sent yet; a model of vectors is loaded.
     pub fn new(settings: &SearchSettings) -> Result<Self, SearchError> {
         let url = Url::parse(&settings.url)
             .map_err(|error| SearchError::Malformed(format!("the address is no URL: {error}")))?;
@@ -66,7 +68,8 @@ impl SearchClient {
         let alias = format!("{}-products", settings.index_prefix);
         let rest = || Arc::new(Rest::new(Instant::now()));
         let snapshots = Arc::default();
-        Ok(Self { transport, alias, next_rest: rest(), previous_rest: rest(), snapshots })
+        let vectors = settings.vectors.as_ref().map(Vectors::open).transpose()?.map(Arc::new);
+        Ok(Self { transport, alias, next_rest: rest(), previous_rest: rest(), snapshots, vectors })
     }
 
     /// The alias that is searched and written: `{prefix}-products`.
@@ -97,6 +100,11 @@ impl SearchClient {
     /// What pages of lists are read from.
     pub(crate) fn snapshots(&self) -> &Snapshots {
         &self.snapshots
+    }
+
+    /// What makes vectors of texts, when they are on.
+    pub(crate) fn vectors(&self) -> Option<&Vectors> {
+        self.vectors.as_deref()
     }
 
     /// Whether the engine answers and has an index to search.
@@ -172,7 +180,8 @@ mod tests {
 
     #[test]
     fn names_come_from_the_prefix() {
-        let settings = SearchSettings { url: "http://127.0.0.1:1".into(), index_prefix: "shop".into() };
+        let settings =
+            SearchSettings { url: "http://127.0.0.1:1".into(), index_prefix: "shop".into(), vectors: None };
         let client = SearchClient::new(&settings).expect("valid");
         assert_eq!(client.alias(), "shop-products");
         assert_eq!(client.next_alias(), "shop-products-next");

@@ -1,5 +1,7 @@
 //! What the search engine can fail at.
 
+use text_embedding::EmbedError;
+
 /// An error with its whole chain.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -20,6 +22,9 @@ pub enum SearchError {
     /// Its answer is not what this version understands.
     #[error("the search engine's answer cannot be read: {0}")]
     Malformed(String),
+    /// The sentence model of the settings cannot be used.
+    #[error("vectors are on, but there is no model")]
+    NoModel(#[from] EmbedError),
 }
 
 impl SearchError {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::client::{BULK_TIMEOUT, Request, SearchClient};
 use crate::error::SearchError;
 use crate::mapping::{Analysis, index_body};
+use crate::vectors::Form;
 
 /// What our aliases point at now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,9 +34,25 @@ pub fn new_name(alias: &str, now: Timestamp, random: [u8; 4]) -> String {
     format!("{alias}-{}-{:08x}", now.strftime("%Y%m%d%H%M%S"), u32::from_be_bytes(random))
 }
 
-/// Makes an empty index that nobody points at yet.
+/// Makes an empty index that nobody points at yet; one with vectors when they are on.
 pub async fn create(client: &SearchClient, name: &str, analysis: Analysis) -> Result<(), SearchError> {
-    let request = Request::json(Method::Put, name.to_owned(), index_body(analysis));
+    let body = index_body(analysis);
+    let Some(vectors) = client.vectors() else {
+        return create_with(client, name, body).await;
+    };
+    let mut reasons = Vec::new();
+    for form in Form::ALL {
+        match create_with(client, name, vectors.added_to(body.clone(), form)).await {
+            Err(SearchError::Refused { reason, .. }) => reasons.push(reason),
+            made => return made,
+        }
+    }
+    let reason = format!("vectors are on and the engine has no field for them: {}", reasons.join("; "));
+    Err(SearchError::Refused { status: 400, reason })
+}
+
+async fn create_with(client: &SearchClient, name: &str, body: Value) -> Result<(), SearchError> {
+    let request = Request::json(Method::Put, name.to_owned(), body);
     client.send(Request { timeout: BULK_TIMEOUT, ..request }).await.map(drop)
 }
 
@@ -198,7 +215,8 @@ mod tests {
     use crate::settings::SearchSettings;
 
     fn client() -> SearchClient {
-        let settings = SearchSettings { url: "http://127.0.0.1:1".into(), index_prefix: "shop".into() };
+        let settings =
+            SearchSettings { url: "http://127.0.0.1:1".into(), index_prefix: "shop".into(), vectors: None };
         SearchClient::new(&settings).expect("valid")
     }
 

@@ -36,3 +36,4 @@ pub mod suggest;
 pub mod sweep;
 pub mod tasks;
 pub mod tuned;
+mod vectors;

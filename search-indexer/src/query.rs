@@ -13,6 +13,7 @@ use crate::client::{Request, SearchClient};
 use crate::error::SearchError;
 use crate::snapshot;
 use crate::tuned::Tuned;
+use crate::vectors::{self, Meaning};
 use ask::Ask;
 use text::Strictness;
 
@@ -216,7 +217,8 @@ pub async fn search(client: &SearchClient, request: &SearchRequest) -> Result<Se
         return Ok(ask(client, &Ask { snapshot, ..Ask::new(request, None) }).await?.into_page(&place));
     };
     let (strictness, after) = (place.strictness, place.after.clone());
-    let asked = Ask { strictness, after, snapshot, ..Ask::new(request, Some(text)) };
+    let meaning = meaning(client, request, text).await;
+    let asked = Ask { strictness, after, meaning, snapshot, ..Ask::new(request, Some(text)) };
     // Words that have a synonym are meant as they are.
     let is_spelling_asked = request.place.is_none() && request.tuned.variants.is_empty();
     let first = match ask(client, &Ask { is_spelling_asked, ..asked.clone() }).await {
@@ -225,14 +227,23 @@ pub async fn search(client: &SearchClient, request: &SearchRequest) -> Result<Se
         first => first?,
     };
     if let Some(meant) = first.meant.as_ref().filter(|_| !first.is_sku) {
-        let corrected = ask(client, &Ask { text: Some(meant), ..asked.clone() }).await?;
+        let meaning = self::meaning(client, request, meant).await;
+        let asked = Ask { text: Some(meant), meaning, ..asked.clone() };
+        let corrected = ask(client, &asked).await?;
         if corrected.total > corrected.pinned {
             let place = Place { corrected: Some(meant.clone()), ..place.clone() };
-            let asked = Ask { text: Some(meant), ..asked };
             return with_relaxed(client, request, asked, corrected, &place).await;
         }
     }
     with_relaxed(client, request, asked, first, &place).await
+}
+
+/// What the words mean, where products are in the order of how well they match.
+async fn meaning(client: &SearchClient, request: &SearchRequest, text: &str) -> Option<Meaning> {
+    if request.sort != Sort::Relevance || request.ranking != Ranking::Shop {
+        return None;
+    }
+    vectors::meaning(client, text).await
 }
 
 /// Fills the page with products that have any of the words, when few have most of them.

@@ -258,7 +258,7 @@ async fn to_resume(
 ) -> Result<Option<(String, Place)>, SearchError> {
     if plan.resume
         && let Some(place) = Place::read(client, left).await?
-        && place.mapping == place::mapping_hash(plan.analysis)
+        && place.mapping == place::mapping_hash(plan.analysis, client.vectors())
     {
         return Ok(Some((left.to_owned(), place)));
     }
@@ -298,7 +298,7 @@ async fn refresh(client: &SearchClient, name: &str) -> Result<(), ProjectionErro
 
 /// Makes the new index. From then on consumers write to it. When that fails nothing is left of it.
 async fn begin(client: &SearchClient, name: &str, analysis: Analysis) -> Result<Place, SearchError> {
-    let place = Place::first(place::mapping_hash(analysis), Timestamp::now());
+    let place = Place::first(place::mapping_hash(analysis, client.vectors()), Timestamp::now());
     match make(client, name, analysis, &place).await {
         Ok(()) => Ok(place),
         Err(error) => {

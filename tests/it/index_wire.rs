@@ -19,6 +19,7 @@ use search_indexer::settings::SearchSettings;
 use serde_json::json;
 
 mod pages;
+mod vectors;
 
 const PRODUCT_COUNT: u8 = 25;
 
@@ -65,7 +66,7 @@ async fn wire_contract(url: &str, analysis: Analysis) {
 /// A client with indexes of its own.
 fn client(url: &str) -> SearchClient {
     let index_prefix = format!("wire-{}", uuid::Uuid::new_v4().simple());
-    let settings = SearchSettings { url: url.to_owned(), index_prefix };
+    let settings = SearchSettings { url: url.to_owned(), index_prefix, vectors: None };
     SearchClient::new(&settings).expect("settings are valid")
 }
 

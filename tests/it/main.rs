@@ -41,6 +41,7 @@ mod search_terms;
 mod search_tuning;
 mod seed;
 mod shop_sales;
+mod text_embedding;
 mod tidy;
 mod transactions;
 mod webhooks;

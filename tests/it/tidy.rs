@@ -7,14 +7,15 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use support::files::checkout;
 
 /// Every edge between rooms. A new one is a change of `ARCHITECTURE.md` too.
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("process", &[]),
     ("lake", &["domain"]),
     ("migrations", &["process"]),
     ("store", &["domain"]),
+    ("text-embedding", &[]),
     ("cache", &["domain"]),
-    ("search-indexer", &["domain", "process", "store"]),
+    ("search-indexer", &["domain", "process", "store", "text-embedding"]),
     ("api", &["cache", "domain", "process", "search-indexer", "store"]),
     ("ingest", &["domain", "process", "store"]),
     ("worker", &["cache", "domain", "process", "store"]),
@@ -24,7 +25,7 @@ const EDGES: [(&str, &[&str]); 13] = [
 ];
 
 /// Drivers and the only rooms that may know them; `tests` may know all.
-const DRIVERS: [(&str, &[&str]); 11] = [
+const DRIVERS: [(&str, &[&str]); 12] = [
     ("tokio-postgres", &["store", "migrations", "devstack"]),
     ("deadpool-postgres", &["store"]),
     ("mongodb", &["store", "migrations", "devstack"]),
@@ -33,6 +34,7 @@ const DRIVERS: [(&str, &[&str]); 11] = [
     ("elasticsearch", &["search-indexer"]),
     ("polars", &["analytics"]),
     ("actix-web", &["api"]),
+    ("rten", &["text-embedding"]),
     ("redis", &["cache"]),
     ("memcache", &["cache"]),
     ("moka", &["cache"]),

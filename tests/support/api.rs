@@ -51,7 +51,7 @@ impl Shop {
 
 /// The index of a scope.
 pub fn search_settings(scope: &Scope) -> SearchSettings {
-    SearchSettings { url: stack().opensearch_url.clone(), index_prefix: scope.prefix.clone() }
+    SearchSettings { url: stack().opensearch_url.clone(), index_prefix: scope.prefix.clone(), vectors: None }
 }
 
 /// The settings of an API that works in a scope, from the test stack's settings file.

@@ -14,6 +14,7 @@ pub mod scope;
 pub mod search_index;
 pub mod shop;
 pub mod shop_orders;
+pub mod tiny_model;
 mod virtual_host;
 pub mod wait;
 

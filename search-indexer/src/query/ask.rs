@@ -14,6 +14,7 @@ use super::{facets, intent, pinned, signals, spelling};
 use crate::count;
 use crate::error::SearchError;
 use crate::tuned::selected;
+use crate::vectors::Meaning;
 
 /// However many boosts a product gets, its score stays below that of a place of its own.
 const FACTOR_MAX: f64 = 1_000.0;
@@ -26,6 +27,8 @@ pub(super) struct Ask<'a> {
     pub(super) text: Option<&'a str>,
     pub(super) strictness: Strictness,
     pub(super) after: Option<Vec<Value>>,
+    /// What the words mean, when vectors are on.
+    pub(super) meaning: Option<Meaning>,
     /// The snapshot that is asked.
     pub(super) snapshot: Option<String>,
     pub(super) limit: u16,
@@ -64,6 +67,7 @@ impl<'a> Ask<'a> {
             text,
             strictness,
             after,
+            meaning: None,
             snapshot: None,
             limit: request.limit,
             is_spelling_asked: false,
@@ -120,9 +124,9 @@ impl<'a> Ask<'a> {
         self.text.into_iter().chain(variants).collect()
     }
 
-    /// Whether a product can have some of the words and not most of them.
+    /// Whether a product can have some of the words and not most of them. What is near in meaning takes their place.
     pub(super) fn can_be_relaxed(&self) -> bool {
-        self.said().iter().any(|text| words(text).len() > 1)
+        self.meaning.is_none() && self.said().iter().any(|text| words(text).len() > 1)
     }
 
     pub(super) fn is_first_page(&self) -> bool {
@@ -140,7 +144,10 @@ impl<'a> Ask<'a> {
             }
         };
         // However many ways to say it a product answers to, the best one counts.
-        let query = json!({"dis_max": {"queries": queries}});
+        let mut query = json!({"dis_max": {"queries": queries}});
+        if let Some(meaning) = &self.meaning {
+            query = json!({"bool": {"should": [query, meaning.nearest(&filters(self.request))]}});
+        }
         let mut functions: Vec<_> = tuned.factors.iter().map(factor).collect();
         if *ranking == Ranking::Shop && self.request.sort == Sort::Relevance {
             functions.extend(signals::functions(&tuned.weights));

@@ -10,6 +10,7 @@ use crate::client::SearchClient;
 use crate::error::SearchError;
 use crate::index;
 use crate::mapping::{Analysis, index_body};
+use crate::vectors::Vectors;
 
 /// What it is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,9 +55,10 @@ impl Place {
     }
 }
 
-/// What tells two mappings apart.
-pub(super) fn mapping_hash(analysis: Analysis) -> String {
-    checksum::of(index_body(analysis).to_string().as_bytes())
+/// What tells two mappings apart; with the name of the field of vectors, when they are on.
+pub(super) fn mapping_hash(analysis: Analysis, vectors: Option<&Vectors>) -> String {
+    let field = vectors.map_or("", Vectors::field);
+    checksum::of(format!("{}{field}", index_body(analysis)).as_bytes())
 }
 
 #[cfg(test)]
@@ -69,7 +71,7 @@ mod tests {
         let place = Place {
             after: Some(ProductId::new(at, [1; 10])),
             products: 5_000,
-            ..Place::first(mapping_hash(Analysis::English), at)
+            ..Place::first(mapping_hash(Analysis::English, None), at)
         };
         let kept = serde_json::to_value(&place).expect("JSON");
         assert_eq!(serde_json::from_value::<Place>(kept).expect("readable"), place);
@@ -77,7 +79,8 @@ mod tests {
 
     #[test]
     fn another_mapping_has_another_hash() {
-        assert_eq!(mapping_hash(Analysis::English), mapping_hash(Analysis::English));
-        assert_ne!(mapping_hash(Analysis::English), mapping_hash(Analysis::Standard));
+        let hash = |analysis| mapping_hash(analysis, None);
+        assert_eq!(hash(Analysis::English), hash(Analysis::English));
+        assert_ne!(hash(Analysis::English), hash(Analysis::Standard));
     }
 }

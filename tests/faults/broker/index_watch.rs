@@ -43,7 +43,7 @@ pub struct IndexWatch {
 impl IndexWatch {
     /// Begins.
     pub fn start(settings: &SearchSettings, probes: &[Probe]) -> anyhow::Result<Self> {
-        let SearchSettings { url, index_prefix } = settings;
+        let SearchSettings { url, index_prefix, .. } = settings;
         let look = Look {
             http: reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?,
             address: format!("{url}/{index_prefix}-products/_mget?_source_includes=product_version"),

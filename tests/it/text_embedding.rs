@@ -1,0 +1,4 @@
+//! A sentence model on disk, whole and broken.
+
+mod broken;
+mod embed;
