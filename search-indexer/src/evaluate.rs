@@ -38,14 +38,14 @@ pub(crate) async fn run(projection: &Projection, arguments: &Evaluate) -> anyhow
     let resolved = judged(projection, arguments).await?;
     let tree = categories::list(&projection.mongo, None, categories::KNOWN_COUNT_MAX).await?;
     let vocabulary = Vocabulary::of(&tree);
-    let request = |text: &str, ranking| SearchRequest {
-        text: Some(text.to_owned()),
-        intent: vocabulary.intent(&words(text)),
+    let request = |said: &[&str], ranking| SearchRequest {
+        text: said.first().map(|typed| (*typed).to_owned()),
+        intent: said.last().map(|meant| vocabulary.intent(&words(meant))).unwrap_or_default(),
         ranking,
         ..SearchRequest::default()
     };
     let evaluated = async |ranking| {
-        evaluation::run(&projection.client, &resolved.queries, |text| request(text, ranking)).await
+        evaluation::run(&projection.client, &resolved.queries, |said| request(said, ranking)).await
     };
     let (plain, shop) = (evaluated(Ranking::Plain).await?, evaluated(Ranking::Shop).await?);
     if arguments.json {

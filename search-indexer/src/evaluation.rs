@@ -69,19 +69,16 @@ pub struct Evaluation {
     pub queries: Vec<QueryScores>,
 }
 
-/// Asks the index every query as a shopper would. The first search that fails ends it: a figure over a part of the
-/// queries cannot be compared.
+/// Asks the index every query as a shopper would: the request of words, and of the same words and how they are
+/// corrected. The first search that fails ends it: a figure over a part of the queries cannot be compared.
 pub async fn run(
     client: &SearchClient,
     queries: &[JudgedQuery],
-    to_request: impl Fn(&str) -> SearchRequest,
+    to_request: impl Fn(&[&str]) -> SearchRequest,
 ) -> Result<Evaluation, SearchError> {
-    let mut searches = Vec::with_capacity(queries.len());
-    for judged in queries {
-        let limit = u16::try_from(RECALL_DEPTH).expect("a page holds so many");
-        let request = SearchRequest { limit, ..to_request(&judged.text) };
-        searches.push(score(client, judged, request));
-    }
+    let limit = u16::try_from(RECALL_DEPTH).expect("a page holds so many");
+    let to_request = |said: &[&str]| SearchRequest { limit, ..to_request(said) };
+    let searches: Vec<_> = queries.iter().map(|judged| score(client, judged, &to_request)).collect();
     let answered: Vec<Option<QueryScores>> =
         stream::iter(searches).buffered(CONCURRENCY).try_collect().await?;
     Ok(Evaluation::of(answered.into_iter().flatten().collect()))
@@ -98,9 +95,11 @@ impl Evaluation {
 async fn score(
     client: &SearchClient,
     judged: &JudgedQuery,
-    request: SearchRequest,
+    to_request: impl Fn(&[&str]) -> SearchRequest,
 ) -> Result<Option<QueryScores>, SearchError> {
-    let page = query::search(client, &request).await?;
+    let typed = judged.text.as_str();
+    let page =
+        query::search_meant(client, &to_request(&[typed]), |meant| to_request(&[typed, meant])).await?;
     let ranking: Vec<_> = page.hits.iter().map(|hit| hit.product_id).collect();
     let scores = Scores::of(&ranking, &judged.gains);
     Ok(scores.map(|scores| QueryScores { query: judged.text.clone(), scores }))

@@ -203,11 +203,24 @@ pub struct FacetValue {
     pub count: u64,
 }
 
+/// Searches as [`search_meant`] does; words that are replaced change nothing else of the request.
+pub async fn search(client: &SearchClient, request: &SearchRequest) -> Result<SearchPage, SearchError> {
+    search_meant(client, request, |_| request.clone()).await
+}
+
 /// Searches the active products: first for those that have most of the words, then, when they are few, for those that
 /// have any. Words that the catalogue does not know are replaced by what they are probably meant to be, if there is
-/// such. A search that ran out of time is an error, never a part of the answer.
-pub async fn search(client: &SearchClient, request: &SearchRequest) -> Result<SearchPage, SearchError> {
+/// such: `meant` gives the request as it is with those. A search that ran out of time is an error, never a part of the
+/// answer.
+pub async fn search_meant(
+    client: &SearchClient,
+    request: &SearchRequest,
+    meant: impl Fn(&str) -> SearchRequest,
+) -> Result<SearchPage, SearchError> {
     check(request)?;
+    let corrected = request.place.as_ref().and_then(|place| place.corrected.as_deref());
+    let corrected = corrected.map(&meant);
+    let request = corrected.as_ref().unwrap_or(request);
     let mut place = request.place.clone().unwrap_or(Place::START);
     if request.place.is_some() && place.snapshot.is_none() {
         place.snapshot = snapshot::shared(client).await;
@@ -217,7 +230,7 @@ pub async fn search(client: &SearchClient, request: &SearchRequest) -> Result<Se
         return Ok(ask(client, &Ask { snapshot, ..Ask::new(request, None) }).await?.into_page(&place));
     };
     let (strictness, after) = (place.strictness, place.after.clone());
-    let meaning = meaning(client, request, text).await;
+    let meaning = meaning_of(client, request, text).await;
     let asked = Ask { strictness, after, meaning, snapshot, ..Ask::new(request, Some(text)) };
     // Words that have a synonym are meant as they are.
     let is_spelling_asked = request.place.is_none() && request.tuned.variants.is_empty();
@@ -226,20 +239,21 @@ pub async fn search(client: &SearchClient, request: &SearchRequest) -> Result<Se
         Err(SearchError::Refused { status: 400, .. }) if is_spelling_asked => ask(client, &asked).await?,
         first => first?,
     };
-    if let Some(meant) = first.meant.as_ref().filter(|_| !first.is_sku) {
-        let meaning = self::meaning(client, request, meant).await;
-        let asked = Ask { text: Some(meant), meaning, ..asked.clone() };
+    if let Some(text) = first.meant.as_ref().filter(|_| !first.is_sku) {
+        let request = &meant(text);
+        let meaning = meaning_of(client, request, text).await;
+        let asked = Ask { request, text: Some(text), meaning, ..asked.clone() };
         let corrected = ask(client, &asked).await?;
         if corrected.total > corrected.pinned {
-            let place = Place { corrected: Some(meant.clone()), ..place.clone() };
-            return with_relaxed(client, request, asked, corrected, &place).await;
+            let place = Place { corrected: Some(text.clone()), ..place.clone() };
+            return with_relaxed(client, asked, corrected, &place).await;
         }
     }
-    with_relaxed(client, request, asked, first, &place).await
+    with_relaxed(client, asked, first, &place).await
 }
 
 /// What the words mean, where products are in the order of how well they match.
-async fn meaning(client: &SearchClient, request: &SearchRequest, text: &str) -> Option<Meaning> {
+async fn meaning_of(client: &SearchClient, request: &SearchRequest, text: &str) -> Option<Meaning> {
     if request.sort != Sort::Relevance || request.ranking != Ranking::Shop {
         return None;
     }
@@ -249,11 +263,11 @@ async fn meaning(client: &SearchClient, request: &SearchRequest, text: &str) -> 
 /// Fills the page with products that have any of the words, when few have most of them.
 async fn with_relaxed(
     client: &SearchClient,
-    request: &SearchRequest,
     asked: Ask<'_>,
     found: ask::Found,
     place: &Place,
 ) -> Result<SearchPage, SearchError> {
+    let request = asked.request;
     // In another order than by relevance what hardly matches would come between.
     let is_wanted =
         if request.sort == Sort::Relevance { found.total < RELAXED_BELOW } else { found.total == 0 };

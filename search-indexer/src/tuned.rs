@@ -5,7 +5,7 @@ use domain::ids::ProductId;
 use domain::search_words::words;
 use domain::tuning::Tuning;
 use domain::tuning::condition::Situation;
-use domain::tuning::rule::Action;
+use domain::tuning::rule::{Action, Rule};
 use domain::tuning::selector::Selector;
 use domain::tuning::synonym::Synonyms;
 use domain::tuning::weights::Weights;
@@ -107,17 +107,21 @@ impl LiveTuning {
         !rules.any(|rule| rule.actions.contains(&Action::Unsuggest {}))
     }
 
-    /// What is done to a search for `text` within `category` at a moment.
-    pub fn apply(&self, text: Option<&str>, category: Option<&str>, at: Timestamp) -> Tuned {
-        let said = text.map(words).unwrap_or_default();
-        let variants = self.synonyms.variants(&said, VARIANT_COUNT_MAX);
+    /// What is done to a search within `category` at a moment. It is `said` as it is typed and, when that is corrected,
+    /// as it is meant: rules for either hold.
+    pub fn apply(&self, said: &[&str], category: Option<&str>, at: Timestamp) -> Tuned {
+        let mut said: Vec<_> = said.iter().map(|text| words(text)).collect();
+        if said.is_empty() {
+            said.push(Vec::new());
+        }
+        let variants = said.last().map(|meant| self.synonyms.variants(meant, VARIANT_COUNT_MAX));
         let mut tuned = Tuned {
             weights: self.tuning.weights,
-            variants: variants.iter().map(|variant| variant.join(" ")).collect(),
+            variants: variants.iter().flatten().map(|variant| variant.join(" ")).collect(),
             ..Tuned::default()
         };
-        let situation = Situation { words: &said, category };
-        for rule in self.tuning.rules.iter().filter(|rule| rule.holds(situation, at)) {
+        let holds = |rule: &&Rule| said.iter().any(|words| rule.holds(Situation { words, category }, at));
+        for rule in self.tuning.rules.iter().filter(holds) {
             tuned.rules.push(rule.name.clone());
             for action in &rule.actions {
                 tuned.add(action);
@@ -208,12 +212,14 @@ mod tests {
             rule("belts", "belt", json!([pin(3, 1)])),
             rule("red", "red", json!([pin(3, 2), {"kind": "redirect", "url": "/red"}])),
         ]}));
-        let tuned = live.apply(Some("Red DRESS"), None, NOW);
+        let tuned = live.apply(&["Red DRESS"], None, NOW);
         assert_eq!(tuned.rules, ["dresses", "red"]);
         let pins: Vec<_> = tuned.pins.iter().map(|pin| (pin.product_id, pin.position)).collect();
         assert_eq!(pins, [(product(1), 1), (product(3), 2)], "the later rule has the place");
         assert_eq!((tuned.hidden.len(), tuned.redirect.as_deref()), (1, Some("/red")));
-        assert_eq!(live.apply(None, None, NOW), Tuned::default());
+        assert_eq!(live.apply(&[], None, NOW), Tuned::default());
+        let corrected = live.apply(&["red drss", "red dress"], None, NOW);
+        assert_eq!(corrected.rules, ["dresses", "red"], "each once, for what is typed or meant");
     }
 
     #[test]
@@ -223,7 +229,7 @@ mod tests {
             |name: &str, position: u8| json!({"name": name, "when": always, "actions": [pin(1, position)]});
         let places = |first: u8, then: u8| {
             let live = live(json!({"rules": [rule("a", first), rule("b", then)]}));
-            live.apply(None, None, NOW).pins.iter().map(|pin| pin.position).collect::<Vec<_>>()
+            live.apply(&[], None, NOW).pins.iter().map(|pin| pin.position).collect::<Vec<_>>()
         };
         assert_eq!((places(1, 3), places(3, 1)), (vec![3], vec![1]));
     }
@@ -231,8 +237,9 @@ mod tests {
     #[test]
     fn synonyms_are_other_ways_to_say_it() {
         let live = live(json!({"synonyms": [{"kind": "two_way", "terms": ["jumper", "sweater"]}]}));
-        assert_eq!(live.apply(Some("navy Jumper"), None, NOW).variants, ["navy sweater"]);
-        assert!(live.apply(Some("navy shirt"), None, NOW).variants.is_empty());
+        assert_eq!(live.apply(&["navy Jumper"], None, NOW).variants, ["navy sweater"]);
+        assert_eq!(live.apply(&["navy jumpr", "navy jumper"], None, NOW).variants, ["navy sweater"]);
+        assert!(live.apply(&["navy shirt"], None, NOW).variants.is_empty());
     }
 
     #[test]
@@ -244,10 +251,10 @@ mod tests {
         let at = |second| Timestamp::from_second(second).expect("in range");
         let epochs = [9, 10, 19, 20].map(|second| live.epoch(at(second)).1);
         assert_eq!(epochs, [0, 1, 1, 2]);
-        let pinned = [9, 10, 19, 20].map(|second| live.apply(None, None, at(second)).pins.len());
+        let pinned = [9, 10, 19, 20].map(|second| live.apply(&[], None, at(second)).pins.len());
         assert_eq!(pinned, [0, 1, 1, 0]);
         let in_full =
-            |second| LiveTuning::in_full(live.tuning().clone(), at(second)).apply(None, None, at(second));
+            |second| LiveTuning::in_full(live.tuning().clone(), at(second)).apply(&[], None, at(second));
         assert_eq!([9, 10, 20].map(|second| in_full(second).pins.len()), [1, 1, 0]);
     }
 }

@@ -68,6 +68,12 @@ async fn what_a_search_names_is_told_and_counts() {
     assert_eq!(body["data"][0]["id"], json!(meant.id));
     let scores = [0, 1].map(|place| body["data"][place]["score"].as_f64().expect("a score"));
     assert!(scores[0] > 1.4 * scores[1], "{scores:?}");
+    let corrected = searched("navy+jumpr").await;
+    assert_eq!(
+        (&corrected["query"]["corrected"], &corrected["query"]["intent"]),
+        (&json!("navy jumper"), &intent)
+    );
+    assert_eq!(corrected["data"][0]["id"], json!(meant.id), "what is meant counts");
     let others = searched("red+women's+cardigans").await["query"]["intent"].clone();
     assert_eq!(others["attributes"], json!([{"name": "colour", "value": "Red"}]));
     assert_eq!(others["categories"], json!(["women/knitwear"]));

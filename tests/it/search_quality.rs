@@ -43,7 +43,7 @@ async fn demonstration(scope: &Scope) -> (SearchClient, Vec<Judgment>) {
 
 async fn evaluated(client: &SearchClient, queries: &[JudgedQuery], ranking: Ranking) -> Evaluation {
     let request =
-        |text: &str| SearchRequest { text: Some(text.to_owned()), ranking, ..SearchRequest::default() };
+        |said: &[&str]| SearchRequest { text: Some(said[0].to_owned()), ranking, ..SearchRequest::default() };
     evaluation::run(client, queries, request).await.expect("answered")
 }
 
@@ -178,7 +178,7 @@ async fn hostile_words_are_only_words() {
     let synonyms = serde_json::json!({"synonyms": [{"kind": "two_way", "terms": terms}]});
     let live = LiveTuning::new(1, serde_json::from_value(synonyms).expect("a tuning"));
     let text = format!("w0 x {}", &many.join(" ")[..180]);
-    let tuned = live.apply(Some(&text), None, jiff::Timestamp::UNIX_EPOCH);
+    let tuned = live.apply(&[&text], None, jiff::Timestamp::UNIX_EPOCH);
     assert_eq!(tuned.variants.len(), 5);
     search(&client, &SearchRequest { text: Some(text), tuned, ..asked }).await.expect("and so have synonyms");
 }

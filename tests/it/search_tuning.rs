@@ -203,6 +203,20 @@ async fn events(scope: &Scope) -> Vec<Value> {
     rows.iter().map(data).collect()
 }
 
+/// The titles of all pages.
+async fn paged(client: &Client, words: &str) -> Vec<String> {
+    let mut titles = Vec::new();
+    let mut path = format!("/search?q={words}&limit=2");
+    for _ in 0..6 {
+        let page = client.get(SHOPPER, &path).await.expect(200).body;
+        let hits = page["data"].as_array().expect("hits").iter();
+        titles.extend(hits.filter_map(|hit| hit["title"].as_str().map(str::to_owned)));
+        let Some(cursor) = page["page"]["next_cursor"].as_str() else { break };
+        path = format!("/search?q={words}&limit=2&cursor={cursor}");
+    }
+    titles
+}
+
 #[tokio::test]
 async fn pins_stand_at_their_places_and_only_what_can_be_bought() {
     let scope = Scope::new().await;
@@ -235,19 +249,15 @@ async fn pins_stand_at_their_places_and_only_what_can_be_bought() {
         [None, None, Some(&json!(true)), None, None, None],
         "what cannot be bought has no place"
     );
-    let mut paged = Vec::new();
-    let mut path = "/search?q=red+shirt&limit=2".to_owned();
-    for _ in 0..6 {
-        let page = client.get(SHOPPER, &path).await.expect(200).body;
-        let titles = page["data"].as_array().expect("hits").iter();
-        paged.extend(titles.filter_map(|hit| hit["title"].as_str().map(str::to_owned)));
-        let Some(cursor) = page["page"]["next_cursor"].as_str() else { break };
-        path = format!("/search?q=red+shirt&limit=2&cursor={cursor}");
-    }
-    paged.sort();
+    let (misspelt, answer) = searched(&client, "red+shrit").await;
+    assert_eq!(answer["query"]["corrected"], "red shirt");
+    assert_eq!(misspelt, found, "the rule is for what is meant, too");
+    let mut in_pages = paged(&client, "red+shirt").await;
+    assert_eq!(paged(&client, "red+shrit").await, in_pages);
+    in_pages.sort();
     let mut all = found;
     all.sort();
-    assert_eq!(paged, all, "each once, page by page");
+    assert_eq!(in_pages, all, "each once, page by page");
     let (cheapest, _) = searched(&client, "red+shirt&sort=price_asc").await;
     assert_eq!(cheapest.len(), 2, "by price nothing has a place of its own");
     api.stop().await.expect("stops");

@@ -28,12 +28,14 @@ pub mod roll_back;
 pub mod take_suggestions;
 pub mod tuning_json;
 
-/// A search as a shopper would ask it, with that tuning.
-fn request(state: &AppState, text: &str, tuning: &LiveTuning, at: Timestamp) -> SearchRequest {
+/// A search as a shopper would ask it, with that tuning: `said` as it is typed and, when that is corrected, as it is
+/// meant.
+fn request(state: &AppState, said: &[&str], tuning: &LiveTuning, at: Timestamp) -> SearchRequest {
+    let meant = said.last().map(|meant| words(meant)).unwrap_or_default();
     SearchRequest {
-        intent: state.completions.get().vocabulary.intent(&words(text)),
-        text: Some(text.to_owned()),
-        tuned: tuning.apply(Some(text), None, at),
+        intent: state.completions.get().vocabulary.intent(&meant),
+        text: said.first().map(|typed| (*typed).to_owned()),
+        tuned: tuning.apply(said, None, at),
         ..SearchRequest::default()
     }
 }

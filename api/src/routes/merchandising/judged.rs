@@ -63,7 +63,7 @@ async fn evaluate(
     tuning: &LiveTuning,
 ) -> Result<Evaluation, Problem> {
     let at = present();
-    Ok(evaluation::run(&state.search, queries, |text| request(state, text, tuning, at))
+    Ok(evaluation::run(&state.search, queries, |said| request(state, said, tuning, at))
         .await
         .map_err(Arc::new)?)
 }

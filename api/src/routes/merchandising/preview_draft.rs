@@ -7,8 +7,9 @@ use domain::order::SHOP_CHANNEL;
 use domain::search_term::SearchTermOrder;
 use domain::tuning::rule::PIN_POSITION_MAX;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use search_indexer::error::SearchError;
-use search_indexer::query::{self, TEXT_LENGTH_MAX};
+use search_indexer::query::{self, SearchRequest, TEXT_LENGTH_MAX};
 use search_indexer::tuned::LiveTuning;
 use serde::{Deserialize, Serialize};
 use store::pg::{judgments, search_terms};
@@ -134,15 +135,27 @@ async fn preview(
     draft: &LiveTuning,
 ) -> Result<QueryPreviewJson, SearchError> {
     let at = present();
-    let rules_applied = draft.apply(Some(&query), None, at).rules;
-    let [live, draft] = [found(state, &query, live).await?, found(state, &query, draft).await?];
+    let ((live, _), (draft, rules_applied)) =
+        (found(state, &query, live, at).await?, found(state, &query, draft, at).await?);
     Ok(QueryPreviewJson { is_changed: live != draft, query, live, draft, rules_applied })
 }
 
-async fn found(state: &AppState, text: &str, tuning: &LiveTuning) -> Result<Vec<Uuid>, SearchError> {
-    let mut asked = request(state, text, tuning, present());
+/// The first hits, and the names of the rules that took part.
+async fn found(
+    state: &AppState,
+    typed: &str,
+    tuning: &LiveTuning,
+    at: Timestamp,
+) -> Result<(Vec<Uuid>, Vec<String>), SearchError> {
     // So many that each pinned product can be at its place.
-    asked.limit = PIN_POSITION_MAX.into();
-    let page = query::search(&state.search, &asked).await?;
-    Ok(page.hits.iter().take(DEPTH).map(|hit| hit.product_id.0).collect())
+    let limit = PIN_POSITION_MAX.into();
+    let asked = |said: &[&str]| SearchRequest { limit, ..request(state, said, tuning, at) };
+    let first = asked(&[typed]);
+    let page = query::search_meant(&state.search, &first, |meant| asked(&[typed, meant])).await?;
+    let hits = page.hits.iter().take(DEPTH).map(|hit| hit.product_id.0).collect();
+    let rules = match &page.corrected {
+        Some(meant) => asked(&[typed, meant]).tuned.rules,
+        None => first.tuned.rules,
+    };
+    Ok((hits, rules))
 }

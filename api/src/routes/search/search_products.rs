@@ -201,37 +201,26 @@ async fn answer(
     query: &SearchProducts,
     now: Timestamp,
 ) -> Result<Answered, Problem> {
-    let mut request = request(query);
-    let list = format!("search {request:?}");
-    let tuned = |tuning: &LiveTuning| tuning.apply(query.q.as_deref(), query.category.as_deref(), now);
-    // Not part of the list: a release does not end the pages of those who are in the midst of them.
-    request.tuned = tuned(visit.tuning());
-    request.limit = query.limit;
-    let said = query.q.as_deref().map(words).unwrap_or_default();
-    request.intent = state.completions.get().vocabulary.intent(&said);
+    let list = format!("search {:?}", request(query));
     let begin = query.cursor.as_ref().map(|cursor| state.cursors.open::<Begin>(&list, cursor)).transpose()?;
     let is_first = begin.is_none();
     let text = query.q.as_deref().filter(|_| query.sort == Sort::Relevance);
     let tried = text.and_then(|text| visit.tried(text));
-    let asks = Asks { state, list: &list, kept_apart: visit.kept_apart() };
-    let place = match begin {
-        Some(Begin::Interleaved(place)) => Some(place),
-        Some(Begin::Engine(place)) => {
-            request.place = Some(place);
-            None
-        }
-        None => tried.as_ref().map(|_| InterleavedPlace::default()),
+    let (place, interleaved) = match begin {
+        Some(Begin::Interleaved(place)) => (None, Some(place)),
+        Some(Begin::Engine(place)) => (Some(place), None),
+        None => (None, tried.as_ref().map(|_| InterleavedPlace::default())),
     };
-    let answered = match place {
-        None => asks.by_one(request.clone(), visit.split()).await,
-        Some(place) => {
-            let tried = tried.map(|tried| (tuned(tried.tuning), tried));
-            Box::pin(asks.by_both(request.clone(), tried, place)).await
-        }
+    let asks = Asks { state, query, now, place, list: &list, kept_apart: visit.kept_apart() };
+    let answered = match interleaved {
+        None => asks.by_one(visit.tuning(), visit.split()).await,
+        Some(place) => Box::pin(asks.by_both(visit.tuning(), tried, place)).await,
     };
     match answered {
         // A page in the midst of a list cannot be found in another list.
-        Err(error) if error.is_unavailable() && is_first => plainer(state, request).await,
+        Err(error) if error.is_unavailable() && is_first => {
+            plainer(state, asks.request(visit.tuning(), None)).await
+        }
         answered => Ok(answered?),
     }
 }
@@ -239,6 +228,10 @@ async fn answer(
 /// How the engine is asked.
 struct Asks<'a> {
     state: &'a AppState,
+    query: &'a SearchProducts,
+    now: Timestamp,
+    /// Where the engine's page begins.
+    place: Option<Place>,
     /// What cursors are of.
     list: &'a str,
     /// What results are kept under.
@@ -246,14 +239,29 @@ struct Asks<'a> {
 }
 
 impl Asks<'_> {
+    /// What is asked with a tuning, of the words as they are typed or corrected.
+    fn request(&self, tuning: &LiveTuning, corrected: Option<&str>) -> SearchRequest {
+        let typed = self.query.q.as_deref();
+        let said: Vec<&str> = typed.into_iter().chain(corrected).collect();
+        let meant = said.last().map(|meant| words(meant)).unwrap_or_default();
+        SearchRequest {
+            tuned: tuning.apply(&said, self.query.category.as_deref(), self.now),
+            intent: self.state.completions.get().vocabulary.intent(&meant),
+            limit: self.query.limit,
+            place: self.place.clone(),
+            ..request(self.query)
+        }
+    }
+
     /// What one tuning answers.
     async fn by_one(
         &self,
-        request: SearchRequest,
+        tuning: &LiveTuning,
         experiment: Option<SeenExperimentJson>,
     ) -> Result<Answered, Arc<SearchError>> {
-        let answer = self.ask(&request).await?;
+        let answer = self.ask(tuning, self.query.limit).await?;
         let result = answer.entry.result.clone();
+        let request = self.request(tuning, result.corrected.as_deref());
         let next_cursor = result.next.as_ref().map(|place| self.seal(place));
         let page = Page { next_cursor, limit: request.limit };
         let found = Found { result, request, page, is_plainer: false, experiment, arms: HashMap::new() };
@@ -264,22 +272,20 @@ impl Asks<'_> {
     /// what is live when the experiment has ended since the page before, or the draft cannot be asked.
     async fn by_both(
         &self,
-        request: SearchRequest,
-        tried: Option<(Tuned, Tried<'_>)>,
+        tuning: &LiveTuning,
+        tried: Option<Tried<'_>>,
         place: InterleavedPlace,
     ) -> Result<Answered, Arc<SearchError>> {
-        let of = |tuned: Tuned| SearchRequest { limit: query::LIMIT_MAX, tuned, ..request.clone() };
-        let (tuned, tried) = tried.filter(|_| !place.is_live_only).unzip();
-        let requests = (of(request.tuned.clone()), tuned.map(of));
+        let tried = tried.filter(|_| !place.is_live_only);
         let of_draft = async || {
-            let answer = self.ask(requests.1.as_ref()?).await;
+            let answer = self.ask(tried.as_ref()?.tuning, query::LIMIT_MAX).await;
             if answer.is_err() {
                 metrics::counter!("search_experiment_failures_total").increment(1);
             }
             answer.ok()
         };
-        let (live, draft) = tokio::join!(self.ask(&requests.0), of_draft());
-        let (live, limit) = (live?, usize::from(request.limit));
+        let (live, draft) = tokio::join!(self.ask(tuning, query::LIMIT_MAX), of_draft());
+        let (live, limit) = (live?, usize::from(self.query.limit));
         let tried = tried.zip(draft.as_ref());
         let both = match &tried {
             Some((tried, draft)) => {
@@ -292,7 +298,8 @@ impl Asks<'_> {
             (Some(place), _) => Some(self.state.cursors.seal(self.list, &place)),
             (None, place) => place.as_ref().map(|place| self.seal(place)),
         };
-        let page = Page { next_cursor, limit: request.limit };
+        let page = Page { next_cursor, limit: self.query.limit };
+        let request = self.request(tuning, live.entry.result.corrected.as_deref());
         let experiment = tried.map(|(tried, _)| tried.seen);
         let answers = || std::iter::once(&live).chain(&draft);
         let computed_at_ms = answers().map(|answer| answer.entry.computed_at_ms).min().unwrap_or_default();
@@ -314,9 +321,13 @@ impl Asks<'_> {
     }
 
     /// The engine's answer, or one that it gave a moment ago.
-    async fn ask(&self, request: &SearchRequest) -> Result<Answer, Arc<SearchError>> {
-        let key = SearchKey(format!("{}{request:?}", self.kept_apart));
-        let compute = async || to_result(query::search(&self.state.search, request).await?);
+    async fn ask(&self, tuning: &LiveTuning, limit: u16) -> Result<Answer, Arc<SearchError>> {
+        let request = SearchRequest { limit, ..self.request(tuning, None) };
+        let meant = |corrected: &str| SearchRequest { limit, ..self.request(tuning, Some(corrected)) };
+        // What is done to corrected words is known when they are: with the tuning.
+        let (release, boundary) = tuning.epoch(self.now);
+        let key = SearchKey(format!("{}{release}.{boundary} {request:?}", self.kept_apart));
+        let compute = async || to_result(query::search_meant(&self.state.search, &request, meant).await?);
         self.state.searches.get_or_compute(&key, SearchError::is_unavailable, compute).await
     }
 }

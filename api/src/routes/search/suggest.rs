@@ -136,7 +136,7 @@ pub async fn suggest(
     let Suggest { q, limit } = query_string::read(&http)?;
     let typed = q.unwrap_or_default();
     let sight = state.products.sight();
-    let tuned = tuning.apply(Some(&typed), None, now);
+    let tuned = tuning.apply(&[&typed], None, now);
     let asked_at = now.as_millisecond();
     let found = engine::products(&state.search, &typed, &tuned, limit).await;
     let is_whole = found.is_ok();
