@@ -13,13 +13,20 @@ use crate::english::title_head;
 /// Most `name=value` pairs of a document: attributes of the product and options of its variants together.
 pub const ATTRIBUTE_COUNT_MAX: usize = 1_000;
 
-/// What PostgreSQL knows of the products that documents are built of.
+/// Newest reviews of a product whose words are searched.
+pub const REVIEW_COUNT_MAX: i32 = 20;
+/// Characters of a review that are searched.
+const REVIEW_LENGTH_MAX: usize = 500;
+
+/// What else is known of the products that documents are built of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Variants of which nothing is left to sell. One whose stock is not counted is never among them.
     pub sold_out: HashSet<VariantId>,
     /// Pieces sold in the last 30 days; a product that sold none may be missing.
     pub popularity: HashMap<ProductId, i64>,
+    /// What their newest reviews say, at most [`REVIEW_COUNT_MAX`] of each.
+    pub reviews: HashMap<ProductId, Vec<String>>,
 }
 
 /// A product as the index knows it. Every field is in the mapping, which refuses any other.
@@ -45,6 +52,8 @@ pub struct ProductDocument {
     pub attributes: Vec<String>,
     /// The values alone, to be searched as text.
     pub attribute_text: Vec<String>,
+    /// What its newest reviews say.
+    pub review_text: Vec<String>,
     /// Stock keeping units of all variants.
     pub skus: Vec<String>,
     /// Lowest price of a variant in `currency`.
@@ -100,6 +109,7 @@ impl ProductDocument {
                 .collect(),
             attributes: pairs.iter().map(|(name, value)| attribute(name, value)).collect(),
             attribute_text: values.into_iter().map(str::to_owned).collect(),
+            review_text: facts.reviews.get(&product.id).map(|texts| shortened(texts)).unwrap_or_default(),
             skus: product.variants.iter().map(|variant| variant.sku.clone()).collect(),
             price_minor_min: prices.as_ref().map(|range| range.min),
             price_minor_max: prices.as_ref().map(|range| range.max),
@@ -132,6 +142,7 @@ impl ProductDocument {
             category_lineage: Vec::new(),
             attributes: Vec::new(),
             attribute_text: Vec::new(),
+            review_text: Vec::new(),
             skus: Vec::new(),
             price_minor_min: None,
             price_minor_max: None,
@@ -163,6 +174,10 @@ impl ProductDocument {
 /// How an attribute is written in the index and asked for in a filter.
 pub fn attribute(name: &str, value: &str) -> String {
     format!("{name}={value}")
+}
+
+fn shortened(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| text.chars().take(REVIEW_LENGTH_MAX).collect()).collect()
 }
 
 fn attribute_pairs(product: &Product) -> BTreeSet<(&str, &str)> {
@@ -290,6 +305,18 @@ mod tests {
         let facts = Facts { popularity: [(product.id, 7), (other, 9)].into(), ..Facts::default() };
         assert_eq!(ProductDocument::of(&product, &facts).popularity, 7);
         assert_eq!(of(&product).popularity, 0);
+    }
+
+    #[test]
+    fn reviews_are_those_of_the_product() {
+        let product = product();
+        let other = ProductId::new(Timestamp::UNIX_EPOCH, [9; 10]);
+        let long = "a".repeat(REVIEW_LENGTH_MAX + 1);
+        let reviews = [(product.id, vec!["Warm".to_owned(), long]), (other, vec!["Cold".to_owned()])];
+        let facts = Facts { reviews: reviews.into(), ..Facts::default() };
+        let texts = ProductDocument::of(&product, &facts).review_text;
+        assert_eq!(texts, ["Warm".to_owned(), "a".repeat(REVIEW_LENGTH_MAX)]);
+        assert!(of(&product).review_text.is_empty());
     }
 
     #[test]

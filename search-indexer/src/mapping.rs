@@ -36,6 +36,9 @@ pub const ATTRIBUTES: WordField = WordField { stems: "attribute_text", exact: "a
 /// What is said of it.
 pub const DESCRIPTION: WordField = WordField { stems: "description", exact: "description.exact" };
 
+/// What is said of it by others: found, and counted little. Of no help to spelling, which some reviewers lack.
+pub const REVIEWS: &str = "review_text";
+
 /// Units and how else they are written, in the singular: `16gb`, `16 GB` and `16 gigabytes` are the same.
 const UNITS: [(&str, &[&str]); 17] = [
     ("kb", &["kilobyte"]),
@@ -196,6 +199,7 @@ fn properties() -> Value {
         "category_lineage": keyword,
         "attributes": keyword,
         "attribute_text": text,
+        REVIEWS: stems,
         SPELLING: {
             "type": "text",
             "analyzer": SPELLING_ANALYZER,

@@ -25,14 +25,14 @@ use jiff::Timestamp;
 use process::error_chain;
 use store::error::StoreError;
 use store::mongo::connection::Mongo;
-use store::mongo::products;
+use store::mongo::{products, reviews};
 use store::pg::pool::PgPools;
 use store::pg::{index_ticket, popularity, sold_out};
 
 use crate::bulk::{self, ItemResult};
 use crate::client::SearchClient;
 use crate::count;
-use crate::document::{Facts, ProductDocument};
+use crate::document::{Facts, ProductDocument, REVIEW_COUNT_MAX};
 use crate::error::SearchError;
 use crate::index;
 use crate::rest::Rest;
@@ -178,9 +178,17 @@ impl Projection {
         let ids: Vec<ProductId> = products.iter().map(|product| product.id).collect();
         let variants: Vec<VariantId> =
             products.iter().flat_map(|product| &product.variants).map(|variant| variant.id).collect();
-        let connection = self.pools.write().await?;
-        let sold_out = sold_out::sold_out(&**connection, &variants).await?;
-        Ok(Facts { sold_out, popularity: popularity::units(&**connection, &ids).await? })
+        let rated = products.iter().filter(|product| product.rating.count > 0);
+        let rated: Vec<ProductId> = rated.map(|product| product.id).collect();
+        let counted = async || {
+            let connection = self.pools.write().await?;
+            let sold_out = sold_out::sold_out(&**connection, &variants).await?;
+            Ok::<_, StoreError>((sold_out, popularity::units(&**connection, &ids).await?))
+        };
+        let (counted, reviews) =
+            tokio::join!(counted(), reviews::newest_texts(&self.mongo, &rated, REVIEW_COUNT_MAX));
+        let (sold_out, popularity) = counted?;
+        Ok(Facts { sold_out, popularity, reviews: reviews? })
     }
 
     /// A version for documents whose facts are read from now on.

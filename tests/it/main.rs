@@ -36,6 +36,7 @@ mod search_experiments;
 mod search_fallback;
 mod search_intent;
 mod search_quality;
+mod search_reviews;
 mod search_suggest;
 mod search_terms;
 mod search_tuning;

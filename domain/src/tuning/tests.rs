@@ -68,7 +68,7 @@ fn a_tuning_is_written_as_it_is_read() {
             ],
         }],
         "weights": {"title": 120, "brand": 100, "category": 100, "attributes": 100, "description": 80,
-                    "popularity": 100, "rating": 100, "newness": 0, "stock": 100, "intent": 100},
+                    "reviews": 100, "popularity": 100, "rating": 100, "newness": 0, "stock": 100, "intent": 100},
     });
     let tuning: Tuning = serde_json::from_value(text.clone()).expect("well-formed");
     assert_eq!(tuning.check(NOW, &[]), Ok(()));

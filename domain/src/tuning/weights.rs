@@ -22,9 +22,11 @@ pub struct Weights {
     pub attributes: u16,
     /// The description.
     pub description: u16,
+    /// What reviews say.
+    pub reviews: u16,
     /// What was sold lately.
     pub popularity: u16,
-    /// What reviewers say.
+    /// How it is rated.
     pub rating: u16,
     /// That it came into the catalogue lately.
     pub newness: u16,
@@ -42,6 +44,7 @@ impl Default for Weights {
             category: UNCHANGED,
             attributes: UNCHANGED,
             description: UNCHANGED,
+            reviews: UNCHANGED,
             popularity: UNCHANGED,
             rating: UNCHANGED,
             newness: UNCHANGED,
@@ -61,8 +64,9 @@ impl Weights {
             ("attributes", attributes),
             ("description", description),
         ];
-        let Self { popularity, rating, newness, stock, intent, .. } = *self;
+        let Self { reviews, popularity, rating, newness, stock, intent, .. } = *self;
         let signals = [
+            ("reviews", reviews),
             ("popularity", popularity),
             ("rating", rating),
             ("newness", newness),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Ranking;
 use crate::english;
-use crate::mapping::{ATTRIBUTES, BRAND, CATEGORY, DESCRIPTION, TITLE, TITLE_HEAD, WordField};
+use crate::mapping::{ATTRIBUTES, BRAND, CATEGORY, DESCRIPTION, REVIEWS, TITLE, TITLE_HEAD, WordField};
 
 /// Words of a query that are looked at: with five other ways to say it, the engine takes so many clauses.
 const WORD_COUNT_MAX: usize = 20;
@@ -19,6 +19,8 @@ const EXACT_BOOST: f64 = 0.3;
 const JOINED_BOOST: f64 = 1.0;
 /// The words that name the thing in the title.
 const HEAD_BOOST: f64 = 0.2;
+/// What reviews say.
+const REVIEWS_BOOST: f64 = 0.2;
 /// A whole stock keeping unit is no word of a text.
 const SKU_BOOST: f64 = 10.0;
 /// Of one or two words all must be there, in whichever fields, of three two, of more so many.
@@ -57,10 +59,14 @@ pub(super) fn has_words(text: &str, strictness: Strictness, weights: &Weights) -
     };
     let fields: Vec<_> = weighted(weights).map(|(field, _)| field.words.stems).collect();
     let query = shortened(text);
-    json!({"bool": {"should": [
-        {"combined_fields": {"query": query, "fields": fields, "minimum_should_match": fewest}},
-        {"match": {"skus": {"query": text}}},
-    ]}})
+    let mut any = vec![
+        json!({"combined_fields": {"query": query, "fields": fields, "minimum_should_match": fewest}}),
+        json!({"match": {"skus": {"query": text}}}),
+    ];
+    if weights.reviews > 0 {
+        any.push(json!({"match": {REVIEWS: {"query": query, "minimum_should_match": fewest}}}));
+    }
+    json!({"bool": {"should": any}})
 }
 
 /// The text, or its first words when it has more than are looked at.
@@ -83,6 +89,9 @@ fn scored(text: &str, looked_at: &str, weights: &Weights) -> Vec<Value> {
     if weights.title > 0 {
         clauses.push(matches(TITLE_HEAD, looked_at, HEAD_BOOST));
         clauses.extend(english::query_head(&words).map(|head| matches(TITLE_HEAD, head, HEAD_BOOST)));
+    }
+    if weights.reviews > 0 {
+        clauses.push(matches(REVIEWS, looked_at, REVIEWS_BOOST * f64::from(weights.reviews) / 100.0));
     }
     if words.len() > 1 {
         let joined: Vec<_> = words.windows(2).map(<[String]>::concat).collect();

@@ -1,5 +1,7 @@
 //! Reviews of products.
 
+use std::collections::HashMap;
+
 use bson::{DateTime, Document, doc};
 use domain::ids::{OrderId, ProductId, ReviewId, UserId};
 use domain::review::{RatingCounts, Review, ReviewStatus};
@@ -36,6 +38,13 @@ struct CountDocument {
     count: i64,
 }
 
+#[derive(Debug, Deserialize)]
+struct TextsDocument {
+    #[serde(rename = "_id")]
+    product_id: String,
+    texts: Vec<String>,
+}
+
 /// Approved reviews of a product before a place in the list, newest first.
 pub async fn list_approved(
     mongo: &Mongo,
@@ -66,6 +75,31 @@ pub async fn count_approved(mongo: &Mongo, product_id: ProductId) -> Result<Rati
         counts.add(rating, count).map_err(|_| inconsistent("rating", &rating.to_string()))?;
     }
     Ok(counts)
+}
+
+/// What the newest approved reviews of products say, at most `most` of each product; nothing of those without.
+pub async fn newest_texts(
+    mongo: &Mongo,
+    products: &[ProductId],
+    most: i32,
+) -> Result<HashMap<ProductId, Vec<String>>, StoreError> {
+    if products.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<_> = products.iter().map(ProductId::to_string).collect();
+    let text = doc! {"$concat": ["$title", ". ", "$text"]};
+    let newest = doc! {"$topN": {"n": most, "sortBy": {"_id": -1}, "output": text}};
+    let stages = vec![
+        doc! {"$match": {"product_id": {"$in": ids}, "status": ReviewStatus::Approved.name()}},
+        doc! {"$group": {"_id": "$product_id", "texts": newest}},
+    ];
+    let cursor = collection(mongo).aggregate(stages).with_type::<TextsDocument>().await?;
+    let documents: Vec<_> = cursor.try_collect().await?;
+    let read = |TextsDocument { product_id, texts }| match product_id.parse() {
+        Ok(id) => Ok((id, texts)),
+        Err(_) => Err(inconsistent("product id", &product_id)),
+    };
+    documents.into_iter().map(read).collect()
 }
 
 fn approved(product_id: ProductId) -> Document {

@@ -202,10 +202,13 @@ pub struct WeightsJson {
     /// The description.
     #[schema(required = false, maximum = 1000, default = 100)]
     description: u16,
+    /// What reviews say.
+    #[schema(required = false, maximum = 1000, default = 100)]
+    reviews: u16,
     /// What was sold lately.
     #[schema(required = false, maximum = 1000, default = 100)]
     popularity: u16,
-    /// What reviewers say.
+    /// How it is rated.
     #[schema(required = false, maximum = 1000, default = 100)]
     rating: u16,
     /// That it came into the catalogue lately.
