@@ -171,7 +171,8 @@ impl SearchCache {
             }
             inner.flights.invalidate(key).await;
         }
-        match inner.flights.try_get_with_by_ref(key, inner.load(key, asked_at_ms, compute)).await {
+        let load = Inner::load(inner, key, asked_at_ms, compute);
+        match inner.flights.try_get_with_by_ref(key, load).await {
             Ok(entry) => Ok(Answer { entry, is_stale: false }),
             Err(error) if is_away(&error) => match inner.read(key).await {
                 Some(entry) => {
@@ -218,7 +219,7 @@ impl Inner {
     }
 
     async fn load<E, F>(
-        &self,
+        this: &Arc<Self>,
         key: &SearchKey,
         asked_at_ms: i64,
         compute: impl Fn() -> F,
@@ -226,17 +227,19 @@ impl Inner {
     where
         F: Future<Output = Result<SearchResult, E>>,
     {
-        if let Some(entry) = self.read(key).await
-            && self.is_valid(&entry, asked_at_ms)
+        if let Some(entry) = this.read(key).await
+            && this.is_valid(&entry, asked_at_ms)
         {
-            self.tier.count("hit");
+            this.tier.count("hit");
             return Ok(Arc::new(entry));
         }
-        self.tier.count("miss");
+        this.tier.count("miss");
         let computed_at_ms = Timestamp::now().as_millisecond();
-        let entry = SearchEntry { computed_at_ms, result: compute().await? };
-        self.write(key, &entry).await;
-        Ok(Arc::new(entry))
+        let entry = Arc::new(SearchEntry { computed_at_ms, result: compute().await? });
+        let (this, key, kept) = (Arc::clone(this), key.clone(), Arc::clone(&entry));
+        // Whoever asked does not wait for what is for others; it ends with the timeout of an operation.
+        tokio::spawn(async move { this.write(&key, &kept).await });
+        Ok(entry)
     }
 
     async fn read(&self, key: &SearchKey) -> Option<SearchEntry> {
