@@ -51,12 +51,13 @@ pub async fn index(
     let mut count = 0;
     let vectors = match client.vectors() {
         Some(vectors) => vectors.of_documents(client, alias, documents).await?,
-        None => Vec::new(),
+        None => None,
     };
-    let mut vectors = vectors.into_iter();
+    let maker = client.vectors().filter(|_| vectors.is_some());
+    let mut vectors = vectors.into_iter().flatten();
     for document in documents {
         let id = document.product_id;
-        match client.vectors().map(Vectors::field).zip(vectors.next().flatten()) {
+        match maker.map(Vectors::field).zip(vectors.next().flatten()) {
             Some(vector) => append(&mut lines, ticket, id, &WithVector { document, vector: [vector].into() }),
             None => append(&mut lines, ticket, id, document),
         }
@@ -68,6 +69,12 @@ pub async fn index(
     }
     if count > 0 {
         results.extend(send(client, alias, lines, count).await?);
+    }
+    let is_refused = results.iter().any(|result| matches!(result, ItemResult::Refused(_)));
+    if let Some(maker) = maker.filter(|_| is_refused)
+        && !maker.is_held(client, alias).await?
+    {
+        return Err(SearchError::unavailable("the alias points at an index without vectors now"));
     }
     Ok(results)
 }

@@ -107,6 +107,11 @@ impl SearchClient {
         self.vectors.as_deref()
     }
 
+    /// What tells its ranking by relevance from that of a client with other vectors.
+    pub fn ranking(&self) -> String {
+        self.vectors().map(Vectors::ranking).unwrap_or_default()
+    }
+
     /// Whether the engine answers and has an index to search.
     pub async fn ping(&self) -> Result<(), SearchError> {
         let answer = self.answer(Request::new(Method::Head, self.alias.clone())).await?;

@@ -20,6 +20,7 @@ use crate::error::{SearchError, reason};
 use crate::projection::{Next, Projection, ProjectionError, within_deadline};
 use crate::query::WHOLE;
 use crate::readable::{self, Readable};
+use crate::vectors::FIELD_PREFIX;
 
 /// Products that are asked for or mended at a time.
 const BATCH_SIZE: usize = 500;
@@ -106,7 +107,9 @@ pub(crate) fn difference(document: &ProductDocument, held: Option<&Value>) -> Op
     let expected = serde_json::to_value(document).expect("plain data becomes JSON");
     let expected = expected.as_object().expect("a struct becomes an object");
     let names: BTreeSet<&str> = expected.keys().chain(held.keys()).map(String::as_str).collect();
-    let is_different = |name: &&str| *name != "deleted_at" && expected.get(*name) != held.get(*name);
+    // Some engines give vectors back, some do not.
+    let is_compared = |name: &str| name != "deleted_at" && !name.starts_with(FIELD_PREFIX);
+    let is_different = |name: &&str| is_compared(name) && expected.get(*name) != held.get(*name);
     let mut different = names.into_iter().filter(is_different).peekable();
     different.peek()?;
     let is_popularity = different.all(|name| matches!(name, "popularity" | "content_hash"));

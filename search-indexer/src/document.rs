@@ -16,7 +16,7 @@ pub const ATTRIBUTE_COUNT_MAX: usize = 1_000;
 /// Newest reviews of a product whose words are searched.
 pub const REVIEW_COUNT_MAX: i32 = 20;
 /// Characters of a review that are searched.
-const REVIEW_LENGTH_MAX: usize = 500;
+pub const REVIEW_LENGTH_MAX: i32 = 500;
 
 /// What else is known of the products that documents are built of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Facts {
     pub sold_out: HashSet<VariantId>,
     /// Pieces sold in the last 30 days; a product that sold none may be missing.
     pub popularity: HashMap<ProductId, i64>,
-    /// What their newest reviews say, at most [`REVIEW_COUNT_MAX`] of each.
+    /// The first [`REVIEW_LENGTH_MAX`] characters of their newest reviews, at most [`REVIEW_COUNT_MAX`] of each.
     pub reviews: HashMap<ProductId, Vec<String>>,
 }
 
@@ -109,7 +109,7 @@ impl ProductDocument {
                 .collect(),
             attributes: pairs.iter().map(|(name, value)| attribute(name, value)).collect(),
             attribute_text: values.into_iter().map(str::to_owned).collect(),
-            review_text: facts.reviews.get(&product.id).map(|texts| shortened(texts)).unwrap_or_default(),
+            review_text: facts.reviews.get(&product.id).cloned().unwrap_or_default(),
             skus: product.variants.iter().map(|variant| variant.sku.clone()).collect(),
             price_minor_min: prices.as_ref().map(|range| range.min),
             price_minor_max: prices.as_ref().map(|range| range.max),
@@ -174,10 +174,6 @@ impl ProductDocument {
 /// How an attribute is written in the index and asked for in a filter.
 pub fn attribute(name: &str, value: &str) -> String {
     format!("{name}={value}")
-}
-
-fn shortened(texts: &[String]) -> Vec<String> {
-    texts.iter().map(|text| text.chars().take(REVIEW_LENGTH_MAX).collect()).collect()
 }
 
 fn attribute_pairs(product: &Product) -> BTreeSet<(&str, &str)> {
@@ -311,11 +307,9 @@ mod tests {
     fn reviews_are_those_of_the_product() {
         let product = product();
         let other = ProductId::new(Timestamp::UNIX_EPOCH, [9; 10]);
-        let long = "a".repeat(REVIEW_LENGTH_MAX + 1);
-        let reviews = [(product.id, vec!["Warm".to_owned(), long]), (other, vec!["Cold".to_owned()])];
+        let reviews = [(product.id, vec!["Warm".to_owned()]), (other, vec!["Cold".to_owned()])];
         let facts = Facts { reviews: reviews.into(), ..Facts::default() };
-        let texts = ProductDocument::of(&product, &facts).review_text;
-        assert_eq!(texts, ["Warm".to_owned(), "a".repeat(REVIEW_LENGTH_MAX)]);
+        assert_eq!(ProductDocument::of(&product, &facts).review_text, ["Warm"]);
         assert!(of(&product).review_text.is_empty());
     }
 

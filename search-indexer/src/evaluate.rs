@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use domain::intent::Vocabulary;
-use domain::search_words::words;
 use search_indexer::evaluation::comparison::Comparison;
 use search_indexer::evaluation::resolve::Resolved;
 use search_indexer::evaluation::{self, JudgedQuery, judged_file, resolve, table};
 use search_indexer::projection::Projection;
 use search_indexer::query::{Ranking, SearchRequest};
+use search_indexer::tuned::Said;
 use store::mongo::categories;
 use store::pg::judgments;
 
@@ -38,9 +38,9 @@ pub(crate) async fn run(projection: &Projection, arguments: &Evaluate) -> anyhow
     let resolved = judged(projection, arguments).await?;
     let tree = categories::list(&projection.mongo, None, categories::KNOWN_COUNT_MAX).await?;
     let vocabulary = Vocabulary::of(&tree);
-    let request = |said: &[&str], ranking| SearchRequest {
-        text: said.first().map(|typed| (*typed).to_owned()),
-        intent: said.last().map(|meant| vocabulary.intent(&words(meant))).unwrap_or_default(),
+    let request = |said: Said<'_>, ranking| SearchRequest {
+        text: said.typed.map(str::to_owned),
+        intent: vocabulary.intent(&said.meant()),
         ranking,
         ..SearchRequest::default()
     };

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::client::SearchClient;
 use crate::error::SearchError;
 use crate::query::{self, SearchRequest};
+use crate::tuned::Said;
 use scores::{Gains, RECALL_DEPTH, Scores, Summary};
 
 pub mod comparison;
@@ -69,15 +70,15 @@ pub struct Evaluation {
     pub queries: Vec<QueryScores>,
 }
 
-/// Asks the index every query as a shopper would: the request of words, and of the same words and how they are
-/// corrected. The first search that fails ends it: a figure over a part of the queries cannot be compared.
+/// Asks the index every query as a shopper would. The first search that fails ends it: a figure over a part of the
+/// queries cannot be compared.
 pub async fn run(
     client: &SearchClient,
     queries: &[JudgedQuery],
-    to_request: impl Fn(&[&str]) -> SearchRequest,
+    to_request: impl Fn(Said<'_>) -> SearchRequest,
 ) -> Result<Evaluation, SearchError> {
     let limit = u16::try_from(RECALL_DEPTH).expect("a page holds so many");
-    let to_request = |said: &[&str]| SearchRequest { limit, ..to_request(said) };
+    let to_request = |said: Said<'_>| SearchRequest { limit, ..to_request(said) };
     let searches: Vec<_> = queries.iter().map(|judged| score(client, judged, &to_request)).collect();
     let answered: Vec<Option<QueryScores>> =
         stream::iter(searches).buffered(CONCURRENCY).try_collect().await?;
@@ -95,11 +96,11 @@ impl Evaluation {
 async fn score(
     client: &SearchClient,
     judged: &JudgedQuery,
-    to_request: impl Fn(&[&str]) -> SearchRequest,
+    to_request: impl Fn(Said<'_>) -> SearchRequest,
 ) -> Result<Option<QueryScores>, SearchError> {
     let typed = judged.text.as_str();
-    let page =
-        query::search_meant(client, &to_request(&[typed]), |meant| to_request(&[typed, meant])).await?;
+    let meant = |meant: &str| to_request(Said::corrected(typed, meant));
+    let page = query::search_meant(client, &to_request(Said::typed(typed)), meant).await?;
     let ranking: Vec<_> = page.hits.iter().map(|hit| hit.product_id).collect();
     let scores = Scores::of(&ranking, &judged.gains);
     Ok(scores.map(|scores| QueryScores { query: judged.text.clone(), scores }))

@@ -13,8 +13,8 @@
 //! after its window was verified is found by the pass of the repair that follows the switch.
 //!
 //! # Which changes come without an event
-//! The count of what was sold lately is made once a day: documents take it up when they are built again, by an
-//! event or by the repair.
+//! The count of what was sold lately, which is made once a day, and reviews, whose event is that of the product's
+//! rating: documents take them up when they are built again, by an event or by the repair.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ use store::pg::{index_ticket, popularity, sold_out};
 use crate::bulk::{self, ItemResult};
 use crate::client::SearchClient;
 use crate::count;
-use crate::document::{Facts, ProductDocument, REVIEW_COUNT_MAX};
+use crate::document::{Facts, ProductDocument, REVIEW_COUNT_MAX, REVIEW_LENGTH_MAX};
 use crate::error::SearchError;
 use crate::index;
 use crate::rest::Rest;
@@ -139,6 +139,9 @@ impl Projection {
         let (aliases, ticket) = (aliases?, ticket?);
         let found = products::find_many(&self.mongo, products).await?;
         let documents = in_order(products, self.documents(&found).await?, Timestamp::now());
+        if let Some(vectors) = client.vectors() {
+            vectors.prepare(&documents).await;
+        }
         let results = bulk::index(client, client.alias(), ticket, &documents).await?;
         if aliases.next.is_some() {
             let alias = client.next_alias();
@@ -185,8 +188,10 @@ impl Projection {
             let sold_out = sold_out::sold_out(&**connection, &variants).await?;
             Ok::<_, StoreError>((sold_out, popularity::units(&**connection, &ids).await?))
         };
-        let (counted, reviews) =
-            tokio::join!(counted(), reviews::newest_texts(&self.mongo, &rated, REVIEW_COUNT_MAX));
+        let (counted, reviews) = tokio::join!(
+            counted(),
+            reviews::newest_texts(&self.mongo, &rated, REVIEW_COUNT_MAX, REVIEW_LENGTH_MAX)
+        );
         let (sold_out, popularity) = counted?;
         Ok(Facts { sold_out, popularity, reviews: reviews? })
     }

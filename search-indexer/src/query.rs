@@ -129,6 +129,9 @@ pub struct SearchPage {
 pub struct Place {
     corrected: Option<String>,
     strictness: Strictness,
+    /// Whether what is near in meaning is part of the list.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_by_meaning: bool,
     after: Option<Vec<Value>>,
     /// What it is a place in, from the second page on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -230,7 +233,7 @@ pub async fn search_meant(
         return Ok(ask(client, &Ask { snapshot, ..Ask::new(request, None) }).await?.into_page(&place));
     };
     let (strictness, after) = (place.strictness, place.after.clone());
-    let meaning = meaning_of(client, request, text).await;
+    let meaning = meaning_of(client, request, text).await?;
     let asked = Ask { strictness, after, meaning, snapshot, ..Ask::new(request, Some(text)) };
     // Words that have a synonym are meant as they are.
     let is_spelling_asked = request.place.is_none() && request.tuned.variants.is_empty();
@@ -239,9 +242,9 @@ pub async fn search_meant(
         Err(SearchError::Refused { status: 400, .. }) if is_spelling_asked => ask(client, &asked).await?,
         first => first?,
     };
-    if let Some(text) = first.meant.as_ref().filter(|_| !first.is_sku) {
+    if let Some(text) = first.meant.as_ref().filter(|_| !first.has_them_all(&asked)) {
         let request = &meant(text);
-        let meaning = meaning_of(client, request, text).await;
+        let meaning = meaning_of(client, request, text).await?;
         let asked = Ask { request, text: Some(text), meaning, ..asked.clone() };
         let corrected = ask(client, &asked).await?;
         if corrected.total > corrected.pinned {
@@ -252,12 +255,21 @@ pub async fn search_meant(
     with_relaxed(client, asked, first, &place).await
 }
 
-/// What the words mean, where products are in the order of how well they match.
-async fn meaning_of(client: &SearchClient, request: &SearchRequest, text: &str) -> Option<Meaning> {
-    if request.sort != Sort::Relevance || request.ranking != Ranking::Shop {
-        return None;
+/// What the words mean, where products are in the order of how well they match. A list goes on as it began.
+async fn meaning_of(
+    client: &SearchClient,
+    request: &SearchRequest,
+    text: &str,
+) -> Result<Option<Meaning>, SearchError> {
+    let is_wanted = request.place.as_ref().is_none_or(|place| place.is_by_meaning);
+    if !is_wanted || request.sort != Sort::Relevance || request.ranking != Ranking::Shop {
+        return Ok(None);
     }
-    vectors::meaning(client, text).await
+    let meaning = vectors::meaning(client, text).await;
+    if request.place.is_some() && meaning.is_none() {
+        return Err(SearchError::unavailable("no vector for the next page of a list that has them"));
+    }
+    Ok(meaning)
 }
 
 /// Fills the page with products that have any of the words, when few have most of them.
@@ -268,9 +280,10 @@ async fn with_relaxed(
     place: &Place,
 ) -> Result<SearchPage, SearchError> {
     let request = asked.request;
-    // In another order than by relevance what hardly matches would come between.
-    let is_wanted =
-        if request.sort == Sort::Relevance { found.total < RELAXED_BELOW } else { found.total == 0 };
+    // In another order than by relevance what hardly matches would come between; what is near in meaning takes its
+    // place.
+    let is_filled_up = request.sort == Sort::Relevance && asked.meaning.is_none();
+    let is_wanted = if is_filled_up { found.total < RELAXED_BELOW } else { found.total <= found.pinned };
     if place.strictness == Strictness::Relaxed || found.has_more || !is_wanted || !asked.can_be_relaxed() {
         return Ok(found.into_page(place));
     }
@@ -280,6 +293,7 @@ async fn with_relaxed(
     let asked = Ask {
         strictness: Strictness::Relaxed,
         after: None,
+        meaning: None,
         limit: left,
         are_facets_asked: is_alone,
         ..asked
@@ -340,7 +354,13 @@ fn text_of(request: &SearchRequest) -> Option<&str> {
 }
 
 impl Place {
-    const START: Self = Self { corrected: None, strictness: Strictness::Strict, after: None, snapshot: None };
+    const START: Self = Self {
+        corrected: None,
+        strictness: Strictness::Strict,
+        is_by_meaning: false,
+        after: None,
+        snapshot: None,
+    };
 
     fn is_well_formed(&self) -> bool {
         let is_scalar = |value: &Value| value.is_string() || value.is_number();

@@ -12,10 +12,20 @@ use domain::tuning::weights::Weights;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::checksum;
 use crate::document::attribute;
 
 /// Other ways to say a search that are tried beside it.
 const VARIANT_COUNT_MAX: usize = 5;
+
+/// The words of a search.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Said<'a> {
+    /// As they are typed.
+    pub typed: Option<&'a str>,
+    /// As they are corrected, when they are.
+    pub corrected: Option<&'a str>,
+}
 
 /// A tuning that searches are answered by.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +36,8 @@ pub struct LiveTuning {
     synonyms: Synonyms,
     /// When a rule comes into force or ends, in order.
     boundaries: Vec<Timestamp>,
+    /// SHA-256 of the tuning.
+    content: String,
 }
 
 /// What is done to one search.
@@ -71,6 +83,23 @@ pub struct Banner {
     pub url: Option<String>,
 }
 
+impl<'a> Said<'a> {
+    /// What is typed.
+    pub fn typed(typed: &'a str) -> Self {
+        Self { typed: Some(typed), corrected: None }
+    }
+
+    /// What is typed and how it is corrected.
+    pub fn corrected(typed: &'a str, corrected: &'a str) -> Self {
+        Self { typed: Some(typed), corrected: Some(corrected) }
+    }
+
+    /// The words that are searched for.
+    pub fn meant(&self) -> Vec<String> {
+        self.corrected.or(self.typed).map(words).unwrap_or_default()
+    }
+}
+
 impl LiveTuning {
     /// The tuning of a release.
     pub fn new(release: i64, tuning: Tuning) -> Self {
@@ -78,7 +107,8 @@ impl LiveTuning {
         let enabled = tuning.rules.iter().filter(|rule| rule.enabled);
         let mut boundaries: Vec<_> = enabled.flat_map(|rule| rule.schedule.boundaries()).collect();
         boundaries.sort_unstable();
-        Self { release, tuning, synonyms, boundaries }
+        let content = checksum::of(&serde_json::to_vec(&tuning).expect("plain data becomes JSON"));
+        Self { release, tuning, synonyms, boundaries, content }
     }
 
     /// A tuning with every rule in force that has not ended: what it will be, as well as what it is.
@@ -94,6 +124,11 @@ impl LiveTuning {
         &self.tuning
     }
 
+    /// What tells it from every other tuning.
+    pub fn content(&self) -> &str {
+        &self.content
+    }
+
     /// Two moments of which this is the same have the same rules in force.
     pub fn epoch(&self, at: Timestamp) -> (i64, usize) {
         (self.release, self.boundaries.partition_point(|boundary| *boundary <= at))
@@ -107,20 +142,19 @@ impl LiveTuning {
         !rules.any(|rule| rule.actions.contains(&Action::Unsuggest {}))
     }
 
-    /// What is done to a search within `category` at a moment. It is `said` as it is typed and, when that is corrected,
-    /// as it is meant: rules for either hold.
-    pub fn apply(&self, said: &[&str], category: Option<&str>, at: Timestamp) -> Tuned {
-        let mut said: Vec<_> = said.iter().map(|text| words(text)).collect();
-        if said.is_empty() {
-            said.push(Vec::new());
-        }
-        let variants = said.last().map(|meant| self.synonyms.variants(meant, VARIANT_COUNT_MAX));
+    /// What is done to a search within `category` at a moment: rules hold for what is typed and for what is meant,
+    /// synonyms for what is meant.
+    pub fn apply(&self, said: Said<'_>, category: Option<&str>, at: Timestamp) -> Tuned {
+        let [typed, meant] = [said.typed.map(words).unwrap_or_default(), said.meant()];
+        let variants = self.synonyms.variants(&meant, VARIANT_COUNT_MAX);
         let mut tuned = Tuned {
             weights: self.tuning.weights,
-            variants: variants.iter().flatten().map(|variant| variant.join(" ")).collect(),
+            variants: variants.iter().map(|variant| variant.join(" ")).collect(),
             ..Tuned::default()
         };
-        let holds = |rule: &&Rule| said.iter().any(|words| rule.holds(Situation { words, category }, at));
+        let holds = |rule: &&Rule| {
+            [&typed, &meant].into_iter().any(|words| rule.holds(Situation { words, category }, at))
+        };
         for rule in self.tuning.rules.iter().filter(holds) {
             tuned.rules.push(rule.name.clone());
             for action in &rule.actions {
@@ -212,13 +246,13 @@ mod tests {
             rule("belts", "belt", json!([pin(3, 1)])),
             rule("red", "red", json!([pin(3, 2), {"kind": "redirect", "url": "/red"}])),
         ]}));
-        let tuned = live.apply(&["Red DRESS"], None, NOW);
+        let tuned = live.apply(Said::typed("Red DRESS"), None, NOW);
         assert_eq!(tuned.rules, ["dresses", "red"]);
         let pins: Vec<_> = tuned.pins.iter().map(|pin| (pin.product_id, pin.position)).collect();
         assert_eq!(pins, [(product(1), 1), (product(3), 2)], "the later rule has the place");
         assert_eq!((tuned.hidden.len(), tuned.redirect.as_deref()), (1, Some("/red")));
-        assert_eq!(live.apply(&[], None, NOW), Tuned::default());
-        let corrected = live.apply(&["red drss", "red dress"], None, NOW);
+        assert_eq!(live.apply(Said::default(), None, NOW), Tuned::default());
+        let corrected = live.apply(Said::corrected("red drss", "red dress"), None, NOW);
         assert_eq!(corrected.rules, ["dresses", "red"], "each once, for what is typed or meant");
     }
 
@@ -229,7 +263,7 @@ mod tests {
             |name: &str, position: u8| json!({"name": name, "when": always, "actions": [pin(1, position)]});
         let places = |first: u8, then: u8| {
             let live = live(json!({"rules": [rule("a", first), rule("b", then)]}));
-            live.apply(&[], None, NOW).pins.iter().map(|pin| pin.position).collect::<Vec<_>>()
+            live.apply(Said::default(), None, NOW).pins.iter().map(|pin| pin.position).collect::<Vec<_>>()
         };
         assert_eq!((places(1, 3), places(3, 1)), (vec![3], vec![1]));
     }
@@ -237,9 +271,22 @@ mod tests {
     #[test]
     fn synonyms_are_other_ways_to_say_it() {
         let live = live(json!({"synonyms": [{"kind": "two_way", "terms": ["jumper", "sweater"]}]}));
-        assert_eq!(live.apply(&["navy Jumper"], None, NOW).variants, ["navy sweater"]);
-        assert_eq!(live.apply(&["navy jumpr", "navy jumper"], None, NOW).variants, ["navy sweater"]);
-        assert!(live.apply(&["navy shirt"], None, NOW).variants.is_empty());
+        assert_eq!(live.apply(Said::typed("navy Jumper"), None, NOW).variants, ["navy sweater"]);
+        assert_eq!(
+            live.apply(Said::corrected("navy jumpr", "navy jumper"), None, NOW).variants,
+            ["navy sweater"]
+        );
+        assert!(live.apply(Said::typed("navy shirt"), None, NOW).variants.is_empty());
+    }
+
+    #[test]
+    fn two_tunings_of_one_release_are_told_apart() {
+        let tuning = |position: u8| {
+            live(json!({"rules": [{"name": "a", "when": {"kind": "always"}, "actions": [pin(1, position)]}]}))
+        };
+        assert_eq!(tuning(1).content(), tuning(1).content());
+        assert_ne!(tuning(1).content(), tuning(2).content());
+        assert_ne!(tuning(1).content(), LiveTuning::default().content());
     }
 
     #[test]
@@ -251,10 +298,11 @@ mod tests {
         let at = |second| Timestamp::from_second(second).expect("in range");
         let epochs = [9, 10, 19, 20].map(|second| live.epoch(at(second)).1);
         assert_eq!(epochs, [0, 1, 1, 2]);
-        let pinned = [9, 10, 19, 20].map(|second| live.apply(&[], None, at(second)).pins.len());
+        let pinned = [9, 10, 19, 20].map(|second| live.apply(Said::default(), None, at(second)).pins.len());
         assert_eq!(pinned, [0, 1, 1, 0]);
-        let in_full =
-            |second| LiveTuning::in_full(live.tuning().clone(), at(second)).apply(&[], None, at(second));
+        let in_full = |second| {
+            LiveTuning::in_full(live.tuning().clone(), at(second)).apply(Said::default(), None, at(second))
+        };
         assert_eq!([9, 10, 20].map(|second| in_full(second).pins.len()), [1, 1, 0]);
     }
 }

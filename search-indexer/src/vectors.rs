@@ -16,6 +16,10 @@ use crate::document::ProductDocument;
 use crate::error::SearchError;
 use crate::settings::VectorSettings;
 
+/// What the names of fields that hold vectors begin with.
+pub(crate) const FIELD_PREFIX: &str = "vector_";
+/// The highest weight: with any boost a score stays below that of a place of its own.
+const WEIGHT_MAX: u16 = 100;
 /// Nearest products that a search finds beside those that have its words.
 const NEAREST_COUNT: u16 = 50;
 /// Products that the engine looks at for them, in each part of the index.
@@ -33,13 +37,17 @@ const DESCRIPTION_LENGTH_MAX: usize = 1_000;
 
 /// Makes vectors of products and searches.
 pub(crate) struct Vectors {
-    embedder: Arc<dyn TextEmbedder>,
     /// The field of the index. Its name tells the model: vectors of two models are never compared.
     field: String,
     weight: u16,
-    turns: Semaphore,
-    remembered: Mutex<HashMap<String, Vec<f32>>>,
+    maker: Arc<Maker>,
+    turns: Arc<Semaphore>,
     form: tokio::sync::Mutex<Option<(Instant, Option<Form>)>>,
+}
+
+struct Maker {
+    embedder: Box<dyn TextEmbedder>,
+    remembered: Mutex<HashMap<String, Vec<f32>>>,
 }
 
 /// How an engine holds vectors.
@@ -60,19 +68,35 @@ pub(crate) struct Meaning {
     vector: Vec<f32>,
 }
 
+/// What a text means; `None` when vectors are off, the index has none of this model, or there is none in time.
+pub(crate) async fn meaning(client: &SearchClient, text: &str) -> Option<Meaning> {
+    let vectors = client.vectors()?;
+    let made = tokio::time::timeout(SEARCH_DEADLINE, vectors.meaning(client, text)).await;
+    made.unwrap_or_else(|_| {
+        metrics::counter!("search_vectors_late_total").increment(1);
+        None
+    })
+}
+
 impl Vectors {
     /// Loads the model.
-    pub(crate) fn open(settings: &VectorSettings) -> Result<Self, EmbedError> {
-        let embedder = Arc::new(OnnxEmbedder::open(&settings.model, &settings.sha256)?);
-        let model: String = settings.sha256.to_lowercase().chars().take(8).collect();
-        Ok(Self {
-            embedder,
-            field: format!("vector_{model}"),
-            weight: settings.weight,
-            turns: Semaphore::new(TURN_COUNT),
-            remembered: Mutex::default(),
+    pub(crate) fn open(settings: &VectorSettings) -> Result<Self, SearchError> {
+        if settings.weight > WEIGHT_MAX {
+            return Err(SearchError::Malformed(format!("the weight of vectors is at most {WEIGHT_MAX}")));
+        }
+        let embedder = OnnxEmbedder::open(&settings.model, &settings.sha256)?;
+        Ok(Self::new(Box::new(embedder), settings.weight))
+    }
+
+    fn new(embedder: Box<dyn TextEmbedder>, weight: u16) -> Self {
+        let model: String = embedder.identity().chars().take(8).collect();
+        Self {
+            field: format!("{FIELD_PREFIX}{model}"),
+            weight,
+            maker: Arc::new(Maker { embedder, remembered: Mutex::default() }),
+            turns: Arc::new(Semaphore::new(TURN_COUNT)),
             form: tokio::sync::Mutex::default(),
-        })
+        }
     }
 
     /// The name of the field.
@@ -80,54 +104,76 @@ impl Vectors {
         &self.field
     }
 
+    /// What tells its answers from those of another model or weight.
+    pub(crate) fn ranking(&self) -> String {
+        format!("{} {}", self.field, self.weight)
+    }
+
     /// The body that makes an index, with the field.
     pub(crate) fn added_to(&self, mut body: Value, form: Form) -> Value {
-        body["mappings"]["properties"][&self.field] = form.mapping(self.embedder.dimension());
+        body["mappings"]["properties"][&self.field] = form.mapping(self.maker.embedder.dimension());
         if form == Form::KnnVector {
             body["settings"]["index.knn"] = json!(true);
         }
         body
     }
 
-    /// The vectors of documents, in their order, for the index behind an alias; none when it has no field for them, or
-    /// the model cannot make them: words find a product without.
+    /// Makes the vectors of documents that are about to be written, however long it takes.
+    pub(crate) async fn prepare(&self, documents: &[ProductDocument]) {
+        self.made_of(documents).await;
+    }
+
+    /// The vectors of documents, in their order, for the index behind an alias; `None` when it has no field for them.
     pub(crate) async fn of_documents(
         &self,
         client: &SearchClient,
         alias: &str,
         documents: &[ProductDocument],
-    ) -> Result<Vec<Option<Vec<f32>>>, SearchError> {
-        let mut vectors = vec![None; documents.len()];
-        if self.form_of(client, alias).await?.is_none() {
-            return Ok(vectors);
+    ) -> Result<Option<Vec<Option<Vec<f32>>>>, SearchError> {
+        match self.form_of(client, alias).await? {
+            Some(_) => Ok(Some(self.made_of(documents).await)),
+            None => Ok(None),
         }
+    }
+
+    /// Whether the index behind an alias has the field.
+    pub(crate) async fn is_held(&self, client: &SearchClient, alias: &str) -> Result<bool, SearchError> {
+        Ok(self.form_of(client, alias).await?.is_some())
+    }
+
+    /// `None` of what is gone, and where the model cannot make one: words find a product without.
+    async fn made_of(&self, documents: &[ProductDocument]) -> Vec<Option<Vec<f32>>> {
+        let mut vectors = vec![None; documents.len()];
         let present = documents.iter().zip(&mut vectors).filter(|(document, _)| !document.deleted);
         let mut wanted: Vec<_> = present.map(|(document, vector)| (text_of(document), vector)).collect();
         for chunk in wanted.chunks_mut(BATCH_MAX) {
             let texts: Vec<_> = chunk.iter().map(|(text, _)| text.clone()).collect();
-            match self.embed(texts).await {
-                Ok(made) => {
-                    chunk.iter_mut().zip(made).for_each(|((_, vector), made)| **vector = Some(made));
-                }
-                Err(error) => refused(&error),
-            }
+            let made = match self.embed(texts.clone()).await {
+                Ok(made) => made.into_iter().map(Some).collect(),
+                Err(_) => self.one_by_one(texts).await,
+            };
+            chunk.iter_mut().zip(made).for_each(|((_, vector), made)| **vector = made);
         }
-        Ok(vectors)
+        vectors
     }
 
-    /// What a search means to the index in use.
+    /// One text that the model cannot read does not cost the others theirs.
+    async fn one_by_one(&self, texts: Vec<String>) -> Vec<Option<Vec<f32>>> {
+        let mut vectors = Vec::with_capacity(texts.len());
+        for text in texts {
+            vectors.push(match self.embed(vec![text]).await {
+                Ok(made) => made.into_iter().next(),
+                Err(error) => refused(&error),
+            });
+        }
+        vectors
+    }
+
     async fn meaning(&self, client: &SearchClient, text: &str) -> Option<Meaning> {
         let form = self.form_in_use(client).await?;
-        let vector = match tokio::time::timeout(SEARCH_DEADLINE, self.embed(vec![text.to_owned()])).await {
-            Ok(Ok(made)) => made.into_iter().next()?,
-            Ok(Err(error)) => {
-                refused(&error);
-                return None;
-            }
-            Err(_) => {
-                metrics::counter!("search_vectors_late_total").increment(1);
-                return None;
-            }
+        let vector = match self.embed(vec![text.to_owned()]).await {
+            Ok(made) => made.into_iter().next()?,
+            Err(error) => return refused(&error),
         };
         Some(Meaning { form, field: self.field.clone(), weight: self.weight, vector })
     }
@@ -139,7 +185,10 @@ impl Vectors {
         {
             return form;
         }
-        let form = self.form_of(client, client.alias()).await.ok().flatten();
+        let before = believed.and_then(|(_, form)| form);
+        // Nobody asks again at once when this takes too long.
+        *believed = Some((Instant::now(), before));
+        let form = self.form_of(client, client.alias()).await.unwrap_or(before);
         *believed = Some((Instant::now(), form));
         form
     }
@@ -154,41 +203,45 @@ impl Vectors {
         }
     }
 
+    /// The vectors of texts, in their order. Who stops waiting leaves the turn to the computation, and finds what it
+    /// has made the next time.
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let mut vectors = self.remembered(&texts);
-        let unknown: Vec<String> = texts
-            .iter()
-            .zip(&vectors)
-            .filter(|(_, known)| known.is_none())
-            .map(|(text, _)| text.clone())
-            .collect();
-        if !unknown.is_empty() {
-            let made = self.computed(unknown.clone()).await?;
-            self.remember(unknown, &made);
-            let mut made = made.into_iter();
-            vectors.iter_mut().filter(|known| known.is_none()).for_each(|place| *place = made.next());
+        if let Some(known) = self.maker.known(&texts) {
+            return Ok(known);
         }
-        Ok(vectors.into_iter().flatten().collect())
-    }
-
-    async fn computed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let _turn = self.turns.acquire().await;
-        let embedder = Arc::clone(&self.embedder);
-        let compute = move || embedder.embed(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let maker = Arc::clone(&self.maker);
+        let compute = move || {
+            let _turn = turn;
+            maker.make(texts)
+        };
         tokio::task::spawn_blocking(compute).await.unwrap_or_else(|error| Err(EmbedError::Run(error.into())))
     }
+}
 
-    fn remembered(&self, texts: &[String]) -> Vec<Option<Vec<f32>>> {
+impl Maker {
+    /// The vectors of texts that are all remembered.
+    fn known(&self, texts: &[String]) -> Option<Vec<Vec<f32>>> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         texts.iter().map(|text| remembered.get(text).cloned()).collect()
     }
 
-    fn remember(&self, texts: Vec<String>, vectors: &[Vec<f32>]) {
+    fn make(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let unknown: Vec<String> = {
+            let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+            texts.iter().filter(|text| !remembered.contains_key(*text)).cloned().collect()
+        };
+        let made = self.embedder.embed(&unknown.iter().map(String::as_str).collect::<Vec<_>>())?;
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() + texts.len() > REMEMBERED_COUNT_MAX {
+        let known =
+            texts.iter().filter_map(|text| remembered.get(text).map(|vector| (text.clone(), vector.clone())));
+        let mut vectors: HashMap<String, Vec<f32>> = known.collect();
+        vectors.extend(unknown.into_iter().zip(made));
+        if remembered.len() + vectors.len() > REMEMBERED_COUNT_MAX {
             remembered.clear();
         }
-        remembered.extend(texts.into_iter().zip(vectors.iter().cloned()));
+        remembered.extend(vectors.iter().map(|(text, vector)| (text.clone(), vector.clone())));
+        Ok(texts.iter().filter_map(|text| vectors.get(text).cloned()).collect())
     }
 }
 
@@ -196,11 +249,6 @@ impl std::fmt::Debug for Vectors {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Vectors").field("field", &self.field).finish_non_exhaustive()
     }
-}
-
-/// What a text means; `None` when vectors are off, the index has none of this model, or there is none in time.
-pub(crate) async fn meaning(client: &SearchClient, text: &str) -> Option<Meaning> {
-    client.vectors()?.meaning(client, text).await
 }
 
 impl Form {
@@ -235,8 +283,8 @@ impl Form {
 }
 
 impl Meaning {
-    /// The nearest products among those that the filters leave; the nearer, the more of the weight each counts.
-    pub(crate) fn nearest(&self, filters: &[Value]) -> Value {
+    /// The nearest products among those that the filter leaves; the nearer, the more of the weight each counts.
+    pub(crate) fn nearest(&self, filter: &Value) -> Value {
         let Self { form, field, weight, vector } = self;
         match form {
             Form::DenseVector => json!({"knn": {
@@ -244,13 +292,13 @@ impl Meaning {
                 "query_vector": vector,
                 "k": NEAREST_COUNT,
                 "num_candidates": CANDIDATE_COUNT,
-                "filter": filters,
+                "filter": filter,
                 "boost": weight,
             }}),
             Form::KnnVector => json!({"knn": {field: {
                 "vector": vector,
                 "k": NEAREST_COUNT,
-                "filter": {"bool": {"filter": filters}},
+                "filter": filter,
                 "boost": weight,
             }}}),
         }
@@ -265,14 +313,70 @@ fn text_of(document: &ProductDocument) -> String {
     parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(". ")
 }
 
-fn refused(error: &EmbedError) {
+fn refused<T>(error: &EmbedError) -> Option<T> {
     tracing::warn!(error = error_chain::text(error), "a text has no vector");
     metrics::counter!("search_vectors_refused_total").increment(1);
+    None
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use domain::ids::ProductId;
+    use jiff::Timestamp;
+
     use super::*;
+
+    /// Cannot read a text with `odd` in it.
+    #[derive(Default)]
+    struct Letters {
+        read: Arc<AtomicUsize>,
+    }
+
+    impl TextEmbedder for Letters {
+        fn dimension(&self) -> usize {
+            1
+        }
+
+        fn identity(&self) -> &str {
+            "0123456789"
+        }
+
+        fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+            if texts.iter().any(|text| text.contains("odd")) {
+                return Err(EmbedError::Output("odd".to_owned()));
+            }
+            self.read.fetch_add(texts.len(), Ordering::SeqCst);
+            Ok(texts.iter().map(|text| text.bytes().map(f32::from).take(1).collect()).collect())
+        }
+    }
+
+    fn document(title: &str, number: u8) -> ProductDocument {
+        let id = ProductId::new(Timestamp::UNIX_EPOCH, [number; 10]);
+        let gone = ProductDocument::gone(id, Timestamp::UNIX_EPOCH);
+        ProductDocument { title: title.to_owned(), deleted: title.is_empty(), ..gone }
+    }
+
+    #[tokio::test]
+    async fn a_text_is_read_once_and_an_odd_one_costs_no_other() {
+        let embedder = Letters::default();
+        let read = Arc::clone(&embedder.read);
+        let vectors = Vectors::new(Box::new(embedder), 10);
+        assert_eq!(vectors.field(), "vector_01234567");
+        let documents = [
+            document("apple", 1),
+            document("odd", 2),
+            document("", 3),
+            document("bag", 4),
+            document("apple", 5),
+        ];
+        let expected = [Some(vec![97.0]), None, None, Some(vec![98.0]), Some(vec![97.0])];
+        for _ in 0..2 {
+            assert_eq!(vectors.made_of(&documents).await, expected);
+        }
+        assert_eq!(read.load(Ordering::SeqCst), 2);
+    }
 
     #[test]
     fn the_form_is_that_of_the_models_field() {

@@ -211,6 +211,7 @@ async fn text_finds_words_only(client: &SearchClient) {
     for (text, expected) in [
         ("navy shirt", everything()),
         ("SKU-7", [7].into()),
+        ("num ber7", [7].into()),
         ("nothing-like-it", [].into()),
         ("title:* OR status:draft", [].into()),
     ] {

@@ -81,8 +81,12 @@ async fn shoppers_say_which_tuning_is_better() {
     let [first, second] =
         [api::start(api::api_settings(&scope)).await, api::start(api::api_settings(&scope)).await];
     let [client, other] = [Client::new(&first), Client::new(&second)];
-    let synonyms = json!({"synonyms": [{"kind": "two_way", "terms": ["jumper", "sweater"]}]});
-    let draft = patched(&client, &begin(&client, "words").await, &synonyms).await.expect(200);
+    let pin = json!({"kind": "pin", "product_id": made[0].id, "position": 1});
+    let tuning = json!({
+        "synonyms": [{"kind": "two_way", "terms": ["jumper", "sweater"]}],
+        "rules": [rule("pin", "linen shirt", json!([pin]))],
+    });
+    let draft = patched(&client, &begin(&client, "words").await, &tuning).await.expect(200);
     let begun = start(&client, &draft, &json!({})).await.expect(201);
     assert_eq!((&begun.body["days_max"], &begun.body["share_percent"]), (&json!(28), &json!(100)));
     start(&client, &draft, &json!({})).await.expect_problem(409, "experiment_runs");
@@ -101,6 +105,7 @@ async fn shoppers_say_which_tuning_is_better() {
         let is_treated = experiment.arm == Some(Arm::Treatment);
         assert_eq!(answer.body["data"].as_array().map(Vec::len), Some(usize::from(is_treated)));
         assert_eq!(answer.header("cache-control"), "private, no-cache");
+        corrected_words_are_answered_by_arm(&client, visit, is_treated).await;
         events.push(event(BehaviourKind::Search, visit, 1, experiment));
         if is_treated {
             events.push(clicked(visit, made[0].id, experiment));
@@ -142,6 +147,13 @@ async fn shoppers_say_which_tuning_is_better() {
     for api in [first, second] {
         api.stop().await.expect("stops");
     }
+}
+
+/// Each arm has answers of its own, also where what is typed is the same to both.
+async fn corrected_words_are_answered_by_arm(client: &Client, visit: u8, is_treated: bool) {
+    let corrected = answered(client, session(visit), "q=linen+shrit").await;
+    let first = if is_treated { "Navy jumper" } else { "Linen shirt" };
+    assert_eq!(corrected.body["data"][0]["title"], first);
 }
 
 /// Titles and arms of the hits of each page.

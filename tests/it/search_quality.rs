@@ -14,7 +14,7 @@ use search_indexer::evaluation::{self, Evaluation, JudgedQuery};
 use search_indexer::index;
 use search_indexer::mapping::Analysis;
 use search_indexer::query::{Ranking, SearchRequest, search};
-use search_indexer::tuned::LiveTuning;
+use search_indexer::tuned::{LiveTuning, Said};
 use support::{Scope, api, files, program, search_index};
 
 const PRODUCTS: u32 = 2_000;
@@ -42,8 +42,11 @@ async fn demonstration(scope: &Scope) -> (SearchClient, Vec<Judgment>) {
 }
 
 async fn evaluated(client: &SearchClient, queries: &[JudgedQuery], ranking: Ranking) -> Evaluation {
-    let request =
-        |said: &[&str]| SearchRequest { text: Some(said[0].to_owned()), ranking, ..SearchRequest::default() };
+    let request = |said: Said<'_>| SearchRequest {
+        text: said.typed.map(str::to_owned),
+        ranking,
+        ..SearchRequest::default()
+    };
     evaluation::run(client, queries, request).await.expect("answered")
 }
 
@@ -178,7 +181,7 @@ async fn hostile_words_are_only_words() {
     let synonyms = serde_json::json!({"synonyms": [{"kind": "two_way", "terms": terms}]});
     let live = LiveTuning::new(1, serde_json::from_value(synonyms).expect("a tuning"));
     let text = format!("w0 x {}", &many.join(" ")[..180]);
-    let tuned = live.apply(&[&text], None, jiff::Timestamp::UNIX_EPOCH);
+    let tuned = live.apply(Said::typed(&text), None, jiff::Timestamp::UNIX_EPOCH);
     assert_eq!(tuned.variants.len(), 5);
     search(&client, &SearchRequest { text: Some(text), tuned, ..asked }).await.expect("and so have synonyms");
 }

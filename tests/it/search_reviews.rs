@@ -6,7 +6,7 @@ use domain::review::{Review, ReviewStatus};
 use jiff::Timestamp;
 use search_indexer::document::REVIEW_COUNT_MAX;
 use search_indexer::projection::Projection;
-use search_indexer::query::{SearchRequest, search};
+use search_indexer::query::{SearchRequest, Sort, search};
 use store::mongo::products::{self, NewProduct};
 use store::mongo::reviews;
 use support::search_index::{build, new_name, projection};
@@ -33,9 +33,17 @@ fn rated(title: &str, count: u32) -> Product {
 }
 
 async fn found(projection: &Projection, text: &str, percent: u16) -> Vec<ProductId> {
-    let mut asked = SearchRequest { text: Some(text.to_owned()), limit: 10, ..SearchRequest::default() };
-    asked.tuned.weights.reviews = percent;
-    let page = search(&projection.client, &asked).await.expect("answered");
+    let mut request = asked(text);
+    request.tuned.weights.reviews = percent;
+    ids(projection, &request).await
+}
+
+fn asked(text: &str) -> SearchRequest {
+    SearchRequest { text: Some(text.to_owned()), limit: 10, ..SearchRequest::default() }
+}
+
+async fn ids(projection: &Projection, request: &SearchRequest) -> Vec<ProductId> {
+    let page = search(&projection.client, request).await.expect("answered");
     page.hits.iter().map(|hit| hit.product_id).collect()
 }
 
@@ -62,5 +70,7 @@ async fn words_of_approved_reviews_are_found_last() {
     assert_eq!(found(&projection, "waterproof", 100).await, [hat.id, coat.id]);
     assert_eq!(found(&projection, "waterproof rain coat", 100).await[0], coat.id);
     assert_eq!(found(&projection, "waterproof", 0).await, [hat.id], "the shop has taken reviews out");
+    let cheapest = SearchRequest { sort: Sort::PriceAsc, ..asked("waterproof") };
+    assert_eq!(ids(&projection, &cheapest).await, [hat.id], "it would come between");
     assert!(found(&projection, "itchy", 100).await.is_empty(), "the newest ones count");
 }

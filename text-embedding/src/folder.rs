@@ -46,11 +46,19 @@ impl ModelFolder {
     pub(crate) fn check_model(&self, expected: &str) -> Result<(), EmbedError> {
         let path = self.model();
         let content = fs::read(&path).map_err(|source| unreadable(&path, source))?;
-        let found: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hexadecimal(&Sha256::digest(content));
         if found.eq_ignore_ascii_case(expected) {
             return Ok(());
         }
         Err(EmbedError::Other { path, expected: expected.to_owned(), found })
+    }
+
+    /// Of all that a vector depends on.
+    pub(crate) fn identity(&self, model: &str, max_tokens: u16) -> Result<String, EmbedError> {
+        let mut hash = Sha256::new_with_prefix(model.to_lowercase());
+        hash.update(text(&self.tokenizer())?);
+        hash.update(max_tokens.to_be_bytes());
+        Ok(hexadecimal(&hash.finalize()))
     }
 
     /// Most tokens of a text: what the model was made for, up to our own limit.
@@ -78,6 +86,10 @@ impl ModelFolder {
 /// The text of a file that must be there.
 pub(crate) fn text(path: &Path) -> Result<String, EmbedError> {
     fs::read_to_string(path).map_err(|source| unreadable(path, source))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> EmbedError {

@@ -1,7 +1,7 @@
 //! Texts as vectors: texts that mean the same have vectors that point the same way.
 //!
-//! The search asks only [`TextEmbedder`]; [`OnnxEmbedder`] is a sentence model of the BERT family on this machine's disk.
-//! Never fetches a model, never knows what the texts are about.
+//! The search asks only [`TextEmbedder`]; [`OnnxEmbedder`] is a sentence model of the BERT family on this machine's
+//! disk. Never fetches a model, never knows what the texts are about.
 
 mod error;
 mod folder;
@@ -22,8 +22,12 @@ pub trait TextEmbedder: Send + Sync {
     /// How many numbers a vector has.
     fn dimension(&self) -> usize;
 
-    /// The vectors of up to [`BATCH_MAX`] texts, in their order, each of length 1. What follows the first [`TOKENS_MAX`]
-    /// tokens of a text is not looked at. It computes for a long time: asynchronous callers spawn it as blocking.
+    /// What tells its vectors from those of others, in hexadecimal digits.
+    fn identity(&self) -> &str;
+
+    /// The vectors of up to [`BATCH_MAX`] texts, in their order, each of length 1. What follows the first
+    /// [`TOKENS_MAX`] tokens of a text is not looked at. It computes for a long time: asynchronous callers spawn it as
+    /// blocking.
     ///
     /// # Errors
     /// When there are too many texts, or when the model cannot make vectors of them.

@@ -27,6 +27,7 @@ pub struct OnnxEmbedder {
     words: WordPiece,
     max_tokens: u16,
     dimension: usize,
+    identity: String,
 }
 
 /// What a model may want to know of a text.
@@ -40,7 +41,8 @@ enum Input {
 }
 
 impl OnnxEmbedder {
-    /// The model of a folder, after a first try with two texts. `sha256` is that of `model.onnx`, in hexadecimal digits.
+    /// The model of a folder, after a first try with two texts. `sha256` is that of `model.onnx`, in hexadecimal
+    /// digits.
     ///
     /// # Errors
     /// When a file is missing, broken or another one, or when the model is not a sentence model as described above.
@@ -50,6 +52,7 @@ impl OnnxEmbedder {
         files.check_pooling()?;
         let max_tokens = files.max_tokens()?;
         let words = WordPiece::open(&files.tokenizer())?;
+        let identity = files.identity(sha256, max_tokens)?;
         let path = files.model();
         let model = Model::load_file(&path).map_err(|error| EmbedError::unusable(&path, &error))?;
         // An empty file is a model of nothing.
@@ -58,7 +61,7 @@ impl OnnxEmbedder {
         }
         let inputs = inputs(&model)?;
         let output = output(&model)?;
-        let mut opened = Self { model, inputs, output, words, max_tokens, dimension: 0 };
+        let mut opened = Self { model, inputs, output, words, max_tokens, dimension: 0, identity };
         // Of two lengths: a model that was exported for one shape only is found out here, not by a shopper.
         let first = opened.vectors(&[opened.tokens("a"), opened.tokens("a a a")])?;
         opened.dimension = first.first().map_or(0, Vec::len);
@@ -119,6 +122,10 @@ impl OnnxEmbedder {
 impl TextEmbedder for OnnxEmbedder {
     fn dimension(&self) -> usize {
         self.dimension
+    }
+
+    fn identity(&self) -> &str {
+        &self.identity
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {

@@ -1,7 +1,7 @@
 //! Texts as the numbers of their word pieces, as the BERT family reads them.
 //!
-//! Only what `tokenizer.json` of such a model holds is understood: its normalizer, its splitting and its vocabulary. All
-//! else is refused, so that no model gets other tokens than those it has learnt.
+//! Only what `tokenizer.json` of such a model holds is understood: its normalizer, its splitting and its vocabulary.
+//! All else is refused, so that no model gets other tokens than those it has learnt.
 
 use std::collections::HashMap;
 use std::path::Path;

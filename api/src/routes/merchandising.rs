@@ -1,9 +1,8 @@
 //! Search tuning: drafts, what they would change, and releases.
 
-use domain::search_words::words;
 use jiff::Timestamp;
 use search_indexer::query::SearchRequest;
-use search_indexer::tuned::LiveTuning;
+use search_indexer::tuned::{LiveTuning, Said};
 
 use crate::app_state::AppState;
 use crate::present::present;
@@ -28,13 +27,11 @@ pub mod roll_back;
 pub mod take_suggestions;
 pub mod tuning_json;
 
-/// A search as a shopper would ask it, with that tuning: `said` as it is typed and, when that is corrected, as it is
-/// meant.
-fn request(state: &AppState, said: &[&str], tuning: &LiveTuning, at: Timestamp) -> SearchRequest {
-    let meant = said.last().map(|meant| words(meant)).unwrap_or_default();
+/// A search as a shopper would ask it, with that tuning.
+fn request(state: &AppState, said: Said<'_>, tuning: &LiveTuning, at: Timestamp) -> SearchRequest {
     SearchRequest {
-        intent: state.completions.get().vocabulary.intent(&meant),
-        text: said.first().map(|typed| (*typed).to_owned()),
+        intent: state.completions.get().vocabulary.intent(&said.meant()),
+        text: said.typed.map(str::to_owned),
         tuned: tuning.apply(said, None, at),
         ..SearchRequest::default()
     }

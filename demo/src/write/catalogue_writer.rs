@@ -65,21 +65,22 @@ fn price_changes(product: &DemoProduct) -> Vec<PriceChange> {
     product.prices.iter().map(change).collect()
 }
 
-/// Products as their reviews leave them, with the event that each of them is there; then the reviews.
+/// The reviews; then products as these leave them, with the event that each of them is there: who hears it finds the
+/// reviews.
 pub(super) async fn write_after(
     shop: &Shop<'_>,
     catalogue: &Catalogue,
     written: &[Review],
 ) -> Result<(), SeedError> {
-    let writing = shop.progress.begin("products, prices and events");
-    let batches = stream::iter(catalogue.products.chunks(PRODUCTS).map(Ok::<_, StoreError>));
-    batches.try_for_each_concurrent(CALLS, async |batch| write_products(shop, batch).await).await?;
-    writing.end(catalogue.products.len());
     let writing = shop.progress.begin("reviews");
     let batches = stream::iter(written.chunks(DOCUMENTS).map(Ok::<_, StoreError>));
     let insert = async |batch| reviews::insert_missing(shop.mongo, batch).await.map(drop);
     batches.try_for_each_concurrent(CALLS, insert).await?;
     writing.end(written.len());
+    let writing = shop.progress.begin("products, prices and events");
+    let batches = stream::iter(catalogue.products.chunks(PRODUCTS).map(Ok::<_, StoreError>));
+    batches.try_for_each_concurrent(CALLS, async |batch| write_products(shop, batch).await).await?;
+    writing.end(catalogue.products.len());
     Ok(())
 }
 

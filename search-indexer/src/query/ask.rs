@@ -3,9 +3,10 @@
 use domain::product::ProductStatus;
 use domain::search_words::words;
 use domain::tuning::selector::Selector;
+use domain::tuning::weights::Weights;
 use serde_json::{Value, json};
 
-use super::text::{Strictness, has_words, text_query};
+use super::text::{Strictness, has_words, must_all_be_there, text_query};
 use super::{
     Facets, Hit, Place, RELAXED_BELOW, Ranking, SEARCH_TIMEOUT, SORT_VALUE_COUNT, SearchPage, SearchRequest,
     Sort,
@@ -44,6 +45,8 @@ pub(super) struct Found {
     pub(super) hits: Vec<Hit>,
     /// Where the last of them stands in the engine's order.
     last: Option<Vec<Value>>,
+    /// Whether what is near in meaning is among them.
+    is_by_meaning: bool,
     /// The snapshot that they are of.
     pub(super) snapshot: Option<String>,
     pub(super) has_more: bool,
@@ -85,7 +88,8 @@ impl<'a> Ask<'a> {
             shown.extend(pinned::clauses(&tuned.pins));
         }
         if self.strictness == Strictness::Relaxed {
-            hidden.extend(self.said().iter().map(|text| has_words(text, Strictness::Strict, &tuned.weights)));
+            let weights = self.weights();
+            hidden.extend(self.said().iter().map(|text| has_words(text, Strictness::Strict, &weights)));
         }
         let query = json!({"bool": {
             "must": {"bool": {"should": found, "minimum_should_match": 1}},
@@ -118,15 +122,22 @@ impl<'a> Ask<'a> {
         body
     }
 
+    /// What fields count. In another order than by relevance, what only reviews say would come between.
+    fn weights(&self) -> Weights {
+        let weights = self.request.tuned.weights;
+        let reviews = if self.request.sort == Sort::Relevance { weights.reviews } else { 0 };
+        Weights { reviews, ..weights }
+    }
+
     /// The words and the other ways to say them.
     fn said(&self) -> Vec<&str> {
         let variants = self.request.tuned.variants.iter().map(String::as_str);
         self.text.into_iter().chain(variants).collect()
     }
 
-    /// Whether a product can have some of the words and not most of them. What is near in meaning takes their place.
+    /// Whether a product can have some of the words and not most of them.
     pub(super) fn can_be_relaxed(&self) -> bool {
-        self.meaning.is_none() && self.said().iter().any(|text| words(text).len() > 1)
+        self.said().iter().any(|text| words(text).len() > 1)
     }
 
     pub(super) fn is_first_page(&self) -> bool {
@@ -139,14 +150,19 @@ impl<'a> Ask<'a> {
         let queries: Vec<_> = match self.text {
             None => vec![json!({"match_all": {}})],
             Some(_) => {
-                let query = |text: &&str| text_query(text, self.strictness, *ranking, &tuned.weights);
+                let weights = self.weights();
+                let query = |text: &&str| text_query(text, self.strictness, *ranking, &weights);
                 self.said().iter().map(query).collect()
             }
         };
         // However many ways to say it a product answers to, the best one counts.
         let mut query = json!({"dis_max": {"queries": queries}});
         if let Some(meaning) = &self.meaning {
-            query = json!({"bool": {"should": [query, meaning.nearest(&filters(self.request))]}});
+            let mut filters = filters(self.request);
+            filters.extend(facets::chosen(self.request, None));
+            let hidden: Vec<_> = tuned.hidden.iter().map(selected).collect();
+            let filter = json!({"bool": {"filter": filters, "must_not": hidden}});
+            query = json!({"bool": {"should": [query, meaning.nearest(&filter)]}});
         }
         let mut functions: Vec<_> = tuned.factors.iter().map(factor).collect();
         if *ranking == Ranking::Shop && self.request.sort == Sort::Relevance {
@@ -172,6 +188,7 @@ impl<'a> Ask<'a> {
         let is_sku = |hit: &Value| hit["matched_queries"].as_array().is_some_and(|names| !names.is_empty());
         Ok(Found {
             last: read.last().map(|hit| hit.sort.clone()),
+            is_by_meaning: self.meaning.is_some(),
             snapshot: None,
             pinned: count::of(read.iter().filter(|hit| hit.is_pinned).count()),
             is_sku: hits.iter().any(is_sku),
@@ -185,11 +202,23 @@ impl<'a> Ask<'a> {
 }
 
 impl Found {
+    /// Whether a hit has every word, in whichever form: then they are meant as they are written.
+    pub(super) fn has_them_all(&self, asked: &Ask<'_>) -> bool {
+        let must_all = asked.meaning.is_none() && asked.text.is_some_and(must_all_be_there);
+        self.is_sku || (must_all && self.total > self.pinned)
+    }
+
     /// The page that begins at `place`.
     pub(super) fn into_page(self, place: &Place) -> SearchPage {
         let is_relaxed = place.strictness == Strictness::Relaxed && !self.hits.is_empty();
+        let next = Place {
+            is_by_meaning: self.is_by_meaning,
+            after: self.last,
+            snapshot: self.snapshot,
+            ..place.clone()
+        };
         SearchPage {
-            next: self.has_more.then(|| Place { after: self.last, snapshot: self.snapshot, ..place.clone() }),
+            next: self.has_more.then_some(next),
             hits: self.hits,
             facets: self.facets,
             corrected: place.corrected.clone(),

@@ -28,6 +28,7 @@ fn a_place_comes_back_as_it_was() {
     let place = Place {
         corrected: Some("navy jumper".to_owned()),
         strictness: Strictness::Relaxed,
+        is_by_meaning: true,
         after: Some(vec![json!(1.25), json!("a")]),
         snapshot: Some("s".to_owned()),
     };

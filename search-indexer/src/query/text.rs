@@ -63,10 +63,21 @@ pub(super) fn has_words(text: &str, strictness: Strictness, weights: &Weights) -
         json!({"combined_fields": {"query": query, "fields": fields, "minimum_should_match": fewest}}),
         json!({"match": {"skus": {"query": text}}}),
     ];
+    let words = words(&query);
+    if (words.len() == 2 || strictness == Strictness::Relaxed)
+        && let Some(joined) = joined_pairs(&words)
+    {
+        any.push(json!({"combined_fields": {"query": joined, "fields": fields}}));
+    }
     if weights.reviews > 0 {
         any.push(json!({"match": {REVIEWS: {"query": query, "minimum_should_match": fewest}}}));
     }
     json!({"bool": {"should": any}})
+}
+
+/// Whether a product of the strict kind has each of the words.
+pub(super) fn must_all_be_there(text: &str) -> bool {
+    words(text).len() <= 2
 }
 
 /// The text, or its first words when it has more than are looked at.
@@ -93,11 +104,16 @@ fn scored(text: &str, looked_at: &str, weights: &Weights) -> Vec<Value> {
     if weights.reviews > 0 {
         clauses.push(matches(REVIEWS, looked_at, REVIEWS_BOOST * f64::from(weights.reviews) / 100.0));
     }
-    if words.len() > 1 {
-        let joined: Vec<_> = words.windows(2).map(<[String]>::concat).collect();
-        clauses.push(in_all_fields(&joined.join(" "), weights, |field| field.exact, JOINED_BOOST));
+    if let Some(joined) = joined_pairs(&words) {
+        clauses.push(in_all_fields(&joined, weights, |field| field.exact, JOINED_BOOST));
     }
     clauses
+}
+
+/// Each word with the next one as one word.
+fn joined_pairs(words: &[String]) -> Option<String> {
+    let pairs: Vec<_> = words.windows(2).map(<[String]>::concat).collect();
+    (!pairs.is_empty()).then(|| pairs.join(" "))
 }
 
 /// A field that words are looked for in.

@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::mongo::bulk;
 use crate::mongo::connection::Mongo;
 use crate::mongo::product_document::{date, inconsistent, timestamp};
+use crate::mongo::products;
 
 const COLLECTION: &str = "reviews";
 
@@ -77,23 +78,40 @@ pub async fn count_approved(mongo: &Mongo, product_id: ProductId) -> Result<Rati
     Ok(counts)
 }
 
-/// What the newest approved reviews of products say, at most `most` of each product; nothing of those without.
+/// The first `length` characters of what the newest approved reviews of products say, of at most `most` reviews of each
+/// product; nothing of those without.
 pub async fn newest_texts(
     mongo: &Mongo,
     products: &[ProductId],
     most: i32,
+    length: i32,
 ) -> Result<HashMap<ProductId, Vec<String>>, StoreError> {
     if products.is_empty() {
         return Ok(HashMap::new());
     }
     let ids: Vec<_> = products.iter().map(ProductId::to_string).collect();
-    let text = doc! {"$concat": ["$title", ". ", "$text"]};
-    let newest = doc! {"$topN": {"n": most, "sortBy": {"_id": -1}, "output": text}};
+    let text = doc! {"$substrCP": [{"$concat": ["$title", ". ", "$text"]}, 0, length]};
+    // For each product the newest of its index: one may have many thousands.
+    let newest = doc! {"$lookup": {
+        "from": COLLECTION,
+        "localField": "_id",
+        "foreignField": "product_id",
+        "pipeline": [
+            {"$match": {"status": ReviewStatus::Approved.name()}},
+            {"$sort": {"_id": -1}},
+            {"$limit": most},
+            {"$project": {"_id": 0, "text": text}},
+        ],
+        "as": "reviews",
+    }};
     let stages = vec![
-        doc! {"$match": {"product_id": {"$in": ids}, "status": ReviewStatus::Approved.name()}},
-        doc! {"$group": {"_id": "$product_id", "texts": newest}},
+        doc! {"$match": {"_id": {"$in": ids}}},
+        doc! {"$project": {"_id": 1}},
+        newest,
+        doc! {"$match": {"reviews": {"$ne": []}}},
+        doc! {"$project": {"texts": "$reviews.text"}},
     ];
-    let cursor = collection(mongo).aggregate(stages).with_type::<TextsDocument>().await?;
+    let cursor = products::collection(mongo).aggregate(stages).with_type::<TextsDocument>().await?;
     let documents: Vec<_> = cursor.try_collect().await?;
     let read = |TextsDocument { product_id, texts }| match product_id.parse() {
         Ok(id) => Ok((id, texts)),

@@ -1,16 +1,24 @@
 //! Products that mean what is asked for are found beside those that have its words.
 
+use std::time::Duration;
+
 use domain::ids::ProductId;
 use domain::product::{Product, ProductStatus};
+use domain::tuning::selector::Selector;
 use jiff::Timestamp;
 use search_indexer::bulk;
 use search_indexer::client::SearchClient;
 use search_indexer::error::SearchError;
 use search_indexer::index;
 use search_indexer::mapping::Analysis;
+use search_indexer::projection::Projection;
 use search_indexer::query::{Place, Ranking, SearchRequest, Sort, search};
+use search_indexer::rebuild::{self, Plan};
+use search_indexer::repair;
 use search_indexer::settings::{SearchSettings, VectorSettings};
 use support::tiny_model::{TinyModel, bytes, floats, graph, model};
+use support::{Scope, search_index};
+use tokio_util::sync::CancellationToken;
 
 use super::{of, product};
 
@@ -22,12 +30,16 @@ const LAMP: u8 = 3;
 
 #[tokio::test]
 async fn elasticsearch_finds_what_is_meant() {
-    what_is_meant_is_found(&support::stack().elasticsearch_url).await;
+    let url = &support::stack().elasticsearch_url;
+    what_is_meant_is_found(url).await;
+    what_is_built_is_whole(url).await;
 }
 
 #[tokio::test]
 async fn the_elasticsearch_before_finds_what_is_meant() {
-    what_is_meant_is_found(&support::stack().elasticsearch_8_url).await;
+    let url = &support::stack().elasticsearch_8_url;
+    what_is_meant_is_found(url).await;
+    what_is_built_is_whole(url).await;
 }
 
 #[tokio::test]
@@ -62,7 +74,8 @@ async fn what_is_meant_is_found(url: &str) {
     assert_eq!([first.min(second), first.max(second)], [id(SOFA), id(SETTEE)], "no product has the word");
     assert_eq!(found.len(), 5, "all that is on sale, in the order of how near it is");
     assert_eq!(hits(&with, "settee").await[0], id(SETTEE), "the word itself is nearer");
-    assert_eq!(hits(&with, "big couch").await.iter().filter(|found| **found == id(LAMP)).count(), 1);
+    let ways = hits(&with, "big lamp").await;
+    assert_eq!(ways[0], id(LAMP), "words and meaning together");
     check_pages(&with).await;
 
     let asked = |text: &str| SearchRequest { text: Some(text.into()), limit: 10, ..SearchRequest::default() };
@@ -72,9 +85,7 @@ async fn what_is_meant_is_found(url: &str) {
     ] {
         assert!(search(&with, &request).await.expect("answered").hits.is_empty(), "words only");
     }
-    let unbuyable = SearchRequest { buyable: Some(false), ..asked("couch") };
-    assert!(search(&with, &unbuyable).await.expect("answered").hits.is_empty(), "filters hold");
-
+    the_nearest_are_among_what_is_left(&with).await;
     let without = client(url, &prefix, None);
     assert!(hits(&without, "couch").await.is_empty(), "vectors are off");
     let other = client(url, &prefix, Some(&another_model()));
@@ -83,6 +94,45 @@ async fn what_is_meant_is_found(url: &str) {
     assert!(rewritten.iter().all(|result| *result == bulk::ItemResult::Indexed), "{rewritten:?}");
     for name in index::aliases(&with).await.expect("aliases").all {
         index::delete(&with, &name).await.expect("deleted");
+    }
+}
+
+/// Sixty sofas that are not to be shown are nearer than the settee.
+async fn the_nearest_are_among_what_is_left(client: &SearchClient) {
+    let sofa = |number: u8| Product { brand: Some("Puma".to_owned()), ..named("Sofa", number) };
+    let documents: Vec<_> = (10..70).map(|number| of(&sofa(number))).collect();
+    bulk::index(client, client.alias(), 3, &documents).await.expect("answered");
+    index::refresh(client, client.alias()).await.expect("refreshed");
+    let asked = SearchRequest { text: Some("couch".into()), limit: 100, ..SearchRequest::default() };
+    let mut hiding = asked.clone();
+    hiding.tuned.hidden = vec![Selector::Brand { brand: "Puma".to_owned() }];
+    let cheap = SearchRequest { price_max_minor: Some(600), ..asked.clone() };
+    for (request, what) in [(hiding, "hidden by a merchandiser"), (cheap, "too dear for the shopper")] {
+        let page = search(client, &request).await.expect("answered");
+        let found: Vec<_> = page.hits.iter().map(|hit| hit.product_id).collect();
+        assert_eq!(found.len(), 5, "sofas are {what}");
+        assert!([id(SOFA), id(SETTEE)].contains(&found[0]), "{what}");
+    }
+    let other = SearchRequest { brand: Some("Nobody".to_owned()), ..asked };
+    assert!(search(client, &other).await.expect("answered").hits.is_empty());
+}
+
+/// Engines differ in whether they give vectors back.
+async fn what_is_built_is_whole(url: &str) {
+    let (model, scope) = (TinyModel::new(), Scope::new().await);
+    let settings = settings(url, &scope.prefix, Some(&model));
+    let client = SearchClient::new(&settings).expect("settings are valid");
+    let projection = Projection { client, ..search_index::projection(&scope).await };
+    search_index::add_products(&projection, 3).await;
+    let name = search_index::new_name(&projection, 1);
+    let (plan, stop) = (Plan::new(&name, Analysis::Standard), CancellationToken::new());
+    let built = Box::pin(rebuild::run(&projection, &scope.postgres, plan, &stop, |_| {})).await;
+    assert_eq!(built.expect("built").verified.different, 0);
+    let repaired = Box::pin(repair::pass(&projection, Duration::ZERO)).await.expect("compared");
+    assert_eq!((repaired.products, repaired.different), (3, 0));
+    assert_eq!(hits(&projection.client, "tee").await.len(), 3, "a shirt is one");
+    for name in index::aliases(&projection.client).await.expect("aliases").all {
+        index::delete(&projection.client, &name).await.expect("deleted");
     }
 }
 
@@ -112,9 +162,12 @@ fn id(number: u8) -> ProductId {
 
 fn furniture(number: u8) -> Product {
     let status = if number == 5 { ProductStatus::Archived } else { ProductStatus::Active };
-    let description = String::new();
-    let (title, brand, category) = (TITLES[usize::from(number)].to_owned(), None, None);
-    Product { title, description, brand, category, status, attributes: [].into(), ..product(number + 1) }
+    Product { status, ..named(TITLES[usize::from(number)], number) }
+}
+
+fn named(title: &str, number: u8) -> Product {
+    let (title, description, attributes) = (title.to_owned(), String::new(), [].into());
+    Product { title, description, brand: None, category: None, attributes, ..product(number + 1) }
 }
 
 /// The same shape with other numbers.

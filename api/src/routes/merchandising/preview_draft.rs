@@ -10,7 +10,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use search_indexer::error::SearchError;
 use search_indexer::query::{self, SearchRequest, TEXT_LENGTH_MAX};
-use search_indexer::tuned::LiveTuning;
+use search_indexer::tuned::{LiveTuning, Said};
 use serde::{Deserialize, Serialize};
 use store::pg::{judgments, search_terms};
 use utoipa::ToSchema;
@@ -149,13 +149,11 @@ async fn found(
 ) -> Result<(Vec<Uuid>, Vec<String>), SearchError> {
     // So many that each pinned product can be at its place.
     let limit = PIN_POSITION_MAX.into();
-    let asked = |said: &[&str]| SearchRequest { limit, ..request(state, said, tuning, at) };
-    let first = asked(&[typed]);
-    let page = query::search_meant(&state.search, &first, |meant| asked(&[typed, meant])).await?;
+    let asked = |said: Said<'_>| SearchRequest { limit, ..request(state, said, tuning, at) };
+    let first = asked(Said::typed(typed));
+    let meant = |meant: &str| asked(Said::corrected(typed, meant));
+    let page = query::search_meant(&state.search, &first, meant).await?;
     let hits = page.hits.iter().take(DEPTH).map(|hit| hit.product_id.0).collect();
-    let rules = match &page.corrected {
-        Some(meant) => asked(&[typed, meant]).tuned.rules,
-        None => first.tuned.rules,
-    };
-    Ok((hits, rules))
+    let answered = page.corrected.as_deref().map(meant).unwrap_or(first);
+    Ok((hits, answered.tuned.rules))
 }

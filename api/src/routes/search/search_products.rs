@@ -10,11 +10,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use cache::page_cache::Page as KeptPage;
 use cache::search_cache::{Answer, SearchHit, SearchKey, SearchResult};
 use domain::intent::Intent;
-use domain::search_words::words;
 use jiff::Timestamp;
 use search_indexer::error::SearchError;
 use search_indexer::query::{self, Place, Ranking, SearchPage, SearchRequest, Sort};
-use search_indexer::tuned::{LiveTuning, Tuned};
+use search_indexer::tuned::{LiveTuning, Said, Tuned};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -241,12 +240,10 @@ struct Asks<'a> {
 impl Asks<'_> {
     /// What is asked with a tuning, of the words as they are typed or corrected.
     fn request(&self, tuning: &LiveTuning, corrected: Option<&str>) -> SearchRequest {
-        let typed = self.query.q.as_deref();
-        let said: Vec<&str> = typed.into_iter().chain(corrected).collect();
-        let meant = said.last().map(|meant| words(meant)).unwrap_or_default();
+        let said = Said { typed: self.query.q.as_deref(), corrected };
         SearchRequest {
-            tuned: tuning.apply(&said, self.query.category.as_deref(), self.now),
-            intent: self.state.completions.get().vocabulary.intent(&meant),
+            tuned: tuning.apply(said, self.query.category.as_deref(), self.now),
+            intent: self.state.completions.get().vocabulary.intent(&said.meant()),
             limit: self.query.limit,
             place: self.place.clone(),
             ..request(self.query)
@@ -299,7 +296,7 @@ impl Asks<'_> {
             (None, place) => place.as_ref().map(|place| self.seal(place)),
         };
         let page = Page { next_cursor, limit: self.query.limit };
-        let request = self.request(tuning, live.entry.result.corrected.as_deref());
+        let request = self.request(tuning, both.result.corrected.as_deref());
         let experiment = tried.map(|(tried, _)| tried.seen);
         let answers = || std::iter::once(&live).chain(&draft);
         let computed_at_ms = answers().map(|answer| answer.entry.computed_at_ms).min().unwrap_or_default();
@@ -324,9 +321,10 @@ impl Asks<'_> {
     async fn ask(&self, tuning: &LiveTuning, limit: u16) -> Result<Answer, Arc<SearchError>> {
         let request = SearchRequest { limit, ..self.request(tuning, None) };
         let meant = |corrected: &str| SearchRequest { limit, ..self.request(tuning, Some(corrected)) };
-        // What is done to corrected words is known when they are: with the tuning.
-        let (release, boundary) = tuning.epoch(self.now);
-        let key = SearchKey(format!("{}{release}.{boundary} {request:?}", self.kept_apart));
+        // What is done to corrected words is known when they are: by the tuning.
+        let (content, (_, boundary)) = (tuning.content(), tuning.epoch(self.now));
+        let ranking = self.state.search.ranking();
+        let key = SearchKey(format!("{}{content} {boundary} {ranking} {request:?}", self.kept_apart));
         let compute = async || to_result(query::search_meant(&self.state.search, &request, meant).await?);
         self.state.searches.get_or_compute(&key, SearchError::is_unavailable, compute).await
     }

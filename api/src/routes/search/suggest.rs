@@ -10,6 +10,7 @@ use cache::page_cache::Page as KeptPage;
 use jiff::Timestamp;
 use search_indexer::query::TEXT_LENGTH_MAX;
 use search_indexer::suggest::{self as engine, LIMIT_MAX};
+use search_indexer::tuned::Said;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -136,7 +137,7 @@ pub async fn suggest(
     let Suggest { q, limit } = query_string::read(&http)?;
     let typed = q.unwrap_or_default();
     let sight = state.products.sight();
-    let tuned = tuning.apply(&[&typed], None, now);
+    let tuned = tuning.apply(Said::typed(&typed), None, now);
     let asked_at = now.as_millisecond();
     let found = engine::products(&state.search, &typed, &tuned, limit).await;
     let is_whole = found.is_ok();
