@@ -146,7 +146,9 @@ impl Lake {
 
     /// The days of a channel that have behaviour events, oldest first.
     pub fn event_days(&self, channel: &str) -> Result<Vec<Date>, LakeError> {
-        days_with(&self.event_folder(channel), EVENTS)
+        let folder = self.event_folder(channel);
+        let has_events = |day: &Path| Ok(day.join(EVENTS).is_file() || !landed(day)?.is_empty());
+        days_where(&folder, has_events)
     }
 
     fn event_folder(&self, channel: &str) -> PathBuf {
@@ -169,15 +171,37 @@ impl Lake {
         scan(&self.channel_folder(channel), LINES, days, ScanArgsParquet::default())
     }
 
-    /// The behaviour events of those days that have a file; `None` when no day has one. A column that an older file
-    /// lacks is null.
+    /// The behaviour events of those days, each once; `None` when there are none. A column that an older file lacks is
+    /// null.
     pub fn scan_events(&self, channel: &str, days: &[Date]) -> Result<Option<LazyFrame>, LakeError> {
         let args = ScanArgsParquet {
             schema: Some(event_schema().into()),
             allow_missing_columns: true,
+            // Names of folders are no columns.
+            hive_options: HiveOptions { enabled: Some(false), ..HiveOptions::default() },
             ..ScanArgsParquet::default()
         };
-        scan(&self.event_folder(channel), EVENTS, days, args)
+        let folder = self.event_folder(channel);
+        let (mut whole, mut others) = (Vec::new(), Vec::new());
+        for day in days {
+            let day = folder.join(format!("day={day}"));
+            let landed = landed(&day)?;
+            // What has landed may have been merged, too.
+            let files = if landed.is_empty() { &mut whole } else { &mut others };
+            files.extend(landed);
+            files.extend(Some(day.join(EVENTS)).filter(|file| file.is_file()));
+        }
+        let whole = scan_files(&folder, &whole, args.clone())?;
+        let others = scan_files(&folder, &others, args)?;
+        let others =
+            others.map(|events| events.unique_generic(Some(vec![col(event::ID)]), UniqueKeepStrategy::Any));
+        match (whole, others) {
+            (Some(whole), Some(others)) => {
+                let both = concat([whole, others], UnionArgs::default());
+                both.map(Some).map_err(|source| LakeError::Parquet { path: folder, source })
+            }
+            (whole, others) => Ok(whole.or(others)),
+        }
     }
 
     /// The watermark of the extract that the lake holds; `None` when it holds none that ended well, or one with other
@@ -229,8 +253,39 @@ fn event_schema() -> Schema {
     ])
 }
 
+/// What has come in of a day since its file was written.
+fn landed(day: &Path) -> Result<Vec<PathBuf>, LakeError> {
+    let mut files = Vec::new();
+    for hour in entries(day)? {
+        if hour.file_name().is_some_and(|name| name.to_string_lossy().starts_with("hour=")) {
+            files.extend(
+                entries(&hour)?.into_iter().filter(|file| file.extension().is_some_and(|it| it == "parquet")),
+            );
+        }
+    }
+    Ok(files)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, LakeError> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(failed(folder, source)),
+        Ok(entries) => {
+            let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+            paths.collect::<Result<_, _>>().map_err(|source| failed(folder, source))
+        }
+    }
+}
+
 /// The days of a channel's folder that have a file of that name, oldest first.
 fn days_with(folder: &Path, file: &str) -> Result<Vec<Date>, LakeError> {
+    days_where(folder, |day| Ok(day.join(file).is_file()))
+}
+
+fn days_where(
+    folder: &Path,
+    is_wanted: impl Fn(&Path) -> Result<bool, LakeError>,
+) -> Result<Vec<Date>, LakeError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(|source| failed(folder, source))?,
@@ -240,7 +295,11 @@ fn days_with(folder: &Path, file: &str) -> Result<Vec<Date>, LakeError> {
         let entry = entry.map_err(|source| failed(folder, source))?;
         let name = entry.file_name();
         let day: Option<Date> = name.to_str().and_then(|name| name.strip_prefix("day=")?.parse().ok());
-        days.extend(day.filter(|_| entry.path().join(file).is_file()));
+        if let Some(day) = day
+            && is_wanted(&entry.path())?
+        {
+            days.push(day);
+        }
     }
     days.sort_unstable();
     Ok(days)
@@ -252,13 +311,20 @@ fn scan(
     days: &[Date],
     args: ScanArgsParquet,
 ) -> Result<Option<LazyFrame>, LakeError> {
-    let mut paths = Vec::new();
-    for day in days {
-        let path = folder.join(format!("day={day}")).join(file);
-        if path.is_file() {
-            let source = |source| LakeError::Parquet { path: path.clone(), source };
-            paths.push(PlRefPath::try_from_path(&path).map_err(source)?);
-        }
+    let of_day = |day: &Date| folder.join(format!("day={day}")).join(file);
+    let files: Vec<_> = days.iter().map(of_day).filter(|path| path.is_file()).collect();
+    scan_files(folder, &files, args)
+}
+
+fn scan_files(
+    folder: &Path,
+    files: &[PathBuf],
+    args: ScanArgsParquet,
+) -> Result<Option<LazyFrame>, LakeError> {
+    let mut paths = Vec::with_capacity(files.len());
+    for path in files {
+        let source = |source| LakeError::Parquet { path: path.clone(), source };
+        paths.push(PlRefPath::try_from_path(path).map_err(source)?);
     }
     if paths.is_empty() {
         return Ok(None);

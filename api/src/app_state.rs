@@ -14,6 +14,7 @@ use store::pg::pool::PgPools;
 use store::settings::AmqpSettings;
 use tokio::sync::Semaphore;
 
+use crate::behaviour_publisher::BehaviourPublisher;
 use crate::caller::{Caller, Tokens};
 use crate::cursor::CursorKey;
 use crate::known_completions::KnownCompletionsCell;
@@ -35,6 +36,8 @@ pub struct AppState {
     pub mongo: Mongo,
     /// RabbitMQ, for a connection when one is needed.
     pub amqp: AmqpSettings,
+    /// Where behaviour events go.
+    pub behaviour: BehaviourPublisher,
     /// Pictures; `None` when the settings have no folder for them.
     pub objects: Option<Objects>,
     /// Products.
@@ -82,6 +85,7 @@ impl AppState {
         Ok(Self {
             objects,
             amqp: settings.amqp.clone(),
+            behaviour: BehaviourPublisher::new(settings.amqp.clone()),
             pools: PgPools::new(&settings.postgres)?,
             mongo: Mongo::connect(&settings.mongo).await?,
             products: ProductCache::new(&settings.cache, &settings.memcached)?,

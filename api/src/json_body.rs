@@ -7,8 +7,10 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bytes::BytesMut;
+use domain::field_error::FieldError;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_path_to_error::Segment;
 
 use crate::error_code::ErrorCode;
@@ -92,13 +94,21 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         JsonLimitError::TooComplex(_) => Problem::new(ErrorCode::BodyTooComplex, error.to_string()),
     })?;
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let text = error.inner().to_string();
-        // The place in the text is of no use once the field is named.
-        let detail = text.rsplit_once(" at line ").map_or(text.as_str(), |(detail, _)| detail);
-        let code = if detail.starts_with("unknown field") { "unknown_field" } else { "invalid" };
-        Problem::invalid_field(pointer(error.path()), code, detail)
-    })
+    let read = serde_path_to_error::deserialize(&mut deserializer);
+    read.map_err(|error| Problem::invalid_fields(vec![field_error(&error)]))
+}
+
+/// A part of a body; the pointer of what is wrong is within it.
+pub(crate) fn parse_part<T: DeserializeOwned>(part: Value) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(part).map_err(|error| field_error(&error))
+}
+
+fn field_error(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
+    let text = error.inner().to_string();
+    // The place in the text is of no use once the field is named.
+    let detail = text.rsplit_once(" at line ").map_or(text.as_str(), |(detail, _)| detail);
+    let code = if detail.starts_with("unknown field") { "unknown_field" } else { "invalid" };
+    FieldError::new(pointer(error.path()), code, detail)
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {

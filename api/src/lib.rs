@@ -7,6 +7,7 @@
 pub mod access_log;
 pub mod app_state;
 pub mod authorized;
+pub mod behaviour_publisher;
 pub mod cache_control;
 pub mod caller;
 pub mod cursor;

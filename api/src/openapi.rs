@@ -9,8 +9,8 @@ use utoipa::{Modify, OpenApi};
 
 use crate::problem::{FieldErrorJson, ProblemJson};
 use crate::routes::{
-    admin, analytics, catalogue, categories, experiments, health, inventory, judgments, media, merchandising,
-    orders, products, reviews, search, webhooks,
+    admin, analytics, catalogue, categories, events, experiments, health, inventory, judgments, media,
+    merchandising, orders, products, reviews, search, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -33,6 +33,8 @@ use crate::routes::{
         catalogue::list_import_entries::list_import_entries,
         search::search_products::search_products,
         search::suggest::suggest,
+        events::tell_events::tell_events,
+        events::snippet::snippet,
         orders::list::list_orders,
         orders::get::get_order,
         inventory::adjust::adjust_stock,

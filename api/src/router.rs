@@ -23,6 +23,7 @@ use crate::routes::catalogue::{
     create_import::create_import, get_import::get_import, list_import_entries::list_import_entries,
 };
 use crate::routes::categories::tree::category_tree;
+use crate::routes::events::{snippet::snippet, tell_events::tell_events};
 use crate::routes::experiments::{
     get_experiment::get_experiment, list_experiments::list_experiments, start_experiment::start_experiment,
     stop_experiment::stop_experiment,
@@ -82,6 +83,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 )
                 .service(resource("/search", "GET, HEAD").route(get(search_products)))
                 .service(resource("/search/suggest", "GET, HEAD").route(get(suggest)))
+                .service(resource("/events", "POST").route(post(tell_events)))
                 .service(resource("/orders", "GET, HEAD").route(get(list_orders)))
                 .service(resource("/orders/{id}", "GET, HEAD").route(get(get_order)))
                 .service(resource("/analytics/daily-sales", "GET, HEAD").route(get(daily_sales)))
@@ -150,6 +152,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 )
                 .service(resource("/openapi.json", "GET, HEAD").route(get(openapi::serve))),
         )
+        .service(resource("/events.js", "GET, HEAD").route(get(snippet)))
         .service(resource("/media/{key}", "GET, HEAD").route(get(get_picture)))
         .service(resource("/health/live", "GET, HEAD").route(get(live)))
         .service(resource("/health/ready", "GET, HEAD").route(get(ready)))

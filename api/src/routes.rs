@@ -4,6 +4,7 @@ pub mod admin;
 pub mod analytics;
 pub mod catalogue;
 pub mod categories;
+pub mod events;
 pub mod experiments;
 pub mod health;
 pub mod inventory;

@@ -3,6 +3,7 @@
 //!
 //! Serves no request and computes no report: it meets `api` and `analytics` in tables and in messages.
 
+pub mod behaviour;
 pub mod dead_letters;
 pub mod events;
 pub mod input;

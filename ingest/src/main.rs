@@ -1,5 +1,5 @@
-//! `ingest relay` carries events to RabbitMQ and imports what came over HTTP; `ingest import …` brings orders and
-//! products in; `ingest events …` and `ingest dead-letters …` send again.
+//! `ingest relay` carries events to RabbitMQ, lands behaviour and imports what came over HTTP; `ingest import …` brings
+//! orders and products in; `ingest events …` and `ingest dead-letters …` send again.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,7 +29,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Carry the events of both outboxes to RabbitMQ and import uploaded catalogues, until stopped
+    /// Carry the events of both outboxes to RabbitMQ, land behaviour events in the lake and import uploaded catalogues,
+    /// until stopped
     Relay,
     /// Bring in a file
     #[command(subcommand)]
@@ -55,7 +56,13 @@ struct Settings {
     postgres: PostgresSettings,
     mongo: MongoSettings,
     amqp: AmqpSettings,
+    lake: LakeSettings,
     ingest: IngestSettings,
+}
+
+#[derive(Deserialize)]
+struct LakeSettings {
+    path: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +103,7 @@ async fn relay(settings: &Settings) -> anyhow::Result<()> {
         ingest::relay::pg_outbox::run(&pools, &settings.amqp, &stop),
         ingest::relay::mongo_outbox::run(&mongo, &settings.amqp, &stop),
         ingest::products::upload::run(&pools, &settings.postgres, &mongo, &stop),
+        ingest::behaviour::run(&settings.lake.path, &settings.amqp, &stop),
     );
     mongo.close().await;
     Ok(())

@@ -1,4 +1,7 @@
-//! `<root>/behaviour/channel=<code>/day=<YYYY-MM-DD>/events.parquet`: the events of a UTC day, oldest first.
+//! `<root>/behaviour/channel=<code>/day=<YYYY-MM-DD>/events.parquet`: the events of a UTC day, oldest first, each once.
+//!
+//! What comes in lands beside it as `hour=<HH>/<name>.parquet`, an event perhaps twice, until it is merged into the
+//! day's file. Who reads takes both, and each event by its id once.
 //!
 //! | column | type | what |
 //! | --- | --- | --- |
@@ -12,12 +15,14 @@
 //! | `amount_minor`, `currency` | 64-bit integer and text, or null | price of one piece, or what a purchase cost |
 //! | `results`, `waited_ms` | 64-bit integer or null | what a search found, how long it took; older files lack both |
 
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::behaviour::BehaviourEvent;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use parquet::basic::{Compression, ZstdLevel};
@@ -26,13 +31,17 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type};
+use uuid::Uuid;
 
 use crate::columns;
 
 /// Most events that are encoded at once: what bounds the memory of whoever reads.
 const ROW_GROUP_MAX: usize = 100_000;
 const EVENTS: &str = "events.parquet";
-const EVENTS_UNFINISHED: &str = "events.parquet.unfinished";
+/// What the folder of an hour's files begins with.
+const HOUR: &str = "hour=";
+/// Held by who merges a day.
+const LOCK: &str = ".merging";
 
 /// Why a file of the lake cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -99,20 +108,67 @@ impl Writer {
             return Err(LakeError::OtherDay(day));
         }
         let folder = self.folder.join(format!("day={day}"));
-        let (unfinished, finished) = (folder.join(EVENTS_UNFINISHED), folder.join(EVENTS));
-        let at = |path: &Path| {
-            let path = path.to_owned();
-            move |source| LakeError::File { path, source }
-        };
-        fs::create_dir_all(&folder).map_err(at(&folder))?;
+        self.place(&folder.join(EVENTS), events)
+    }
+
+    /// Lands events beside those of their days, in a file for each hour; on disk when it returns. The same events
+    /// landed again, under another name, count once. Blocks.
+    pub fn land(&self, name: Uuid, events: &[BehaviourEvent]) -> Result<(), LakeError> {
+        let mut by_hour: BTreeMap<(Date, i8), Vec<BehaviourEvent>> = BTreeMap::new();
+        for event in events {
+            let at = event.occurred_at.to_zoned(TimeZone::UTC);
+            by_hour.entry((at.date(), at.hour())).or_default().push(event.clone());
+        }
+        for ((day, hour), mut events) in by_hour {
+            events.sort_by_key(|event| (event.occurred_at, event.id));
+            let folder = self.folder.join(format!("day={day}")).join(format!("{HOUR}{hour:02}"));
+            self.place(&folder.join(format!("{name}.parquet")), &events)?;
+        }
+        Ok(())
+    }
+
+    /// Merges what has landed of a day into its file. What had landed before `until` is taken away: who read the names
+    /// of files a moment ago still finds the younger ones, and the next merge takes those. How many files were merged;
+    /// `None` while another process merges the day. Blocks, and holds the events of the day in memory.
+    pub fn merge_day(&self, day: Date, until: Timestamp) -> Result<Option<usize>, LakeError> {
+        let folder = self.folder.join(format!("day={day}"));
+        let lock = File::create(folder.join(LOCK)).map_err(at(&folder))?;
+        if lock.try_lock().is_err() {
+            return Ok(None);
+        }
+        let landed = landed_files(&folder)?;
+        let base = folder.join(EVENTS);
+        let mut events = Vec::new();
+        for path in base.exists().then_some(&base).into_iter().chain(landed.iter().map(|(path, _)| path)) {
+            events.extend(read(path)?);
+        }
+        events.sort_by_key(|event| (event.occurred_at, event.id));
+        let mut known = HashSet::with_capacity(events.len());
+        events.retain(|event| known.insert(event.id));
+        if !landed.is_empty() {
+            self.place(&base, &events)?;
+        }
+        for (path, _) in landed.iter().filter(|(_, landed_at)| *landed_at < until) {
+            fs::remove_file(path).map_err(at(path))?;
+        }
+        Ok(Some(landed.len()))
+    }
+
+    /// A file that appears whole.
+    fn place(&self, finished: &Path, events: &[BehaviourEvent]) -> Result<(), LakeError> {
+        let folder = finished.parent().unwrap_or(&self.folder);
+        let unfinished = finished.with_extension("parquet.unfinished");
+        fs::create_dir_all(folder).map_err(at(folder))?;
         let file = File::create(&unfinished).map_err(at(&unfinished))?;
         let file = self
             .write(file, events)
             .map_err(|source| LakeError::Parquet { path: unfinished.clone(), source })?;
         file.sync_all().map_err(at(&unfinished))?;
-        fs::rename(&unfinished, &finished).map_err(at(&finished))?;
-        sync(&folder).map_err(at(&folder))?;
-        sync(&self.folder).map_err(at(&self.folder))
+        fs::rename(&unfinished, finished).map_err(at(finished))?;
+        for folder in folder.ancestors().take_while(|folder| folder.starts_with(&self.folder)) {
+            sync(folder).map_err(at(folder))?;
+        }
+        Ok(())
     }
 
     fn write(&self, file: File, events: &[BehaviourEvent]) -> Result<File, ParquetError> {
@@ -125,6 +181,80 @@ impl Writer {
         }
         writer.into_inner()
     }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> LakeError {
+    let path = path.to_owned();
+    move |source| LakeError::File { path, source }
+}
+
+/// The files that have landed in a day's folder, and when each did.
+fn landed_files(folder: &Path) -> Result<Vec<(PathBuf, Timestamp)>, LakeError> {
+    let mut files = Vec::new();
+    for hour in fs::read_dir(folder).map_err(at(folder))? {
+        let hour = hour.map_err(at(folder))?;
+        if !hour.file_name().to_str().is_some_and(|name| name.starts_with(HOUR)) {
+            continue;
+        }
+        for file in fs::read_dir(hour.path()).map_err(at(&hour.path()))? {
+            let path = file.map_err(at(&hour.path()))?.path();
+            if path.extension().is_some_and(|extension| extension == "parquet") {
+                let changed_at =
+                    path.metadata().and_then(|metadata| metadata.modified()).map_err(at(&path))?;
+                // A time beyond the calendar is no reason to keep it.
+                files.push((path, Timestamp::try_from(changed_at).unwrap_or(Timestamp::MIN)));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The days of every channel beside whose events others have landed, with how many files and when the first did.
+/// Blocks.
+pub fn landed(root: &Path) -> Result<Vec<Landed>, LakeError> {
+    let root = root.join("behaviour");
+    let mut landed = Vec::new();
+    for (channel, folder) in named_folders(&root, "channel=")? {
+        for (day, folder) in named_folders(&folder, "day=")? {
+            let files = landed_files(&folder)?;
+            let Some(first_at) = files.iter().map(|(_, landed_at)| *landed_at).min() else { continue };
+            if let Ok(day) = day.parse() {
+                landed.push(Landed { channel: channel.clone(), day, files: files.len(), first_at });
+            }
+        }
+    }
+    Ok(landed)
+}
+
+/// What waits to be merged into a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Landed {
+    /// The channel.
+    pub channel: String,
+    /// The UTC day.
+    pub day: Date,
+    /// How many files.
+    pub files: usize,
+    /// When the first of them was written.
+    pub first_at: Timestamp,
+}
+
+/// The folders whose names begin so, by the rest of their names. None when there is no such folder.
+fn named_folders(folder: &Path, prefix: &str) -> Result<Vec<(String, PathBuf)>, LakeError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(at(folder))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(at(folder))?;
+        let name = entry.file_name();
+        let rest = name.to_str().and_then(|name| name.strip_prefix(prefix));
+        found.extend(rest.map(|rest| (rest.to_owned(), entry.path())));
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// What was made in a folder is there after a power cut only when the folder is on disk too.
@@ -159,30 +289,31 @@ pub fn days(root: &Path, channel: &str) -> Result<Vec<Date>, LakeError> {
 
 /// How many events a day has, from the end of its file. Blocks.
 pub fn row_count(root: &Path, channel: &str, day: Date) -> Result<u64, LakeError> {
-    let (path, reader) = open(root, channel, day)?;
+    let path = channel_folder(root, channel).join(format!("day={day}")).join(EVENTS);
+    let reader = open(&path)?;
     let rows = reader.metadata().file_metadata().num_rows();
     u64::try_from(rows).map_err(|_| LakeError::Malformed { path, reason: format!("{rows} rows") })
 }
 
-/// The events of a day, all in memory. Blocks.
+/// The events of a day's file, all in memory. Blocks.
 pub fn read_day(root: &Path, channel: &str, day: Date) -> Result<Vec<BehaviourEvent>, LakeError> {
-    let (path, reader) = open(root, channel, day)?;
-    let failed = |source| LakeError::Parquet { path: path.clone(), source };
+    read(&channel_folder(root, channel).join(format!("day={day}")).join(EVENTS))
+}
+
+fn read(path: &Path) -> Result<Vec<BehaviourEvent>, LakeError> {
+    let reader = open(path)?;
+    let failed = |source| LakeError::Parquet { path: path.to_owned(), source };
     let mut events = Vec::new();
     for row in reader.get_row_iter(None).map_err(failed)? {
         let event = columns::event(&row.map_err(failed)?);
-        events.push(event.map_err(|reason| LakeError::Malformed { path: path.clone(), reason })?);
+        events.push(event.map_err(|reason| LakeError::Malformed { path: path.to_owned(), reason })?);
     }
     Ok(events)
 }
 
-fn open(root: &Path, channel: &str, day: Date) -> Result<(PathBuf, SerializedFileReader<File>), LakeError> {
-    let path = channel_folder(root, channel).join(format!("day={day}")).join(EVENTS);
-    let file = File::open(&path).map_err(|source| LakeError::File { path: path.clone(), source })?;
-    match SerializedFileReader::new(file) {
-        Ok(reader) => Ok((path, reader)),
-        Err(source) => Err(LakeError::Parquet { path, source }),
-    }
+fn open(path: &Path) -> Result<SerializedFileReader<File>, LakeError> {
+    let file = File::open(path).map_err(at(path))?;
+    SerializedFileReader::new(file).map_err(|source| LakeError::Parquet { path: path.to_owned(), source })
 }
 
 fn channel_folder(root: &Path, channel: &str) -> PathBuf {
@@ -191,13 +322,11 @@ fn channel_folder(root: &Path, channel: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use domain::behaviour::{BehaviourKind, SeenExperiment};
     use domain::experiment::Arm;
     use domain::ids::{EventId, ExperimentId, OrderId, ProductId, SessionId, UserId, VariantId};
     use domain::money::{Currency, Money};
-    use jiff::Timestamp;
-
-    use super::*;
 
     fn event(number: u8, kind: BehaviourKind) -> BehaviourEvent {
         let at = Timestamp::from_millisecond(1_700_000_000_000 + i64::from(number)).expect("in range");
@@ -237,6 +366,61 @@ mod tests {
                 ..event(4, BehaviourKind::Purchase)
             },
         ]
+    }
+
+    #[test]
+    fn what_lands_is_merged_once() {
+        let root = std::env::temp_dir().join(format!("entrepot-lake-landed-{}", std::process::id()));
+        let writer = Writer::new(&root, "shop");
+        let day = jiff::civil::date(2023, 11, 14);
+        let [base, landed] = [&events()[..2], &events()[1..]];
+        writer.write_day(day, base).expect("written");
+        // The first one comes twice, and another day with it.
+        let next = BehaviourEvent {
+            occurred_at: "2023-11-15T00:00:00Z".parse().expect("a time"),
+            ..event(9, BehaviourKind::Checkout)
+        };
+        writer.land(Uuid::from_u128(1), landed).expect("landed");
+        writer
+            .land(Uuid::from_u128(2), &[&landed[..1], std::slice::from_ref(&next)].concat())
+            .expect("landed");
+        let days: Vec<_> =
+            super::landed(&root).expect("listed").iter().map(|it| (it.day, it.files)).collect();
+        assert_eq!(days, [(day, 2), (day.tomorrow().expect("a day"), 1)]);
+
+        let before = Timestamp::UNIX_EPOCH;
+        assert_eq!(writer.merge_day(day, before).expect("merged"), Some(2));
+        assert_eq!(read_day(&root, "shop", day).expect("read"), events());
+        assert_eq!(
+            super::landed(&root).expect("listed").len(),
+            2,
+            "young files stay for those who read them"
+        );
+        let after = Timestamp::MAX;
+        for expected in [Some(2), Some(0)] {
+            assert_eq!(writer.merge_day(day, after).expect("merged"), expected);
+            assert_eq!(read_day(&root, "shop", day).expect("read"), events(), "each once");
+        }
+        let tomorrow = day.tomorrow().expect("a day");
+        assert_eq!(writer.merge_day(tomorrow, after).expect("merged"), Some(1));
+        assert_eq!(read_day(&root, "shop", tomorrow).expect("read"), [next]);
+        assert_eq!(super::landed(&root).expect("listed"), []);
+        fs::remove_dir_all(&root).expect("removed");
+    }
+
+    #[test]
+    fn a_merge_has_its_day_alone() {
+        let root = std::env::temp_dir().join(format!("entrepot-lake-lock-{}", std::process::id()));
+        let writer = Writer::new(&root, "shop");
+        let day = jiff::civil::date(2023, 11, 14);
+        writer.write_day(day, &events()).expect("written");
+        let lock = channel_folder(&root, "shop").join(format!("day={day}")).join(LOCK);
+        let held = File::create(lock).expect("a lock");
+        held.lock().expect("held");
+        assert_eq!(writer.merge_day(day, Timestamp::MAX).expect("asked"), None);
+        drop(held);
+        assert_eq!(writer.merge_day(day, Timestamp::MAX).expect("merged"), Some(0));
+        fs::remove_dir_all(&root).expect("removed");
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! RabbitMQ: topology, publishing with confirms, consuming, and what was given up.
+//! RabbitMQ: topology, publishing with confirms, consuming, behaviour by the batch, and what was given up.
 
+pub mod behaviour;
 pub mod broker;
 pub mod consumer;
 pub mod dead_letter;

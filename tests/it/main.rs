@@ -2,6 +2,7 @@
 
 mod analytics_serve;
 mod audit;
+mod behaviour;
 mod catalogue_import;
 mod catalogue_import_api;
 mod categories;

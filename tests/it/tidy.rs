@@ -17,7 +17,7 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("cache", &["domain"]),
     ("search-indexer", &["domain", "process", "store", "text-embedding"]),
     ("api", &["cache", "domain", "process", "search-indexer", "store"]),
-    ("ingest", &["domain", "process", "store"]),
+    ("ingest", &["domain", "lake", "process", "store"]),
     ("worker", &["cache", "domain", "process", "store"]),
     ("analytics", &["domain", "process", "store"]),
     ("demo", &["domain", "lake", "process", "store"]),

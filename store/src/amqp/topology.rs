@@ -22,6 +22,8 @@ const WEBHOOK_QUEUES: [&str; WEBHOOK_QUEUE_COUNT as usize] =
 const DELIVERY_LIMIT: i32 = 8;
 /// Most messages of a queue of webhooks: after it the broker refuses, and events wait in their outbox.
 const WEBHOOK_LENGTH_MAX: i32 = 1_000_000;
+/// Largest queue of behaviour: after it the broker refuses, and so does the API. Some 40 million events.
+const BEHAVIOUR_BYTES_MAX: i64 = 8 << 30;
 
 /// A queue that outlives its consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,15 +32,18 @@ pub enum DurableQueue {
     SearchIndexer,
     /// Imports to be counted.
     Analytics,
+    /// What shoppers do, told by batches. They are sent to it alone.
+    Behaviour,
     /// Every event of the shards that leave this remainder (0 to 3) when divided by four.
     Webhooks(u8),
 }
 
 impl DurableQueue {
     /// Every queue.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::SearchIndexer,
         Self::Analytics,
+        Self::Behaviour,
         Self::Webhooks(0),
         Self::Webhooks(1),
         Self::Webhooks(2),
@@ -50,6 +55,7 @@ impl DurableQueue {
         match self {
             Self::SearchIndexer => "search-indexer",
             Self::Analytics => "analytics",
+            Self::Behaviour => "behaviour",
             Self::Webhooks(number) => WEBHOOK_QUEUES[usize::from(number % WEBHOOK_QUEUE_COUNT)],
         }
     }
@@ -80,13 +86,14 @@ impl DurableQueue {
                 event_type::BACK_IN_STOCK,
             ],
             Self::Analytics => &[event_type::ORDERS_IMPORTED],
+            Self::Behaviour => &[],
             Self::Webhooks(_) => event_type::ALL,
         }
     }
 
     fn binding_keys(self) -> Vec<String> {
         match self {
-            Self::SearchIndexer | Self::Analytics => {
+            Self::SearchIndexer | Self::Analytics | Self::Behaviour => {
                 self.event_types().iter().map(|event_type| of_every_shard(event_type)).collect()
             }
             Self::Webhooks(_) => {
@@ -106,9 +113,15 @@ impl DurableQueue {
         text("x-overflow", "reject-publish");
         arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
         // Never for a queue that brokers have already: another argument would make its declaration fail.
-        if let Self::Webhooks(_) = self {
-            arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
-            arguments.insert("x-max-length".into(), AMQPValue::LongInt(WEBHOOK_LENGTH_MAX));
+        match self {
+            Self::SearchIndexer | Self::Analytics => {}
+            Self::Behaviour => {
+                arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(BEHAVIOUR_BYTES_MAX));
+            }
+            Self::Webhooks(_) => {
+                arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
+                arguments.insert("x-max-length".into(), AMQPValue::LongInt(WEBHOOK_LENGTH_MAX));
+            }
         }
         arguments
     }
