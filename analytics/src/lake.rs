@@ -10,6 +10,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
+use lake::landing::unmerged;
 use polars::prelude::*;
 use store::pg::daily_sales::Watermark;
 
@@ -95,6 +96,9 @@ pub enum LakeError {
         #[source]
         source: io::Error,
     },
+    /// What has landed of behaviour.
+    #[error(transparent)]
+    Landed(#[from] lake::behaviour::LakeError),
     /// A file is no Parquet of ours, or cannot be made.
     #[error("{path} in the lake")]
     Parquet {
@@ -147,7 +151,7 @@ impl Lake {
     /// The days of a channel that have behaviour events, oldest first.
     pub fn event_days(&self, channel: &str) -> Result<Vec<Date>, LakeError> {
         let folder = self.event_folder(channel);
-        let has_events = |day: &Path| Ok(day.join(EVENTS).is_file() || !landed(day)?.is_empty());
+        let has_events = |day: &Path| Ok(day.join(EVENTS).is_file() || !unmerged(day)?.is_empty());
         days_where(&folder, has_events)
     }
 
@@ -185,8 +189,8 @@ impl Lake {
         let (mut whole, mut others) = (Vec::new(), Vec::new());
         for day in days {
             let day = folder.join(format!("day={day}"));
-            let landed = landed(&day)?;
-            // What has landed may have been merged, too.
+            let landed = unmerged(&day)?;
+            // What has landed may be merged meanwhile.
             let files = if landed.is_empty() { &mut whole } else { &mut others };
             files.extend(landed);
             files.extend(Some(day.join(EVENTS)).filter(|file| file.is_file()));
@@ -251,30 +255,6 @@ fn event_schema() -> Schema {
         (event::EXPERIMENT_ID.into(), DataType::Binary),
         (event::ARM.into(), DataType::String),
     ])
-}
-
-/// What has come in of a day since its file was written.
-fn landed(day: &Path) -> Result<Vec<PathBuf>, LakeError> {
-    let mut files = Vec::new();
-    for hour in entries(day)? {
-        if hour.file_name().is_some_and(|name| name.to_string_lossy().starts_with("hour=")) {
-            files.extend(
-                entries(&hour)?.into_iter().filter(|file| file.extension().is_some_and(|it| it == "parquet")),
-            );
-        }
-    }
-    Ok(files)
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, LakeError> {
-    match fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(failed(folder, source)),
-        Ok(entries) => {
-            let paths = entries.map(|entry| entry.map(|entry| entry.path()));
-            paths.collect::<Result<_, _>>().map_err(|source| failed(folder, source))
-        }
-    }
 }
 
 /// The days of a channel's folder that have a file of that name, oldest first.

@@ -120,7 +120,8 @@ fn of_store(error: &StoreError) -> Remedy {
 fn of_lake(error: &LakeError) -> Remedy {
     match error {
         LakeError::File { .. } | LakeError::Parquet { source: PolarsError::IO { .. }, .. } => Remedy::Wait,
-        LakeError::Parquet { .. } => Remedy::Retry,
+        LakeError::Landed(lake::behaviour::LakeError::File { .. }) => Remedy::Wait,
+        LakeError::Parquet { .. } | LakeError::Landed(_) => Remedy::Retry,
     }
 }
 

@@ -15,7 +15,7 @@ pub const QUERY_LENGTH_MAX: usize = 200;
 /// Most pieces of one change of a cart.
 pub const QUANTITY_MAX: u32 = 10_000;
 /// What is older is not told any more: its reports are read.
-pub const AGE_MAX: SignedDuration = SignedDuration::from_hours(24 * 30);
+pub const AGE_MAX: SignedDuration = SignedDuration::from_hours(24 * 7);
 /// How far ahead a clock may be.
 pub const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(5);
 
@@ -167,7 +167,7 @@ impl BehaviourEvent {
         let is_cart = matches!(kind, BehaviourKind::CartAdd | BehaviourKind::CartRemove);
         let has_product = is_cart || matches!(kind, BehaviourKind::View | BehaviourKind::Click);
         let age = now.duration_since(self.occurred_at);
-        refuse(age > AGE_MAX, "occurred_at", "out_of_range", "at most 30 days ago");
+        refuse(age > AGE_MAX, "occurred_at", "out_of_range", "at most 7 days ago");
         refuse(age < -AHEAD_MAX, "occurred_at", "out_of_range", "not in the future");
         refuse(has_product && self.product_id.is_none(), "product_id", "required", "which product");
         refuse(kind == BehaviourKind::Click && self.position.is_none(), "position", "required", "its place");
@@ -246,8 +246,8 @@ mod tests {
             (BehaviourEvent { query: Some("é".repeat(200)), ..click.clone() }, None),
             (told(at(300)), None),
             (told(at(301)), Some("/occurred_at out_of_range")),
-            (told(at(-30 * 86_400)), None),
-            (told(at(-30 * 86_400 - 1)), Some("/occurred_at out_of_range")),
+            (told(at(-7 * 86_400)), None),
+            (told(at(-7 * 86_400 - 1)), Some("/occurred_at out_of_range")),
         ] {
             assert_eq!(one(event).as_deref(), expected);
         }

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::behaviour::BehaviourEvent;
+use domain::behaviour::{BehaviourBatch, BehaviourEvent};
+use domain::event::InvalidEvent;
 use jiff::{SignedDuration, Timestamp};
-use lake::behaviour::{LakeError, Landed, Writer, landed};
+use lake::behaviour::{LakeError, Writer};
+use lake::landing::{Landed, landed};
 use process::backoff::Backoff;
 use process::error_chain;
 use store::amqp::behaviour;
@@ -27,15 +29,13 @@ const BATCHES_MAX: u16 = 200;
 const PERIOD: Duration = Duration::from_secs(1);
 /// How often it is looked whether a day is to be merged.
 const MERGE_PERIOD: Duration = Duration::from_secs(60);
-/// So many files of a day are merged at once, fewer when the first of them is so old.
-const FILES_MAX: usize = 300;
+/// From so many files on a day is merged, with fewer when the first of them is so old.
+const FILES_MIN: usize = 200;
 const AGE_MAX: SignedDuration = SignedDuration::from_mins(15);
-/// So long a merged file stays for those who have read its name.
-const KEPT_FOR: SignedDuration = SignedDuration::from_mins(5);
 
-/// Lands and merges until told to stop.
-pub async fn run(root: &Path, settings: &AmqpSettings, stop: &CancellationToken) {
-    tokio::join!(land_all(root, settings, stop), merge_all(root, stop));
+/// Lands and merges until told to stop; a task of its own, since it has much to read.
+pub async fn run(root: PathBuf, settings: AmqpSettings, stop: CancellationToken) {
+    tokio::join!(land_all(&root, &settings, &stop), merge_all(&root, &stop));
 }
 
 async fn land_all(root: &Path, settings: &AmqpSettings, stop: &CancellationToken) {
@@ -78,8 +78,10 @@ async fn land_connection(
 /// hands out no more.
 async fn land(root: &Path, deliveries: Vec<Delivery>, stop: &CancellationToken) {
     let (mut by_channel, mut taken) = (BTreeMap::<String, Vec<BehaviourEvent>>::new(), Vec::new());
-    for delivery in deliveries {
-        match delivery.event().and_then(behaviour::read) {
+    // Not read: they come again when the connection ends.
+    let Ok(read) = tokio::task::spawn_blocking(|| read_all(deliveries)).await else { return };
+    for (delivery, batch) in read {
+        match batch {
             Ok(batch) => {
                 by_channel.entry(batch.channel).or_default().extend(batch.events);
                 taken.push(delivery);
@@ -108,6 +110,14 @@ async fn land(root: &Path, deliveries: Vec<Delivery>, stop: &CancellationToken) 
     Delivery::all_done(taken).await.into_iter().for_each(settle);
 }
 
+fn read_all(deliveries: Vec<Delivery>) -> Vec<(Delivery, Result<BehaviourBatch, InvalidEvent>)> {
+    let read = |delivery: Delivery| {
+        let batch = delivery.event().and_then(behaviour::read);
+        (delivery, batch)
+    };
+    deliveries.into_iter().map(read).collect()
+}
+
 /// An acknowledgement that was lost brings the events again: they are known by their ids.
 fn settle(settled: Result<(), StoreError>) {
     if let Err(error) = settled {
@@ -119,17 +129,28 @@ async fn merge_all(root: &Path, stop: &CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(MERGE_PERIOD)).await.is_some() {
         let root = root.to_owned();
         if let Err(error) = blocking(move || merge_due(&root, Timestamp::now())).await {
-            tracing::error!(error = error_chain::text(&error), "what has landed stays beside its days");
+            unmerged(&error);
         }
     }
 }
 
-/// Merges the days of which enough has landed.
+fn unmerged(error: &LakeError) {
+    tracing::error!(error = error_chain::text(error), "what has landed stays beside its day");
+    metrics::counter!("behaviour_merges_failed_total").increment(1);
+}
+
+/// Merges the days of which enough has landed; one that cannot be merged costs the others nothing.
 fn merge_due(root: &Path, now: Timestamp) -> Result<(), LakeError> {
-    let is_due = |day: &Landed| day.files >= FILES_MAX || now.duration_since(day.first_at) > AGE_MAX;
+    let is_old = |first_at: Timestamp| now.duration_since(first_at).abs() > AGE_MAX;
+    let is_due =
+        |day: &Landed| day.files >= FILES_MIN || day.first_at.is_some_and(is_old) || day.has_leftovers(now);
     for day in landed(root)?.into_iter().filter(is_due) {
-        let merged = Writer::new(root, &day.channel).merge_day(day.day, now - KEPT_FOR)?;
-        tracing::info!(channel = day.channel, day = %day.day, files = merged, "merged what has landed");
+        match Writer::new(root, &day.channel).merge_day(day.day, now) {
+            Ok(files) => {
+                tracing::info!(channel = day.channel, day = %day.day, files, "merged what has landed");
+            }
+            Err(error) => unmerged(&error),
+        }
     }
     Ok(())
 }

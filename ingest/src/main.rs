@@ -99,12 +99,14 @@ async fn relay(settings: &Settings) -> anyhow::Result<()> {
     let stop = process::shutdown::signal();
     let pools = PgPools::new(&settings.postgres)?;
     let mongo = Mongo::connect(&settings.mongo).await?;
+    let (lake, amqp) = (settings.lake.path.clone(), settings.amqp.clone());
+    let behaviour = tokio::spawn(ingest::behaviour::run(lake, amqp, stop.clone()));
     tokio::join!(
         ingest::relay::pg_outbox::run(&pools, &settings.amqp, &stop),
         ingest::relay::mongo_outbox::run(&mongo, &settings.amqp, &stop),
         ingest::products::upload::run(&pools, &settings.postgres, &mongo, &stop),
-        ingest::behaviour::run(&settings.lake.path, &settings.amqp, &stop),
     );
+    behaviour.await?;
     mongo.close().await;
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! `<root>/behaviour/channel=<code>/day=<YYYY-MM-DD>/events.parquet`: the events of a UTC day, oldest first, each once.
 //!
-//! What comes in lands beside it as `hour=<HH>/<name>.parquet`, an event perhaps twice, until it is merged into the
-//! day's file. Who reads takes both, and each event by its id once.
+//! What comes in lands beside it, and is merged into it later: see [`crate::landing`].
 //!
 //! | column | type | what |
 //! | --- | --- | --- |
@@ -15,14 +14,12 @@
 //! | `amount_minor`, `currency` | 64-bit integer and text, or null | price of one piece, or what a purchase cost |
 //! | `results`, `waited_ms` | 64-bit integer or null | what a search found, how long it took; older files lack both |
 
-use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::behaviour::BehaviourEvent;
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use parquet::basic::{Compression, ZstdLevel};
@@ -31,17 +28,13 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type};
-use uuid::Uuid;
 
 use crate::columns;
 
 /// Most events that are encoded at once: what bounds the memory of whoever reads.
 const ROW_GROUP_MAX: usize = 100_000;
-const EVENTS: &str = "events.parquet";
-/// What the folder of an hour's files begins with.
-const HOUR: &str = "hour=";
-/// Held by who merges a day.
-const LOCK: &str = ".merging";
+pub(crate) const EVENTS: &str = "events.parquet";
+pub(crate) const UNFINISHED: &str = "parquet.unfinished";
 
 /// Why a file of the lake cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -107,159 +100,68 @@ impl Writer {
         if events.iter().any(|event| utc_day(event) != day) {
             return Err(LakeError::OtherDay(day));
         }
-        let folder = self.folder.join(format!("day={day}"));
-        self.place(&folder.join(EVENTS), events)
+        let folder = self.day_folder(day);
+        self.place(&folder.join(EVENTS), events.iter().cloned().map(Ok))?;
+        self.sync(&folder)
     }
 
-    /// Lands events beside those of their days, in a file for each hour; on disk when it returns. The same events
-    /// landed again, under another name, count once. Blocks.
-    pub fn land(&self, name: Uuid, events: &[BehaviourEvent]) -> Result<(), LakeError> {
-        let mut by_hour: BTreeMap<(Date, i8), Vec<BehaviourEvent>> = BTreeMap::new();
-        for event in events {
-            let at = event.occurred_at.to_zoned(TimeZone::UTC);
-            by_hour.entry((at.date(), at.hour())).or_default().push(event.clone());
-        }
-        for ((day, hour), mut events) in by_hour {
-            events.sort_by_key(|event| (event.occurred_at, event.id));
-            let folder = self.folder.join(format!("day={day}")).join(format!("{HOUR}{hour:02}"));
-            self.place(&folder.join(format!("{name}.parquet")), &events)?;
-        }
-        Ok(())
+    pub(crate) fn day_folder(&self, day: Date) -> PathBuf {
+        self.folder.join(format!("day={day}"))
     }
 
-    /// Merges what has landed of a day into its file. What had landed before `until` is taken away: who read the names
-    /// of files a moment ago still finds the younger ones, and the next merge takes those. How many files were merged;
-    /// `None` while another process merges the day. Blocks, and holds the events of the day in memory.
-    pub fn merge_day(&self, day: Date, until: Timestamp) -> Result<Option<usize>, LakeError> {
-        let folder = self.folder.join(format!("day={day}"));
-        let lock = File::create(folder.join(LOCK)).map_err(at(&folder))?;
-        if lock.try_lock().is_err() {
-            return Ok(None);
-        }
-        let landed = landed_files(&folder)?;
-        let base = folder.join(EVENTS);
-        let mut events = Vec::new();
-        for path in base.exists().then_some(&base).into_iter().chain(landed.iter().map(|(path, _)| path)) {
-            events.extend(read(path)?);
-        }
-        events.sort_by_key(|event| (event.occurred_at, event.id));
-        let mut known = HashSet::with_capacity(events.len());
-        events.retain(|event| known.insert(event.id));
-        if !landed.is_empty() {
-            self.place(&base, &events)?;
-        }
-        for (path, _) in landed.iter().filter(|(_, landed_at)| *landed_at < until) {
-            fs::remove_file(path).map_err(at(path))?;
-        }
-        Ok(Some(landed.len()))
-    }
-
-    /// A file that appears whole.
-    fn place(&self, finished: &Path, events: &[BehaviourEvent]) -> Result<(), LakeError> {
+    /// A file that appears whole, with what comes in turn.
+    pub(crate) fn place(
+        &self,
+        finished: &Path,
+        events: impl Iterator<Item = Result<BehaviourEvent, LakeError>>,
+    ) -> Result<(), LakeError> {
         let folder = finished.parent().unwrap_or(&self.folder);
-        let unfinished = finished.with_extension("parquet.unfinished");
+        let unfinished = finished.with_extension(UNFINISHED);
         fs::create_dir_all(folder).map_err(at(folder))?;
-        let file = File::create(&unfinished).map_err(at(&unfinished))?;
-        let file = self
-            .write(file, events)
-            .map_err(|source| LakeError::Parquet { path: unfinished.clone(), source })?;
-        file.sync_all().map_err(at(&unfinished))?;
-        fs::rename(&unfinished, finished).map_err(at(finished))?;
-        for folder in folder.ancestors().take_while(|folder| folder.starts_with(&self.folder)) {
-            sync(folder).map_err(at(folder))?;
+        let written = self.write(&unfinished, events).and_then(|file| {
+            file.sync_all().map_err(at(&unfinished))?;
+            fs::rename(&unfinished, finished).map_err(at(finished))
+        });
+        if written.is_err() {
+            // A disk that is full has use for the room.
+            let _ = fs::remove_file(&unfinished);
+        }
+        written
+    }
+
+    /// Makes sure that a folder and those above it are on disk: what was made in one is there after a power cut only
+    /// then.
+    pub(crate) fn sync(&self, folder: &Path) -> Result<(), LakeError> {
+        let top = self.folder.parent().unwrap_or(&self.folder);
+        for folder in folder.ancestors().take_while(|folder| folder.starts_with(top)) {
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
         }
         Ok(())
     }
 
-    fn write(&self, file: File, events: &[BehaviourEvent]) -> Result<File, ParquetError> {
-        let properties = Arc::clone(&self.properties);
-        let mut writer = SerializedFileWriter::new(file, Arc::clone(&self.schema), properties)?;
-        for events in events.chunks(ROW_GROUP_MAX) {
-            let mut group = writer.next_row_group()?;
-            columns::write(&mut group, events)?;
-            group.close()?;
+    fn write(
+        &self,
+        path: &Path,
+        events: impl Iterator<Item = Result<BehaviourEvent, LakeError>>,
+    ) -> Result<File, LakeError> {
+        let failed = |source| LakeError::Parquet { path: path.to_owned(), source };
+        let file = File::create(path).map_err(at(path))?;
+        let (schema, properties) = (Arc::clone(&self.schema), Arc::clone(&self.properties));
+        let mut writer = SerializedFileWriter::new(file, schema, properties).map_err(failed)?;
+        let mut events = events.peekable();
+        while events.peek().is_some() {
+            let some = events.by_ref().take(ROW_GROUP_MAX).collect::<Result<Vec<_>, _>>()?;
+            let mut group = writer.next_row_group().map_err(failed)?;
+            columns::write(&mut group, &some).map_err(failed)?;
+            group.close().map_err(failed)?;
         }
-        writer.into_inner()
+        writer.into_inner().map_err(failed)
     }
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> LakeError {
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> LakeError {
     let path = path.to_owned();
     move |source| LakeError::File { path, source }
-}
-
-/// The files that have landed in a day's folder, and when each did.
-fn landed_files(folder: &Path) -> Result<Vec<(PathBuf, Timestamp)>, LakeError> {
-    let mut files = Vec::new();
-    for hour in fs::read_dir(folder).map_err(at(folder))? {
-        let hour = hour.map_err(at(folder))?;
-        if !hour.file_name().to_str().is_some_and(|name| name.starts_with(HOUR)) {
-            continue;
-        }
-        for file in fs::read_dir(hour.path()).map_err(at(&hour.path()))? {
-            let path = file.map_err(at(&hour.path()))?.path();
-            if path.extension().is_some_and(|extension| extension == "parquet") {
-                let changed_at =
-                    path.metadata().and_then(|metadata| metadata.modified()).map_err(at(&path))?;
-                // A time beyond the calendar is no reason to keep it.
-                files.push((path, Timestamp::try_from(changed_at).unwrap_or(Timestamp::MIN)));
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// The days of every channel beside whose events others have landed, with how many files and when the first did.
-/// Blocks.
-pub fn landed(root: &Path) -> Result<Vec<Landed>, LakeError> {
-    let root = root.join("behaviour");
-    let mut landed = Vec::new();
-    for (channel, folder) in named_folders(&root, "channel=")? {
-        for (day, folder) in named_folders(&folder, "day=")? {
-            let files = landed_files(&folder)?;
-            let Some(first_at) = files.iter().map(|(_, landed_at)| *landed_at).min() else { continue };
-            if let Ok(day) = day.parse() {
-                landed.push(Landed { channel: channel.clone(), day, files: files.len(), first_at });
-            }
-        }
-    }
-    Ok(landed)
-}
-
-/// What waits to be merged into a day.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Landed {
-    /// The channel.
-    pub channel: String,
-    /// The UTC day.
-    pub day: Date,
-    /// How many files.
-    pub files: usize,
-    /// When the first of them was written.
-    pub first_at: Timestamp,
-}
-
-/// The folders whose names begin so, by the rest of their names. None when there is no such folder.
-fn named_folders(folder: &Path, prefix: &str) -> Result<Vec<(String, PathBuf)>, LakeError> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(at(folder))?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(at(folder))?;
-        let name = entry.file_name();
-        let rest = name.to_str().and_then(|name| name.strip_prefix(prefix));
-        found.extend(rest.map(|rest| (rest.to_owned(), entry.path())));
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// What was made in a folder is there after a power cut only when the folder is on disk too.
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 /// The UTC day that an event belongs to.
@@ -297,18 +199,19 @@ pub fn row_count(root: &Path, channel: &str, day: Date) -> Result<u64, LakeError
 
 /// The events of a day's file, all in memory. Blocks.
 pub fn read_day(root: &Path, channel: &str, day: Date) -> Result<Vec<BehaviourEvent>, LakeError> {
-    read(&channel_folder(root, channel).join(format!("day={day}")).join(EVENTS))
+    read(&channel_folder(root, channel).join(format!("day={day}")).join(EVENTS))?.collect()
 }
 
-fn read(path: &Path) -> Result<Vec<BehaviourEvent>, LakeError> {
-    let reader = open(path)?;
-    let failed = |source| LakeError::Parquet { path: path.to_owned(), source };
-    let mut events = Vec::new();
-    for row in reader.get_row_iter(None).map_err(failed)? {
-        let event = columns::event(&row.map_err(failed)?);
-        events.push(event.map_err(|reason| LakeError::Malformed { path: path.to_owned(), reason })?);
-    }
-    Ok(events)
+/// The events of a file, one after the other.
+pub(crate) fn read(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<BehaviourEvent, LakeError>> + use<>, LakeError> {
+    let rows = open(path)?.into_iter();
+    let path = path.to_owned();
+    Ok(rows.map(move |row| {
+        let row = row.map_err(|source| LakeError::Parquet { path: path.clone(), source })?;
+        columns::event(&row).map_err(|reason| LakeError::Malformed { path: path.clone(), reason })
+    }))
 }
 
 fn open(path: &Path) -> Result<SerializedFileReader<File>, LakeError> {
@@ -316,17 +219,19 @@ fn open(path: &Path) -> Result<SerializedFileReader<File>, LakeError> {
     SerializedFileReader::new(file).map_err(|source| LakeError::Parquet { path: path.to_owned(), source })
 }
 
-fn channel_folder(root: &Path, channel: &str) -> PathBuf {
+pub(crate) fn channel_folder(root: &Path, channel: &str) -> PathBuf {
     root.join("behaviour").join(format!("channel={channel}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use domain::behaviour::{BehaviourKind, SeenExperiment};
     use domain::experiment::Arm;
     use domain::ids::{EventId, ExperimentId, OrderId, ProductId, SessionId, UserId, VariantId};
     use domain::money::{Currency, Money};
+    use jiff::Timestamp;
+
+    use super::*;
 
     fn event(number: u8, kind: BehaviourKind) -> BehaviourEvent {
         let at = Timestamp::from_millisecond(1_700_000_000_000 + i64::from(number)).expect("in range");
@@ -366,61 +271,6 @@ mod tests {
                 ..event(4, BehaviourKind::Purchase)
             },
         ]
-    }
-
-    #[test]
-    fn what_lands_is_merged_once() {
-        let root = std::env::temp_dir().join(format!("entrepot-lake-landed-{}", std::process::id()));
-        let writer = Writer::new(&root, "shop");
-        let day = jiff::civil::date(2023, 11, 14);
-        let [base, landed] = [&events()[..2], &events()[1..]];
-        writer.write_day(day, base).expect("written");
-        // The first one comes twice, and another day with it.
-        let next = BehaviourEvent {
-            occurred_at: "2023-11-15T00:00:00Z".parse().expect("a time"),
-            ..event(9, BehaviourKind::Checkout)
-        };
-        writer.land(Uuid::from_u128(1), landed).expect("landed");
-        writer
-            .land(Uuid::from_u128(2), &[&landed[..1], std::slice::from_ref(&next)].concat())
-            .expect("landed");
-        let days: Vec<_> =
-            super::landed(&root).expect("listed").iter().map(|it| (it.day, it.files)).collect();
-        assert_eq!(days, [(day, 2), (day.tomorrow().expect("a day"), 1)]);
-
-        let before = Timestamp::UNIX_EPOCH;
-        assert_eq!(writer.merge_day(day, before).expect("merged"), Some(2));
-        assert_eq!(read_day(&root, "shop", day).expect("read"), events());
-        assert_eq!(
-            super::landed(&root).expect("listed").len(),
-            2,
-            "young files stay for those who read them"
-        );
-        let after = Timestamp::MAX;
-        for expected in [Some(2), Some(0)] {
-            assert_eq!(writer.merge_day(day, after).expect("merged"), expected);
-            assert_eq!(read_day(&root, "shop", day).expect("read"), events(), "each once");
-        }
-        let tomorrow = day.tomorrow().expect("a day");
-        assert_eq!(writer.merge_day(tomorrow, after).expect("merged"), Some(1));
-        assert_eq!(read_day(&root, "shop", tomorrow).expect("read"), [next]);
-        assert_eq!(super::landed(&root).expect("listed"), []);
-        fs::remove_dir_all(&root).expect("removed");
-    }
-
-    #[test]
-    fn a_merge_has_its_day_alone() {
-        let root = std::env::temp_dir().join(format!("entrepot-lake-lock-{}", std::process::id()));
-        let writer = Writer::new(&root, "shop");
-        let day = jiff::civil::date(2023, 11, 14);
-        writer.write_day(day, &events()).expect("written");
-        let lock = channel_folder(&root, "shop").join(format!("day={day}")).join(LOCK);
-        let held = File::create(lock).expect("a lock");
-        held.lock().expect("held");
-        assert_eq!(writer.merge_day(day, Timestamp::MAX).expect("asked"), None);
-        drop(held);
-        assert_eq!(writer.merge_day(day, Timestamp::MAX).expect("merged"), Some(0));
-        fs::remove_dir_all(&root).expect("removed");
     }
 
     #[test]

@@ -4,3 +4,4 @@
 
 pub mod behaviour;
 mod columns;
+pub mod landing;

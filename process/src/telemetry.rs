@@ -22,6 +22,9 @@ mod usage;
 
 /// Where spans are exported to; without it they are not.
 const EXPORTER_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// What is logged when nobody says otherwise. The broker's driver would log messages that come back with their bodies,
+/// and what shoppers do is in no log.
+const DEFAULT_FILTER: &str = "info,lapin=error";
 /// Bounds of every histogram of seconds.
 const SECONDS_BUCKETS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
@@ -62,7 +65,7 @@ impl Drop for Telemetry {
 pub fn init(program: &'static str, metrics_listen: Option<SocketAddr>) -> Result<Telemetry, TelemetryError> {
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     let traces = tracer_provider(program)?;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let (writer, log) = LogWriter::start(std::io::stdout())?;
     let lines = tracing_subscriber::fmt::layer()
         .json()

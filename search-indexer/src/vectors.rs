@@ -227,21 +227,22 @@ impl Maker {
     }
 
     fn make(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let unknown: Vec<String> = {
+        let mut vectors: HashMap<String, Vec<f32>> = {
             let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-            texts.iter().filter(|text| !remembered.contains_key(*text)).cloned().collect()
+            let known = |text: &String| Some((text.clone(), remembered.get(text)?.clone()));
+            texts.iter().filter_map(known).collect()
         };
+        let unknown: Vec<String> =
+            texts.iter().filter(|text| !vectors.contains_key(*text)).cloned().collect();
         let made = self.embedder.embed(&unknown.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let known =
-            texts.iter().filter_map(|text| remembered.get(text).map(|vector| (text.clone(), vector.clone())));
-        let mut vectors: HashMap<String, Vec<f32>> = known.collect();
         vectors.extend(unknown.into_iter().zip(made));
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() + vectors.len() > REMEMBERED_COUNT_MAX {
             remembered.clear();
         }
         remembered.extend(vectors.iter().map(|(text, vector)| (text.clone(), vector.clone())));
-        Ok(texts.iter().filter_map(|text| vectors.get(text).cloned()).collect())
+        let all: Option<Vec<_>> = texts.iter().map(|text| vectors.get(text).cloned()).collect();
+        all.ok_or_else(|| EmbedError::Output("fewer vectors than texts".to_owned()))
     }
 }
 

@@ -19,7 +19,7 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("api", &["cache", "domain", "process", "search-indexer", "store"]),
     ("ingest", &["domain", "lake", "process", "store"]),
     ("worker", &["cache", "domain", "process", "store"]),
-    ("analytics", &["domain", "process", "store"]),
+    ("analytics", &["domain", "lake", "process", "store"]),
     ("demo", &["domain", "lake", "process", "store"]),
     ("devstack", &["migrations"]),
 ];

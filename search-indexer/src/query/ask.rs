@@ -6,7 +6,7 @@ use domain::tuning::selector::Selector;
 use domain::tuning::weights::Weights;
 use serde_json::{Value, json};
 
-use super::text::{Strictness, has_words, must_all_be_there, text_query};
+use super::text::{OWN_WORDS, SKU, Strictness, has_words, must_all_be_there, text_query};
 use super::{
     Facets, Hit, Place, RELAXED_BELOW, Ranking, SEARCH_TIMEOUT, SORT_VALUE_COUNT, SearchPage, SearchRequest,
     Sort,
@@ -54,6 +54,8 @@ pub(super) struct Found {
     pub(super) pinned: u64,
     /// Whether the words are the stock keeping unit of a hit.
     pub(super) is_sku: bool,
+    /// Whether the shop says the words of a hit.
+    has_own_words: bool,
     /// All that match, counted up to [`RELAXED_BELOW`].
     pub(super) total: u64,
     pub(super) facets: Facets,
@@ -185,13 +187,15 @@ impl<'a> Ask<'a> {
         let is_scored = self.text.is_some() && self.request.sort == Sort::Relevance;
         let read: Option<Vec<_>> = hits.iter().take(limit).map(|hit| read_hit(hit, is_scored)).collect();
         let read = read.ok_or_else(|| malformed("a hit without id or sort"))?;
-        let is_sku = |hit: &Value| hit["matched_queries"].as_array().is_some_and(|names| !names.is_empty());
+        let is_matched =
+            |hit: &Value, name| hit["matched_queries"].as_array().is_some_and(|it| it.contains(&json!(name)));
         Ok(Found {
             last: read.last().map(|hit| hit.sort.clone()),
             is_by_meaning: self.meaning.is_some(),
             snapshot: None,
             pinned: count::of(read.iter().filter(|hit| hit.is_pinned).count()),
-            is_sku: hits.iter().any(is_sku),
+            is_sku: hits.iter().any(|hit| is_matched(hit, SKU)),
+            has_own_words: hits.iter().any(|hit| is_matched(hit, OWN_WORDS)),
             hits: read,
             has_more: hits.len() > limit,
             total: body["hits"]["total"]["value"].as_u64().ok_or_else(|| malformed("no total"))?,
@@ -205,7 +209,7 @@ impl Found {
     /// Whether a hit has every word, in whichever form: then they are meant as they are written.
     pub(super) fn has_them_all(&self, asked: &Ask<'_>) -> bool {
         let must_all = asked.meaning.is_none() && asked.text.is_some_and(must_all_be_there);
-        self.is_sku || (must_all && self.total > self.pinned)
+        self.is_sku || (must_all && self.has_own_words)
     }
 
     /// The page that begins at `place`.

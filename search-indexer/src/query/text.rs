@@ -28,6 +28,11 @@ const STRICT: &str = "2<2 3<60%";
 /// One word is enough.
 const RELAXED: &str = "1";
 
+/// The name of what matches when the words are a stock keeping unit.
+pub(super) const SKU: &str = "sku";
+/// The name of what matches when the shop itself says the words, not only reviews.
+pub(super) const OWN_WORDS: &str = "own_words";
+
 /// How many of the words a product must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,14 +65,16 @@ pub(super) fn has_words(text: &str, strictness: Strictness, weights: &Weights) -
     let fields: Vec<_> = weighted(weights).map(|(field, _)| field.words.stems).collect();
     let query = shortened(text);
     let mut any = vec![
-        json!({"combined_fields": {"query": query, "fields": fields, "minimum_should_match": fewest}}),
+        json!({"combined_fields": {
+            "query": query, "fields": fields, "minimum_should_match": fewest, "_name": OWN_WORDS,
+        }}),
         json!({"match": {"skus": {"query": text}}}),
     ];
     let words = words(&query);
     if (words.len() == 2 || strictness == Strictness::Relaxed)
         && let Some(joined) = joined_pairs(&words)
     {
-        any.push(json!({"combined_fields": {"query": joined, "fields": fields}}));
+        any.push(json!({"combined_fields": {"query": joined, "fields": fields, "_name": OWN_WORDS}}));
     }
     if weights.reviews > 0 {
         any.push(json!({"match": {REVIEWS: {"query": query, "minimum_should_match": fewest}}}));
@@ -95,7 +102,7 @@ fn scored(text: &str, looked_at: &str, weights: &Weights) -> Vec<Value> {
     let mut clauses = vec![
         in_all_fields(looked_at, weights, |field| field.stems, 1.0),
         in_all_fields(looked_at, weights, |field| field.exact, EXACT_BOOST),
-        json!({"match": {"skus": {"query": text, "boost": SKU_BOOST, "_name": "sku"}}}),
+        json!({"match": {"skus": {"query": text, "boost": SKU_BOOST, "_name": SKU}}}),
     ];
     if weights.title > 0 {
         clauses.push(matches(TITLE_HEAD, looked_at, HEAD_BOOST));

@@ -57,6 +57,11 @@ impl Broker {
         self.connection.status().connected()
     }
 
+    /// Whether the broker has an alarm and listens to no publisher.
+    pub fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+
     /// A channel whose publishes are confirmed.
     pub async fn publisher(&self) -> Result<Publisher, StoreError> {
         let channel = self.connection.create_channel().await?;

@@ -106,15 +106,13 @@ async fn the_nearest_are_among_what_is_left(client: &SearchClient) {
     let asked = SearchRequest { text: Some("couch".into()), limit: 100, ..SearchRequest::default() };
     let mut hiding = asked.clone();
     hiding.tuned.hidden = vec![Selector::Brand { brand: "Puma".to_owned() }];
-    let cheap = SearchRequest { price_max_minor: Some(600), ..asked.clone() };
+    let cheap = SearchRequest { price_max_minor: Some(600), ..asked };
     for (request, what) in [(hiding, "hidden by a merchandiser"), (cheap, "too dear for the shopper")] {
         let page = search(client, &request).await.expect("answered");
         let found: Vec<_> = page.hits.iter().map(|hit| hit.product_id).collect();
         assert_eq!(found.len(), 5, "sofas are {what}");
         assert!([id(SOFA), id(SETTEE)].contains(&found[0]), "{what}");
     }
-    let other = SearchRequest { brand: Some("Nobody".to_owned()), ..asked };
-    assert!(search(client, &other).await.expect("answered").hits.is_empty());
 }
 
 /// Engines differ in whether they give vectors back.

@@ -49,7 +49,7 @@ pub struct NewEventJson {
     /// Made by the client, the same when it tells the event again.
     #[schema(value_type = Uuid)]
     event_id: EventId,
-    /// When, by the client's clock: at most 30 days ago.
+    /// When, by the client's clock: at most 7 days ago. The same when it tells the event again.
     occurred_at: Timestamp,
     /// The visit.
     #[schema(value_type = Uuid)]

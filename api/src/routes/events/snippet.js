@@ -9,6 +9,7 @@
   let timer;
 
   const refused = () => navigator.globalPrivacyControl === true || navigator.doNotTrack === "1";
+  const allowed = () => consented && !refused();
   const session = () => {
     let id = sessionStorage.getItem("entrepot.visit");
     if (!id) sessionStorage.setItem("entrepot.visit", (id = crypto.randomUUID()));
@@ -19,6 +20,7 @@
   const send = async () => {
     clearTimeout(timer);
     timer = undefined;
+    if (!allowed()) return;
     const events = waiting.splice(0, most);
     if (!events.length) return;
     try {
@@ -28,6 +30,7 @@
       if (answer.status === 429 || answer.status >= 500) throw new Error(answer.status);
       if (waiting.length) later(100);
     } catch {
+      if (!allowed()) return;
       // The newest stay, and keep their ids: what arrived twice counts once.
       waiting.unshift(...events);
       waiting.splice(0, waiting.length - most);
@@ -38,11 +41,11 @@
 
   addEventListener("pagehide", () => {
     const events = waiting.splice(0, 100);
-    if (events.length) navigator.sendBeacon(address, new Blob([body(events)], { type: "application/json" }));
+    if (events.length && allowed()) navigator.sendBeacon(address, new Blob([body(events)], { type: "application/json" }));
   });
 
   window.entrepot = {
-    visit: () => (consented && !refused() ? session() : undefined),
+    visit: () => (allowed() ? session() : undefined),
     consent(given) {
       consented = given === true;
       if (consented) return;
@@ -50,7 +53,7 @@
       sessionStorage.removeItem("entrepot.visit");
     },
     tell(kind, about = {}) {
-      if (!consented || refused()) return;
+      if (!allowed()) return;
       const event_id = crypto.randomUUID();
       waiting.push({ ...about, event_id, kind, session_id: session(), occurred_at: new Date().toISOString() });
       later(1000);
