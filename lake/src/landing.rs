@@ -19,7 +19,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::behaviour::{EVENTS, LakeError, UNFINISHED, Writer, at, read};
+use crate::behaviour::{EVENTS, LakeError, UNFINISHED, Writer, at, channel_folder, read};
 
 /// What the folder of an hour's files begins with.
 const HOUR: &str = "hour=";
@@ -114,6 +114,18 @@ pub fn unmerged(folder: &Path) -> Result<Vec<PathBuf>, LakeError> {
     let merged = Merged::read(folder)?.map(|merged| merged.files).unwrap_or_default();
     let landed = Files::of(folder)?.whole.into_iter().map(|(_, path)| path);
     Ok(landed.filter(|path| !merged.contains(path)).collect())
+}
+
+/// The events of a day that have landed and are not in the day's file, an event perhaps twice. Blocks.
+pub fn unmerged_events(root: &Path, channel: &str, day: Date) -> Result<Vec<BehaviourEvent>, LakeError> {
+    let files = unmerged(&channel_folder(root, channel).join(format!("day={day}")))?;
+    let mut events = Vec::new();
+    for file in files {
+        for event in read(&file)? {
+            events.push(event?);
+        }
+    }
+    Ok(events)
 }
 
 /// The days of every channel beside whose events others have landed. Blocks.
