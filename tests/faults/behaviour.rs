@@ -105,7 +105,9 @@ pub async fn run(settings: &Path, options: Options) -> anyhow::Result<()> {
     let outcome = Outcome { seed, kills: options.kills, ..outcome };
     results::append(&results::file(NAME), &outcome)?;
     let Outcome { kills, accepted, unanswered, kept, lost, strange, twice, .. } = outcome;
-    println!("{kills} kills, seed {seed}: {accepted} events accepted, {unanswered} not answered, {kept} kept");
+    println!(
+        "{kills} kills, seed {seed}: {accepted} events accepted, {unanswered} not answered, {kept} kept"
+    );
     println!("{lost} lost, {strange} that nobody told, {twice} twice");
     if lost + strange + twice > 0 {
         bail!("violations; the same again: ./dev faults behaviour --kills {kills} --seed {seed}");
