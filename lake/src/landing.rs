@@ -111,9 +111,14 @@ impl Writer {
 /// Files that have landed in a day's folder and are not in the day's file. Blocks.
 pub fn unmerged(folder: &Path) -> Result<Vec<PathBuf>, LakeError> {
     // First what was merged: what is merged meanwhile is read twice, and counts once.
-    let merged = Merged::read(folder)?.map(|merged| merged.files).unwrap_or_default();
+    let merged = Merged::read(folder)?;
+    unmerged_beside(folder, merged.as_ref())
+}
+
+fn unmerged_beside(folder: &Path, merged: Option<&Merged>) -> Result<Vec<PathBuf>, LakeError> {
+    let is_merged = |path: &PathBuf| merged.is_some_and(|merged| merged.files.contains(path));
     let landed = Files::of(folder)?.whole.into_iter().map(|(_, path)| path);
-    Ok(landed.filter(|path| !merged.contains(path)).collect())
+    Ok(landed.filter(|path| !is_merged(path)).collect())
 }
 
 /// The events of a day that have landed and are not in the day's file, an event perhaps twice. Blocks.
@@ -134,9 +139,10 @@ pub fn landed(root: &Path) -> Result<Vec<Landed>, LakeError> {
     for (channel, folder) in named_folders(&root.join("behaviour"), "channel=")? {
         for (day, folder) in named_folders(&folder, "day=")? {
             let Ok(day) = day.parse() else { continue };
-            let files = unmerged(&folder)?;
+            let merged = Merged::read(&folder)?;
+            let files = unmerged_beside(&folder, merged.as_ref())?;
             let first_at = files.iter().filter_map(|path| name_of(path).and_then(uuid_v7_time)).min();
-            let merged_at = Merged::read(&folder)?.map(|merged| merged.at);
+            let merged_at = merged.map(|merged| merged.at);
             if !files.is_empty() || merged_at.is_some() {
                 landed.push(Landed {
                     channel: channel.clone(),

@@ -17,7 +17,7 @@ use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::settings::PostgresSettings;
-use support::running::{Client, Running};
+use support::running::Client;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -141,17 +141,13 @@ async fn kill(seed: u64, kills: u32) -> anyhow::Result<()> {
         let victim = Victim::find(&stack::look().await?, target)?;
         victim.kill()?;
         let killed_at = Instant::now();
-        while !victim.is_back(&running().await?) {
+        while !victim.is_back(&stack::look().await?) {
             ensure!(killed_at.elapsed() < BACK_DEADLINE, "{target} is not back within {BACK_DEADLINE:?}");
             tokio::time::sleep(LOOK_PAUSE).await;
         }
         println!("{number}/{kills} {target}, back after {:.1} s", killed_at.elapsed().as_secs_f64());
     }
     Ok(())
-}
-
-async fn running() -> anyhow::Result<Running> {
-    stack::look().await
 }
 
 /// Waits until everything that was accepted is in the lake, and compares.

@@ -200,6 +200,7 @@ async fn answer(
     query: &SearchProducts,
     now: Timestamp,
 ) -> Result<Answered, Problem> {
+    // Without the tuning: a release does not end the pages of those who are in the midst of them.
     let list = format!("search {:?}", request(query));
     let begin = query.cursor.as_ref().map(|cursor| state.cursors.open::<Begin>(&list, cursor)).transpose()?;
     let is_first = begin.is_none();
