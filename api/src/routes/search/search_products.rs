@@ -22,6 +22,7 @@ use crate::app_state::AppState;
 use crate::authorized::Anyone;
 use crate::cache_control;
 use crate::cursor;
+use crate::known_completions::KnownCompletions;
 use crate::page::Page;
 use crate::page_answer;
 use crate::problem::{Problem, ReadProblems};
@@ -211,7 +212,8 @@ async fn answer(
         Some(Begin::Engine(place)) => (Some(place), None),
         None => (None, tried.as_ref().map(|_| InterleavedPlace::default())),
     };
-    let asks = Asks { state, query, now, place, list: &list, kept_apart: visit.kept_apart() };
+    let (known, kept_apart) = (state.completions.get(), visit.kept_apart());
+    let asks = Asks { state, query, known, now, place, list: &list, kept_apart };
     let answered = match interleaved {
         None => asks.by_one(visit.tuning(), visit.split()).await,
         Some(place) => Box::pin(asks.by_both(visit.tuning(), tried, place)).await,
@@ -229,6 +231,8 @@ async fn answer(
 struct Asks<'a> {
     state: &'a AppState,
     query: &'a SearchProducts,
+    /// What is known as the search begins: what is told of it is what it was asked with.
+    known: Arc<KnownCompletions>,
     now: Timestamp,
     /// Where the engine's page begins.
     place: Option<Place>,
@@ -244,7 +248,7 @@ impl Asks<'_> {
         let said = Said { typed: self.query.q.as_deref(), corrected };
         SearchRequest {
             tuned: tuning.apply(said, self.query.category.as_deref(), self.now),
-            intent: self.state.completions.get().vocabulary.intent(&said.meant()),
+            intent: self.known.vocabulary.intent(&said.meant()),
             limit: self.query.limit,
             place: self.place.clone(),
             ..request(self.query)
