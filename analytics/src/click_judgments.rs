@@ -5,8 +5,8 @@ use domain::judgment::{CLICKS, Judgment};
 use jiff::Timestamp;
 use polars::prelude::*;
 
-use crate::daily_sales::ReportError;
 use crate::lake::event;
+use crate::reports::ReportError;
 use crate::search_terms::{self, TERM, WEIGHT};
 
 /// Most terms that are judged, those with most clicks.

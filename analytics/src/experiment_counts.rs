@@ -7,8 +7,8 @@ use domain::ids::ExperimentId;
 use jiff::Timestamp;
 use polars::prelude::*;
 
-use crate::daily_sales::ReportError;
 use crate::lake::event;
+use crate::reports::ReportError;
 use crate::search_terms::{bought, of_kind};
 
 /// How long a visit is watched, in microseconds.

@@ -1,14 +1,19 @@
-//! From a snapshot of a standby to the lake: whole days, one after the other.
+//! From a snapshot of a standby to the lake: whole days of each table, one after the other.
 
+use std::collections::VecDeque;
+
+use domain::ids::ProductId;
 use domain::money::{self, Currency};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use polars::prelude::*;
 use rust_decimal::Decimal;
 use store::error::StoreError;
-use store::pg::sales_extract::{SalesLine, Snapshot};
+use store::pg::facts::{FactBatch, FactRows, FactValues, Facts};
+use store::pg::sales_extract::{SalesLine, SalesLines, Snapshot};
+use uuid::Uuid;
 
-use crate::lake::{Lake, LakeError, column};
+use crate::lake::{Lake, LakeError, Manifest, Table, column};
 
 /// Digits after the point of prices and amounts in the lake.
 pub const MICROS_SCALE: u32 = domain::imported_order::PRICE_SCALE_MAX;
@@ -38,81 +43,189 @@ pub enum ExtractError {
     Writer(#[source] tokio::task::JoinError),
 }
 
+/// What an extract writes into, and what it has written.
+#[derive(Debug)]
+pub struct Extract<'a> {
+    /// The lake.
+    pub lake: &'a Lake,
+    /// Channel that is extracted.
+    pub channel: &'a str,
+    /// What the lake holds, kept true with every file.
+    pub manifest: &'a mut Manifest,
+    /// Files and lines so far.
+    pub extracted: Extracted,
+}
+
 /// What an extract wrote.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Extracted {
-    /// Files.
+    /// UTC days of orders.
     pub days: u64,
     /// Lines in them.
     pub lines: u64,
 }
 
-/// Writes those UTC days (sorted) whole. Holds one day and one batch in memory.
-pub async fn write_days(
-    snapshot: &Snapshot<'_>,
-    lake: &Lake,
-    channel: &str,
-    days: &[Date],
-) -> Result<Extracted, ExtractError> {
-    let mut extracted = Extracted::default();
-    for span in days.chunk_by(|day, next| day.tomorrow().is_ok_and(|tomorrow| tomorrow == *next)) {
-        if let (Some(first), Some(last)) = (span.first(), span.last()) {
-            write_span(snapshot, lake, channel, (*first, *last), &mut extracted).await?;
-        }
-    }
-    Ok(extracted)
-}
-
-/// Writes the days from one to another.
-async fn write_span(
-    snapshot: &Snapshot<'_>,
-    lake: &Lake,
-    channel: &str,
-    (first, last): (Date, Date),
-    extracted: &mut Extracted,
-) -> Result<(), ExtractError> {
-    let lines = snapshot.lines(channel, first, last).await?;
-    let mut open: Option<(Date, Vec<SalesLine>)> = None;
-    loop {
-        let batch = snapshot.next_batch(&lines).await?;
-        let is_last = batch.is_empty();
-        for line in batch {
-            let day = line.occurred_at.to_zoned(TimeZone::UTC).date();
-            match &mut open {
-                Some((current, lines)) if *current == day => lines.push(line),
-                _ => {
-                    if let Some((finished, lines)) = open.replace((day, vec![line])) {
-                        write(lake, channel, finished, lines, extracted).await?;
-                    }
+impl Extract<'_> {
+    /// Writes those UTC days (sorted) of a table whole, and removes those that have no rows. Holds one day and one
+    /// batch in memory.
+    pub async fn write_days(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        table: Table,
+        days: &[Date],
+    ) -> Result<(), ExtractError> {
+        for span in days.chunk_by(|day, next| day.tomorrow().is_ok_and(|tomorrow| tomorrow == *next)) {
+            if let (Some(first), Some(last)) = (span.first(), span.last()) {
+                let mut rows = Rows::open(snapshot, table, self.channel, (*first, *last)).await?;
+                let mut written = Vec::new();
+                while let Some((day, frame)) = rows.next_day().await? {
+                    self.write(table, day, frame).await?;
+                    written.push(day);
+                }
+                for day in span.iter().filter(|day| written.binary_search(day).is_err()) {
+                    self.remove(table, *day)?;
                 }
             }
         }
-        if is_last {
-            break;
+        Ok(())
+    }
+
+    /// Removes a day of a table.
+    pub fn remove(&mut self, table: Table, day: Date) -> Result<(), ExtractError> {
+        self.lake.remove_day(table, self.channel, day)?;
+        self.manifest.of(table).remove(&day);
+        Ok(())
+    }
+
+    async fn write(&mut self, table: Table, day: Date, mut rows: DataFrame) -> Result<(), ExtractError> {
+        if table == Table::Lines {
+            self.extracted.days += 1;
+            self.extracted.lines += rows.height() as u64;
         }
+        let (lake, channel) = (self.lake.clone(), self.channel.to_owned());
+        let writing = tokio::task::spawn_blocking(move || lake.write_day(table, &channel, day, &mut rows));
+        let note = writing.await.map_err(ExtractError::Writer)??;
+        self.manifest.of(table).insert(day, note);
+        Ok(())
     }
-    if let Some((finished, lines)) = open {
-        write(lake, channel, finished, lines, extracted).await?;
-    }
-    Ok(())
 }
 
-async fn write(
-    lake: &Lake,
-    channel: &str,
-    day: Date,
-    lines: Vec<SalesLine>,
-    extracted: &mut Extracted,
-) -> Result<(), ExtractError> {
-    extracted.days += 1;
-    extracted.lines += lines.len() as u64;
-    let (lake, channel) = (lake.clone(), channel.to_owned());
-    tokio::task::spawn_blocking(move || {
-        let mut frame = frame(day, &lines)?;
-        Ok(lake.write_day(&channel, day, &mut frame)?)
-    })
-    .await
-    .map_err(ExtractError::Writer)?
+/// Rows of a table, day by day.
+struct Rows<'a> {
+    snapshot: &'a Snapshot<'a>,
+    source: Source,
+    /// Days that are whole, oldest first, and the one that is not yet.
+    days: VecDeque<(Date, DataFrame)>,
+    is_over: bool,
+}
+
+enum Source {
+    Lines(SalesLines),
+    Facts(FactRows),
+}
+
+impl<'a> Rows<'a> {
+    async fn open(
+        snapshot: &'a Snapshot<'a>,
+        table: Table,
+        channel: &str,
+        (first, last): (Date, Date),
+    ) -> Result<Self, ExtractError> {
+        let facts = match table {
+            Table::Lines | Table::Products => None,
+            Table::Documents => Some(Facts::Documents),
+            Table::Payments => Some(Facts::Payments),
+            Table::Movements => Some(Facts::Movements),
+            Table::Users => Some(Facts::Users),
+        };
+        let source = match facts {
+            None => Source::Lines(snapshot.lines(channel, first, last).await?),
+            Some(facts) => Source::Facts(snapshot.facts(facts, channel, (first, last)).await?),
+        };
+        Ok(Self { snapshot, source, days: VecDeque::new(), is_over: false })
+    }
+
+    async fn next_day(&mut self) -> Result<Option<(Date, DataFrame)>, ExtractError> {
+        while !self.is_over && self.days.len() < 2 {
+            let batch = self.next_batch().await?;
+            self.is_over = batch.is_empty();
+            for (day, frame) in batch {
+                match self.days.back_mut().filter(|(open, _)| *open == day) {
+                    Some((_, open)) => {
+                        open.vstack_mut(&frame).map_err(|error| ExtractError::Frame(day, error))?;
+                    }
+                    None => self.days.push_back((day, frame)),
+                }
+            }
+        }
+        Ok(self.days.pop_front())
+    }
+
+    /// The next rows, split by day; none at the end.
+    async fn next_batch(&mut self) -> Result<Vec<(Date, DataFrame)>, ExtractError> {
+        match &self.source {
+            Source::Lines(lines) => {
+                let batch = self.snapshot.next_batch(lines).await?;
+                let day = |line: &SalesLine| line.occurred_at.to_zoned(TimeZone::UTC).date();
+                batch
+                    .chunk_by(|line, next| day(line) == day(next))
+                    .map(|lines| Ok((day(&lines[0]), frame(day(&lines[0]), lines)?)))
+                    .collect()
+            }
+            Source::Facts(rows) => match self.snapshot.next_facts(rows).await? {
+                None => Ok(Vec::new()),
+                Some(batch) => by_day(batch),
+            },
+        }
+    }
+}
+
+fn by_day(batch: FactBatch) -> Result<Vec<(Date, DataFrame)>, ExtractError> {
+    let FactBatch { days, columns } = batch;
+    let columns = columns.into_iter().map(|(name, values)| fact_column(&name, values)).collect();
+    let whole = |error| ExtractError::Frame(days[0], error);
+    let frame = DataFrame::new(days.len(), columns).map_err(whole)?;
+    let mut first = 0;
+    let parts = days.chunk_by(|day, next| day == next).map(|part| {
+        let rows = frame.slice(first as i64, part.len());
+        first += part.len();
+        (part[0], rows)
+    });
+    Ok(parts.collect())
+}
+
+fn fact_column(name: &str, values: FactValues) -> Column {
+    match values {
+        FactValues::Uuids(ids) => uuids(name, ids.iter().map(Option::as_ref)),
+        FactValues::Times(times) => micros(name, times.iter().map(|time| time.as_microsecond()).collect()),
+        FactValues::Texts(texts) => Column::new(name.into(), texts),
+        FactValues::Bigints(numbers) => Column::new(name.into(), numbers),
+    }
+}
+
+fn uuids<'a>(name: &str, ids: impl Iterator<Item = Option<&'a Uuid>>) -> Column {
+    let bytes: BinaryChunked = ids.map(|id| id.map(|id| id.as_bytes().as_slice())).collect();
+    bytes.with_name(name.into()).into_column()
+}
+
+fn micros(name: &str, times: Vec<i64>) -> Column {
+    let times = Int64Chunked::from_vec(name.into(), times);
+    times.into_datetime(TimeUnit::Microseconds, Some(polars::prelude::TimeZone::UTC)).into_column()
+}
+
+/// The catalogue as a frame with the lake's columns.
+pub fn products(products: &[(ProductId, String, Option<String>)]) -> PolarsResult<DataFrame> {
+    let ids: Vec<_> = products.iter().map(|(id, _, _)| id.to_string()).collect();
+    let titles: Vec<_> = products.iter().map(|(_, title, _)| title.as_str()).collect();
+    let categories: Vec<_> = products.iter().map(|(_, _, category)| category.as_deref()).collect();
+    DataFrame::new(
+        products.len(),
+        vec![
+            Column::new(column::PRODUCT_ID.into(), ids),
+            Column::new(column::TITLE.into(), titles),
+            Column::new(column::CATEGORY.into(), categories),
+        ],
+    )
 }
 
 /// What a line is worth, in millionths of the major unit of its currency.
@@ -134,21 +247,19 @@ pub fn frame(day: Date, lines: &[SalesLine]) -> Result<DataFrame, ExtractError> 
     }
     let worths: Vec<Worth> =
         lines.iter().map(|line| worth(line).ok_or_else(|| unfit(line))).collect::<Result<_, _>>()?;
-    let micros = |name: &str, of: fn(&Worth) -> i64| {
+    let worth_of = |name: &str, of: fn(&Worth) -> i64| {
         Column::new(name.into(), worths.iter().map(of).collect::<Vec<i64>>())
     };
-    let ids: Vec<String> = lines.iter().map(|line| line.order_id.to_string()).collect();
-    let refunds: Vec<Option<String>> =
-        lines.iter().map(|line| line.refund_id.map(|id| id.to_string())).collect();
+    let products: Vec<Option<String>> =
+        lines.iter().map(|line| line.product_id.map(|id| id.to_string())).collect();
     let line_numbers: Vec<i32> = lines.iter().map(|line| line.line_number).collect();
     let times: Vec<i64> = lines.iter().map(|line| line.occurred_at.as_microsecond()).collect();
     let quantities: Vec<i64> = lines.iter().map(|line| line.quantity).collect();
-    let times = Int64Chunked::from_vec(column::OCCURRED_AT.into(), times);
     DataFrame::new(
         lines.len(),
         vec![
-            Column::new(column::ORDER_ID.into(), ids),
-            Column::new(column::REFUND_ID.into(), refunds),
+            uuids(column::ORDER_ID, lines.iter().map(|line| Some(&line.order_id.0))),
+            uuids(column::REFUND_ID, lines.iter().map(|line| line.refund_id.as_ref().map(|id| &id.0))),
             texts(column::NUMBER, lines, |line| Some(&line.number)),
             texts(column::KIND, lines, |line| Some(line.kind.name())),
             texts(column::STATUS, lines, |line| Some(line.status.name())),
@@ -156,12 +267,13 @@ pub fn frame(day: Date, lines: &[SalesLine]) -> Result<DataFrame, ExtractError> 
             texts(column::COUNTRY, lines, |line| line.country.as_deref()),
             texts(column::CURRENCY, lines, |line| Some(&line.currency)),
             Column::new(column::LINE_NUMBER.into(), line_numbers),
-            times.into_datetime(TimeUnit::Microseconds, Some(polars::prelude::TimeZone::UTC)).into_column(),
+            micros(column::OCCURRED_AT, times),
             texts(column::SKU, lines, |line| Some(&line.sku)),
+            Column::new(column::PRODUCT_ID.into(), products),
             Column::new(column::QUANTITY.into(), quantities),
-            micros(column::UNIT_PRICE_MICROS, |worth| worth.unit_price),
-            micros(column::DISCOUNT_MICROS, |worth| worth.discount),
-            micros(column::AMOUNT_MICROS, |worth| worth.amount),
+            worth_of(column::UNIT_PRICE_MICROS, |worth| worth.unit_price),
+            worth_of(column::DISCOUNT_MICROS, |worth| worth.discount),
+            worth_of(column::AMOUNT_MICROS, |worth| worth.amount),
         ],
     )
     .map_err(|error| ExtractError::Frame(day, error))
@@ -179,8 +291,8 @@ fn worth(line: &SalesLine) -> Option<Worth> {
     Some(Worth { unit_price, discount, amount })
 }
 
-/// Millionths of a major unit in a minor one: 10,000 for GBP.
-fn minor_unit_micros(currency: &str) -> Option<i64> {
+/// Millionths of a major unit in a minor one: 10,000 for GBP. `None` when it is not a whole number of them.
+pub fn minor_unit_micros(currency: &str) -> Option<i64> {
     let digits = MICROS_SCALE.checked_sub(money::exponent(Currency::from_code(currency)?))?;
     Some(10i64.pow(digits))
 }

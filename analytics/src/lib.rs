@@ -6,12 +6,18 @@
 //! are of integers and checked: no float, and no number that does not fit.
 
 pub mod click_judgments;
-pub mod daily_sales;
+pub mod count;
 pub mod experiment_counts;
 pub mod experiment_report;
 pub mod extract;
 pub mod lake;
+pub mod publication;
+pub mod publish;
+pub mod quality;
+pub mod reconcile;
+pub mod reports;
 pub mod run;
 pub mod search_report;
 pub mod search_terms;
 pub mod serve;
+pub mod snapshot;

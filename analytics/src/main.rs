@@ -6,13 +6,21 @@ use std::time::{Duration, Instant};
 
 use analytics::experiment_report::ExperimentReport;
 use analytics::lake::Lake;
-use analytics::run::{self, RunReport, Scope};
+use analytics::run::{self, RunReport, Scope, Stores};
 use analytics::search_report::SearchReport;
 use analytics::serve::{self, Daemon};
+use anyhow::Context;
 use clap::{Parser, Subcommand};
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::civil::Date;
 use serde::Deserialize;
-use store::settings::{AmqpSettings, PostgresSettings};
+use store::pg::{channels, direct, report_runs, reports, transaction};
+use store::settings::{AmqpSettings, MongoSettings, PostgresSettings};
+
+/// Most days that are counted again at once.
+const BACKFILL_DAYS_MAX: i32 = 3_700;
+/// Runs that the status shows.
+const STATUS_RUNS: i64 = 20;
 
 #[derive(Parser)]
 #[command(about = "Reports: extract to the lake, count, publish")]
@@ -26,7 +34,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Bring the reports up to date every hour, and daily sales when orders were imported, until stopped
+    /// Bring the reports up to date every quarter of an hour and when orders were imported, until stopped
     Serve,
     /// Bring the reports up to date now
     Run {
@@ -37,11 +45,34 @@ enum Verb {
         #[arg(long)]
         full: bool,
     },
+    /// Extract and count days again, whether they changed or not
+    Backfill {
+        /// First UTC day
+        #[arg(long)]
+        from: Date,
+        /// Last UTC day
+        #[arg(long)]
+        to: Date,
+        /// Only this channel
+        #[arg(long)]
+        channel: Option<String>,
+    },
+    /// The newest runs, and the days on which report and ledger differ
+    Status,
+    /// Count a channel's days in these time zones as well as in its own
+    Zones {
+        /// The channel
+        #[arg(long, default_value = "shop")]
+        channel: String,
+        /// IANA names, such as America/New_York; none removes those of before
+        zones: Vec<String>,
+    },
 }
 
 #[derive(Deserialize)]
 struct Settings {
     postgres: PostgresSettings,
+    mongo: MongoSettings,
     amqp: AmqpSettings,
     lake: LakeSettings,
     analytics: AnalyticsSettings,
@@ -65,8 +96,16 @@ async fn main() -> anyhow::Result<()> {
         Verb::Serve => serve(settings).await,
         Verb::Run { channel, full } => {
             let scope = if full { Scope::Full } else { Scope::Changed };
-            run(&settings, channel, scope).await
+            run(settings, channel, scope).await
         }
+        Verb::Backfill { from, to, channel } => {
+            anyhow::ensure!(from <= to, "--from is after --to");
+            let days = to.since(from).map_or(i32::MAX, |span| span.get_days());
+            anyhow::ensure!(days <= BACKFILL_DAYS_MAX, "at most {BACKFILL_DAYS_MAX} days");
+            run(settings, channel, Scope::Dates(from, to)).await
+        }
+        Verb::Status => status(&settings).await,
+        Verb::Zones { channel, zones } => set_zones(&settings, &channel, &zones).await,
     }
 }
 
@@ -74,38 +113,98 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let _telemetry = process::telemetry::init("analytics", Some(settings.analytics.metrics))?;
     let stop = process::shutdown::signal();
     let lake = Lake::new(&settings.lake.path);
-    let daemon = Daemon { postgres: settings.postgres, amqp: settings.amqp, lake };
+    let stores = Stores { postgres: settings.postgres, mongo: settings.mongo };
+    let daemon = Daemon { stores, amqp: settings.amqp, lake };
     daemon.run(&stop).await;
     Ok(())
 }
 
-async fn run(settings: &Settings, channel: Option<String>, scope: Scope) -> anyhow::Result<()> {
+async fn run(settings: Settings, channel: Option<String>, scope: Scope) -> anyhow::Result<()> {
     let started = Instant::now();
     let lake = Lake::new(&settings.lake.path);
+    let stores = Stores { postgres: settings.postgres, mongo: settings.mongo };
     let channels = match channel {
         Some(channel) => vec![channel],
-        None => run::channels(&settings.postgres).await?,
+        None => run::channels(&stores.postgres).await?,
     };
     println!(
-        "{:<24} {:<8} {:>6} {:>10} {:>6} {:>6} {:>9} {:>9}",
-        "channel", "extract", "days", "lines", "dates", "rows", "extract", "report"
+        "{:<24} {:<8} {:>6} {:>10} {:>6} {:>9} {:>11} {:>9} {:>9}",
+        "channel", "extract", "days", "lines", "dates", "rows", "differences", "extract", "reports"
     );
     for channel in &channels {
-        let spinner = ProgressBar::new_spinner().with_message(format!("daily sales of {channel}"));
+        let spinner = ProgressBar::new_spinner().with_prefix(channel.clone());
+        spinner.set_style(ProgressStyle::with_template("{spinner} {elapsed} {prefix}: {msg}")?);
         spinner.enable_steady_tick(Duration::from_millis(200));
-        let report = serve::observed(&settings.postgres, &lake, channel, scope).await;
+        let tell = |what: &str| spinner.set_message(what.to_owned());
+        let report = serve::observed(&stores, &lake, channel, scope, &tell).await;
         spinner.finish_and_clear();
         print(&report?);
     }
     for channel in &channels {
-        if let Some(report) = serve::observed_searches(&settings.postgres, &lake, channel).await? {
+        if let Some(report) = serve::observed_searches(&stores.postgres, &lake, channel).await? {
             print_searches(&report);
         }
     }
-    if let Some(report) = serve::observed_experiment(&settings.postgres, &lake).await? {
+    if let Some(report) = serve::observed_experiment(&stores.postgres, &lake).await? {
         print_experiment(&report);
     }
     println!("{} channels in {:.1} s", channels.len(), started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+async fn status(settings: &Settings) -> anyhow::Result<()> {
+    let primary = direct::primary(&settings.postgres).await?;
+    println!(
+        "{:>6} {:<20} {:<8} {:<20} {:>7} {:>6} {:>9} {:>6} {:>9} {:>11} {:>6}  error",
+        "run",
+        "channel",
+        "scope",
+        "began",
+        "seconds",
+        "days",
+        "lines",
+        "dates",
+        "rows",
+        "differences",
+        "healed"
+    );
+    for run in report_runs::newest(&primary, STATUS_RUNS).await? {
+        let seconds = run.finished_at.map(|end| end.duration_since(run.started_at).as_secs_f64());
+        let done = run.done;
+        println!(
+            "{:>6} {:<20} {:<8} {:<20} {:>7} {:>6} {:>9} {:>6} {:>9} {:>11} {:>6}  {}",
+            run.id,
+            run.channel,
+            run.scope,
+            run.started_at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.1}")),
+            done.days_extracted,
+            done.lines_extracted,
+            done.dates_counted,
+            done.rows_published,
+            done.differences,
+            done.days_healed,
+            run.error.as_deref().unwrap_or(""),
+        );
+    }
+    let (days, different) = reports::reconciled(&primary).await?;
+    println!("{days} days of a currency and a time zone are reconciled; {different} differ");
+    anyhow::ensure!(different == 0, "{different} days differ from the order ledger");
+    Ok(())
+}
+
+async fn set_zones(settings: &Settings, channel: &str, zones: &[String]) -> anyhow::Result<()> {
+    for zone in zones {
+        jiff::tz::TimeZone::get(zone)
+            .with_context(|| format!("{zone:?} is no time zone that is known here"))?;
+    }
+    let mut primary = direct::primary(&settings.postgres).await?;
+    anyhow::ensure!(channels::find(&primary, channel).await?.is_some(), "no channel {channel:?}");
+    transaction::run_direct(&mut primary, "set_report_time_zones", async |transaction| {
+        channels::set_report_time_zones(transaction, channel, zones).await
+    })
+    .await?;
+    println!("the next run counts {channel} in its own zone and {} more", zones.len());
     Ok(())
 }
 
@@ -134,15 +233,23 @@ fn print_experiment(report: &ExperimentReport) {
 }
 
 fn print(report: &RunReport) {
-    let extract = if report.was_full { "full" } else { "changed" };
+    let figures = report.figures;
     println!(
-        "{:<24} {extract:<8} {:>6} {:>10} {:>6} {:>6} {:>7.1} s {:>7.1} s",
+        "{:<24} {:<8} {:>6} {:>10} {:>6} {:>9} {:>11} {:>7.1} s {:>7.1} s",
         report.channel,
-        report.extracted.days,
-        report.extracted.lines,
-        report.dates,
-        report.rows,
+        if figures.was_full { "full" } else { "changed" },
+        figures.days_extracted,
+        figures.lines_extracted,
+        figures.dates_counted,
+        figures.rows_published,
+        figures.differences,
         report.extract_elapsed.as_secs_f64(),
         report.report_elapsed.as_secs_f64(),
     );
+    if figures.days_healed > 0 {
+        println!("{} days of the lake were damaged or missing: extracted anew", figures.days_healed);
+    }
+    for left_out in &report.left_out {
+        println!("not counted, the last report stays: {left_out}");
+    }
 }

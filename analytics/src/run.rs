@@ -1,38 +1,59 @@
-//! One run of the daily sales report: extract what changed, count the days it touches, publish them.
+//! One run of the reports of a channel: extract what changed, count what it touches, publish it.
 //!
-//! A run that is killed is done again by the next: files appear by rename, and the watermark moves in the
-//! transaction that publishes.
+//! A run that is killed is done again by the next: files appear by rename, the watermark moves in the transaction that
+//! publishes, and the manifest follows it.
 
 use std::time::{Duration, Instant};
 
-use domain::daily_sales::DailySales;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use polars::error::PolarsError;
-use store::error::StoreError;
+use process::error_chain;
+use store::error::{MayBeStoreError, StoreError};
 use store::pg::advisory_lock::{self, Right};
-use store::pg::daily_sales::{Publication, ReplacedDates, Watermark};
-use store::pg::{channels, daily_sales, direct, sales_extract};
-use store::settings::PostgresSettings;
+use store::pg::report_runs::{self, RunFigures};
+use store::pg::{channels, direct};
+use store::settings::{MongoSettings, PostgresSettings};
 
-use crate::daily_sales::{Basis, ReportError};
-use crate::extract::{self, ExtractError, Extracted};
+use crate::count::CountError;
+use crate::extract::ExtractError;
 use crate::lake::{Lake, LakeError};
+use crate::publication::{self, Published};
+use crate::reports::ReportError;
+use crate::snapshot;
 
-/// How long a run waits for its standby to have what was committed when the run began.
-const REPLAY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest run. The lock that it holds lets no other one begin.
-const RUN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
-/// Dates that are counted at once: bounds the memory of a full run.
-const DATES_AT_ONCE: usize = 62;
+const RUN_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
-/// How much a run reads.
+/// Where facts are.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// Orders, stock and accounts; what is published.
+    pub postgres: PostgresSettings,
+    /// The catalogue.
+    pub mongo: MongoSettings,
+}
+
+/// How much a run reads and counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// What changed since the last run; everything when the lake is not the one of the last run.
     Changed,
     /// Everything.
     Full,
+    /// What changed, and these UTC days, both included, whether they changed or not.
+    Dates(Date, Date),
+}
+
+impl Scope {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Full => "full",
+            Self::Dates(..) => "dates",
+        }
+    }
 }
 
 /// What a run did.
@@ -40,16 +61,12 @@ pub enum Scope {
 pub struct RunReport {
     /// The channel.
     pub channel: String,
-    /// Whether everything was read.
-    pub was_full: bool,
-    /// Days and lines written to the lake.
-    pub extracted: Extracted,
-    /// Dates that were counted.
-    pub dates: usize,
-    /// Rows that came of them.
-    pub rows: usize,
+    /// Days, lines, dates, rows, differences.
+    pub figures: RunFigures,
     /// Time of the snapshot.
     pub as_of: Timestamp,
+    /// Months of behaviour that could not be counted, and why: their last report stays.
+    pub left_out: Vec<String>,
     /// Time for the extract.
     pub extract_elapsed: Duration,
     /// Time for counting and publishing.
@@ -77,12 +94,24 @@ pub enum RunError {
     /// A number that cannot be computed.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// A lake that cannot be counted.
+    #[error(transparent)]
+    Count(#[from] CountError),
     /// A server that accepted a question and never answered.
     #[error("the run took longer than {} minutes", .0.as_secs() / 60)]
     Overdue(Duration),
     /// The counting thread panicked.
     #[error("counting failed")]
     Counter(#[source] tokio::task::JoinError),
+}
+
+impl MayBeStoreError for RunError {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) | Self::Extract(ExtractError::Store(error)) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// What to do about a run that published nothing.
@@ -102,8 +131,24 @@ impl RunError {
         match self {
             Self::Busy(_) | Self::Overdue(_) => Remedy::Wait,
             Self::Store(error) | Self::Extract(ExtractError::Store(error)) => of_store(error),
-            Self::Lake(error) | Self::Extract(ExtractError::Lake(error)) => of_lake(error),
+            Self::Lake(error)
+            | Self::Extract(ExtractError::Lake(error))
+            | Self::Count(CountError::Lake(error)) => of_lake(error),
+            // The lake is forgotten: the next run extracts it again.
+            Self::Count(CountError::Report(ReportError::Frame(_)) | CountError::Unsound(_)) => Remedy::Retry,
             _ => Remedy::GiveUp,
+        }
+    }
+
+    /// Whether what the lake holds may be the cause.
+    fn may_be_damage(&self) -> bool {
+        match self {
+            Self::Count(CountError::Report(ReportError::Frame(_)) | CountError::Unsound(_)) => true,
+            Self::Lake(LakeError::Parquet { source, .. })
+            | Self::Count(CountError::Lake(LakeError::Parquet { source, .. })) => {
+                !matches!(source, PolarsError::IO { .. })
+            }
+            _ => false,
         }
     }
 }
@@ -116,12 +161,12 @@ fn of_store(error: &StoreError) -> Remedy {
     }
 }
 
-/// A full or missing disk is mended by a person; a damaged file of the lake stays damaged.
+/// A full or missing disk is mended by a person; a damaged file of the lake is extracted again.
 fn of_lake(error: &LakeError) -> Remedy {
     match error {
         LakeError::File { .. } | LakeError::Parquet { source: PolarsError::IO { .. }, .. } => Remedy::Wait,
         LakeError::Landed(lake::behaviour::LakeError::File { .. }) => Remedy::Wait,
-        LakeError::Parquet { .. } | LakeError::Landed(_) => Remedy::Retry,
+        LakeError::Parquet { .. } | LakeError::Landed(_) | LakeError::Manifest { .. } => Remedy::Retry,
     }
 }
 
@@ -131,125 +176,110 @@ pub async fn channels(settings: &PostgresSettings) -> Result<Vec<String>, RunErr
     Ok(channels::list(&client).await?.into_iter().map(|channel| channel.code).collect())
 }
 
-/// Brings the daily sales of a channel up to what was committed when the run began.
-pub async fn daily_sales(
-    settings: &PostgresSettings,
+/// What is due: everything once a night, else what changed. An hour at which nobody looks is two o'clock, UTC.
+pub async fn due(settings: &PostgresSettings, channel: &str, now: Timestamp) -> Result<Scope, RunError> {
+    let client = direct::primary(settings).await?;
+    let last = report_runs::last_full(&client, channel).await?;
+    Ok(if last.is_some_and(|last| last < last_night(now)) { Scope::Full } else { Scope::Changed })
+}
+
+fn last_night(now: Timestamp) -> Timestamp {
+    let night = now.saturating_sub(2.hours()).unwrap_or(now).to_zoned(TimeZone::UTC).date();
+    night.at(2, 0, 0, 0).to_zoned(TimeZone::UTC).map_or(now, |night| night.timestamp())
+}
+
+/// Brings the reports of a channel up to what was committed when the run began. `tell` hears what is done now.
+pub async fn run(
+    stores: &Stores,
     lake: &Lake,
     channel: &str,
     scope: Scope,
+    tell: &(dyn Fn(&str) + Sync),
 ) -> Result<RunReport, RunError> {
-    tokio::time::timeout(RUN_TIMEOUT, bring_up_to_date(settings, lake, channel, scope))
+    tokio::time::timeout(RUN_TIMEOUT, noted(stores, lake, channel, scope, tell))
         .await
         .unwrap_or(Err(RunError::Overdue(RUN_TIMEOUT)))
 }
 
-async fn bring_up_to_date(
-    settings: &PostgresSettings,
+/// A run with its note.
+async fn noted(
+    stores: &Stores,
     lake: &Lake,
     channel: &str,
     scope: Scope,
+    tell: &(dyn Fn(&str) + Sync),
 ) -> Result<RunReport, RunError> {
-    let started = Instant::now();
-    let mut primary = direct::primary(settings).await?;
+    let mut primary = direct::primary(&stores.postgres).await?;
     // The lock lives as long as the connection, and the connection publishes: a run without its lock cannot.
     if !advisory_lock::take(&primary, Right::CountDailySales(channel)).await? {
         return Err(RunError::Busy(channel.to_owned()));
     }
-    let position = sales_extract::flushed_position(&primary).await?;
-    let mut standby = direct::standby(settings).await?;
-    sales_extract::wait_until_replayed(&standby, position, REPLAY_TIMEOUT).await?;
-    let published = daily_sales::watermark(&primary, channel).await?;
-    let since = since(scope, published, lake.watermark(channel)?);
-
-    let snapshot = sales_extract::snapshot(&mut standby).await?;
-    let known = snapshot.channel(channel).await?;
-    let known = known.ok_or_else(|| RunError::UnknownChannel(channel.to_owned()))?;
-    let basis = Basis { time_zone: known.time_zone, price_scale: known.price_scale };
-    let days = snapshot.changed_days(channel, since).await?;
-    let extracted = extract::write_days(&snapshot, lake, channel, &days).await?;
-    if since.is_none() {
-        lake.retain(channel, &days)?;
+    if channels::find(&primary, channel).await?.is_none() {
+        return Err(RunError::UnknownChannel(channel.to_owned()));
     }
-    let (as_of, watermark) = (snapshot.taken_at, snapshot.watermark);
-    drop(snapshot);
-    let extract_elapsed = started.elapsed();
+    let id = report_runs::begin(&primary, channel, scope.name(), Timestamp::now()).await?;
+    let result = bring_up_to_date(stores, lake, channel, scope, (&mut primary, tell)).await;
+    let failure = match &result {
+        Ok(report) => (!report.left_out.is_empty()).then(|| report.left_out.join("; ")),
+        Err(error) => Some(error_chain::text(error)),
+    };
+    let figures = result.as_ref().map_or_else(|_| RunFigures::default(), |report| report.figures);
+    report_runs::end(&primary, id, Timestamp::now(), &figures, failure.as_deref()).await?;
+    if result.as_ref().is_err_and(RunError::may_be_damage) {
+        lake.forget(channel)?;
+    }
+    result
+}
 
-    let dates = dates_of(&days, &basis);
-    let rows = count(lake, channel, &dates, &basis).await?;
-    let replaced = if since.is_none() { ReplacedDates::All } else { ReplacedDates::Only(&dates) };
-    let publication = Publication { channel, dates: replaced, rows: &rows, as_of, watermark };
-    daily_sales::publish(&mut primary, &publication).await?;
-    lake.save_watermark(channel, watermark)?;
+async fn bring_up_to_date(
+    stores: &Stores,
+    lake: &Lake,
+    channel: &str,
+    scope: Scope,
+    (primary, tell): (&mut direct::DirectClient, &(dyn Fn(&str) + Sync)),
+) -> Result<RunReport, RunError> {
+    let started = Instant::now();
+    tell("extracts");
+    let mut extraction = snapshot::extract(stores, lake, channel, scope, primary).await?;
+    let extract_elapsed = started.elapsed();
+    let Published { dates, rows, differences, left_out, events_left } =
+        publication::publish(primary, lake, &extraction, tell).await?;
+    extraction.forget_events(&events_left);
+    let figures = RunFigures {
+        as_of: Some(extraction.as_of),
+        days_extracted: signed(extraction.extracted.days),
+        lines_extracted: signed(extraction.extracted.lines),
+        dates_counted: signed(dates),
+        rows_published: signed(rows),
+        differences: signed(differences),
+        days_healed: signed(extraction.healed),
+        was_full: extraction.is_full,
+    };
+    let as_of = extraction.as_of;
+    extraction.save(lake, channel)?;
     Ok(RunReport {
         channel: channel.to_owned(),
-        was_full: since.is_none(),
-        extracted,
-        dates: dates.len(),
-        rows: rows.len(),
+        figures,
         as_of,
+        left_out,
         extract_elapsed,
         report_elapsed: started.elapsed() - extract_elapsed,
     })
 }
 
-/// Where to go on from: the last publication, if the lake still holds its extract; `None` for a full run.
-fn since(scope: Scope, published: Option<Watermark>, held: Option<Watermark>) -> Option<Watermark> {
-    published.filter(|_| scope == Scope::Changed && published == held)
-}
-
-/// The dates in the channel's zone that the lines of those UTC days can be of.
-fn dates_of(days: &[Date], basis: &Basis) -> Vec<Date> {
-    let reach = reach_days(basis);
-    let mut dates: Vec<Date> = days
-        .iter()
-        .flat_map(|day| (-reach..=reach).map(move |offset| day.saturating_add(offset.days())))
-        .collect();
-    dates.sort_unstable();
-    dates.dedup();
-    dates
-}
-
-/// A zone's midnight is less than a day away from UTC's.
-fn reach_days(basis: &Basis) -> i32 {
-    if matches!(basis.time_zone.as_str(), "UTC" | "Etc/UTC") { 0 } else { 1 }
-}
-
-async fn count(
-    lake: &Lake,
-    channel: &str,
-    dates: &[Date],
-    basis: &Basis,
-) -> Result<Vec<DailySales>, RunError> {
-    let (lake, channel, dates, basis) = (lake.clone(), channel.to_owned(), dates.to_owned(), basis.clone());
-    tokio::task::spawn_blocking(move || {
-        let mut rows = Vec::new();
-        for part in dates.chunks(DATES_AT_ONCE) {
-            // The days around are read too, so that every date of the part is whole.
-            let Some(lines) = lake.scan(&channel, &dates_of(part, &basis))? else {
-                continue;
-            };
-            let counted = crate::daily_sales::daily_sales(lines, &basis)?;
-            rows.extend(counted.into_iter().filter(|row| part.binary_search(&row.date).is_ok()));
-        }
-        Ok(rows)
-    })
-    .await
-    .map_err(RunError::Counter)?
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::civil::date;
-
     use super::*;
 
     #[test]
-    fn another_lake_than_the_published_one_is_written_anew() {
-        let (old, new) = (Some(Watermark(7)), Some(Watermark(9)));
-        assert_eq!(since(Scope::Changed, new, new), new);
-        assert_eq!(since(Scope::Changed, new, old), None);
-        assert_eq!(since(Scope::Changed, None, None), None);
-        assert_eq!(since(Scope::Full, new, new), None);
+    fn a_night_begins_at_two() {
+        let night = |now: &str| last_night(now.parse().expect("a time")).to_string();
+        assert_eq!(night("2026-03-01T01:59:59Z"), "2026-02-28T02:00:00Z");
+        assert_eq!(night("2026-03-01T02:00:00Z"), "2026-03-01T02:00:00Z");
     }
 
     #[test]
@@ -263,21 +293,10 @@ mod tests {
             (RunError::from(ExtractError::from(away())), Remedy::Wait),
             (RunError::from(ExtractError::from(disk())), Remedy::Wait),
             (RunError::Busy("shop".to_owned()), Remedy::Wait),
-            (RunError::from(damaged), Remedy::Retry),
+            (RunError::from(CountError::from(damaged)), Remedy::Retry),
             (RunError::UnknownChannel("nowhere".to_owned()), Remedy::GiveUp),
         ] {
             assert_eq!(error.remedy(), remedy, "{error:?}");
         }
-    }
-
-    #[test]
-    fn another_zone_reaches_into_the_neighbouring_days() {
-        let basis = |zone: &str| Basis { time_zone: zone.to_owned(), price_scale: 2 };
-        let days = [date(2011, 1, 1), date(2011, 1, 3)];
-        assert_eq!(dates_of(&days, &basis("UTC")), days);
-        let dates = dates_of(&days, &basis("Pacific/Auckland"));
-        let around: Vec<Date> =
-            (0..5).map(|offset| date(2010, 12, 31).saturating_add(offset.days())).collect();
-        assert_eq!(dates, around);
     }
 }

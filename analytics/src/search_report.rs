@@ -16,8 +16,8 @@ use store::pg::search_terms::{self, Publication};
 use store::settings::PostgresSettings;
 
 use crate::click_judgments::click_judgments;
-use crate::daily_sales::ReportError;
 use crate::lake::Lake;
+use crate::reports::ReportError;
 use crate::run::RunError;
 use crate::search_terms::{of_interest, search_terms};
 

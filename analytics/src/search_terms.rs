@@ -8,8 +8,8 @@ use jiff::civil::Date;
 use polars::prelude::*;
 use uuid::Uuid;
 
-use crate::daily_sales::ReportError;
 use crate::lake::event;
+use crate::reports::ReportError;
 
 /// The words of a search as the report counts them.
 pub(crate) const TERM: &str = "term";

@@ -1,7 +1,8 @@
-//! The daemon: an import's event brings its channel's daily sales up to date; every hour brings every report.
+//! The daemon: an import's event brings its channel's reports up to date; every quarter of an hour brings every
+//! report, and once a night everything is counted anew.
 //!
 //! While a store is away a delivery is held, so that no outage costs one. The broker takes back what is held
-//! for longer than it allows, and counts that; the hourly round makes up for what may be dead-lettered then,
+//! for longer than it allows, and counts that; the round makes up for what may be dead-lettered then,
 //! and counts our own shop's orders, which are not imported.
 
 use std::time::{Duration, Instant};
@@ -20,21 +21,21 @@ use tracing::Instrument;
 
 use crate::experiment_report::{self, ExperimentReport};
 use crate::lake::Lake;
-use crate::run::{self, Remedy, RunError, Scope};
+use crate::run::{self, Remedy, RunError, Scope, Stores};
 use crate::search_report::{self, SearchReport};
 
 /// How long one delivery is tried, when nothing is away, before it goes back to the queue, which counts.
 const TRIES_TIMEOUT: Duration = Duration::from_secs(300);
 /// Between two rounds over every channel.
-const ROUND_INTERVAL: Duration = Duration::from_secs(60 * 60);
+const ROUND_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// How long a run may go on after the stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the daemon works with.
 #[derive(Debug, Clone)]
 pub struct Daemon {
-    /// PostgreSQL.
-    pub postgres: PostgresSettings,
+    /// PostgreSQL and MongoDB.
+    pub stores: Stores,
     /// RabbitMQ.
     pub amqp: AmqpSettings,
     /// The lake.
@@ -51,7 +52,7 @@ impl Daemon {
         );
     }
 
-    /// Brings every channel up to date, at once and then every hour.
+    /// Brings every channel up to date, at once and then every quarter of an hour.
     async fn go_rounds(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             run_and_rest(Box::pin(self.go_round(stop)), stop).await;
@@ -61,7 +62,7 @@ impl Daemon {
     async fn go_round(&self, stop: &CancellationToken) {
         let mut backoff = Backoff::default();
         let channels = loop {
-            match run::channels(&self.postgres).await {
+            match run::channels(&self.stores.postgres).await {
                 Ok(channels) => break channels,
                 Err(error) => tracing::warn!(error = error_chain::text(&error), "the round waits"),
             }
@@ -71,7 +72,9 @@ impl Daemon {
         };
         for channel in channels {
             let span = tracing::info_span!("daily_sales_round", channel);
-            self.bring_up_to_date(&channel, stop).instrument(span).await;
+            let scope = run::due(&self.stores.postgres, &channel, Timestamp::now()).await;
+            let scope = scope.unwrap_or(Scope::Changed);
+            self.bring_up_to_date(&channel, scope, stop).instrument(span).await;
             if stop.is_cancelled() {
                 return;
             }
@@ -81,7 +84,7 @@ impl Daemon {
 
     /// What fails is tried again with the next round.
     async fn count_searches(&self, channel: &str) {
-        match observed_searches(&self.postgres, &self.lake, channel).await {
+        match observed_searches(&self.stores.postgres, &self.lake, channel).await {
             Ok(Some(report)) => {
                 tracing::info!(channel, terms = report.terms, "search terms are up to date");
             }
@@ -93,16 +96,16 @@ impl Daemon {
         }
     }
 
-    /// At once and then every hour, also while the reports wait for a standby.
+    /// At once and then with every round, also while the reports wait for a standby.
     async fn look_at_experiments(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             run_and_rest(Box::pin(self.look_at_experiment()), stop).await;
         }
     }
 
-    /// What fails is tried again an hour later.
+    /// What fails is tried again with the next round.
     async fn look_at_experiment(&self) {
-        match observed_experiment(&self.postgres, &self.lake).await {
+        match observed_experiment(&self.stores.postgres, &self.lake).await {
             Ok(Some(ExperimentReport { experiment, figures, outcome })) => {
                 let outcome = outcome.map(domain::experiment::Outcome::name);
                 let (id, p_value) = (experiment.id.to_string(), figures.p_value);
@@ -164,7 +167,7 @@ impl Daemon {
             return delivery.done().await;
         };
         let span = span(&event, &imported.channel);
-        let outcome = self.bring_up_to_date(&imported.channel, stop).instrument(span).await;
+        let outcome = self.bring_up_to_date(&imported.channel, Scope::Changed, stop).instrument(span).await;
         settled(outcome.name());
         match outcome {
             Outcome::Done => {
@@ -179,14 +182,14 @@ impl Daemon {
         }
     }
 
-    async fn bring_up_to_date(&self, channel: &str, stop: &CancellationToken) -> Outcome {
+    async fn bring_up_to_date(&self, channel: &str, scope: Scope, stop: &CancellationToken) -> Outcome {
         let started = Instant::now();
         let mut backoff = Backoff::default();
         loop {
-            let error = match observed(&self.postgres, &self.lake, channel, Scope::Changed).await {
+            let error = match observed(&self.stores, &self.lake, channel, scope, &|_| {}).await {
                 Ok(report) => {
-                    let (days, rows) = (report.extracted.days, report.rows);
-                    tracing::info!(channel, days, rows, "daily sales are up to date");
+                    let (days, rows) = (report.figures.days_extracted, report.figures.rows_published);
+                    tracing::info!(channel, days, rows, "the reports are up to date");
                     return Outcome::Done;
                 }
                 Err(error) => error,
@@ -194,15 +197,15 @@ impl Daemon {
             let cause = error_chain::text(&error);
             match error.remedy() {
                 Remedy::GiveUp => {
-                    tracing::error!(error = cause, channel, "daily sales cannot be computed");
+                    tracing::error!(error = cause, channel, "the reports cannot be computed");
                     return Outcome::Never;
                 }
                 Remedy::Retry if started.elapsed() > TRIES_TIMEOUT => {
-                    tracing::error!(error = cause, channel, "daily sales fail again and again");
+                    tracing::error!(error = cause, channel, "the reports fail again and again");
                     return Outcome::Later;
                 }
                 Remedy::Retry | Remedy::Wait => {
-                    tracing::warn!(error = cause, channel, "daily sales wait and are tried again");
+                    tracing::warn!(error = cause, channel, "the reports wait and are tried again");
                 }
             }
             if !backoff.pause(stop).await {
@@ -235,21 +238,25 @@ impl Outcome {
 
 /// A run with its metrics.
 pub async fn observed(
-    postgres: &PostgresSettings,
+    stores: &Stores,
     lake: &Lake,
     channel: &str,
     scope: Scope,
+    tell: &(dyn Fn(&str) + Sync),
 ) -> Result<run::RunReport, RunError> {
     let started = Instant::now();
-    let result = run::daily_sales(postgres, lake, channel, scope).await;
+    let result = run::run(stores, lake, channel, scope, tell).await;
     let label = if result.is_ok() { "published" } else { "failed" };
-    metrics::counter!("analytics_runs_total", "report" => "daily_sales", "result" => label).increment(1);
-    metrics::histogram!("analytics_run_seconds", "report" => "daily_sales")
-        .record(started.elapsed().as_secs_f64());
+    metrics::counter!("analytics_runs_total", "report" => "sales", "result" => label).increment(1);
+    metrics::histogram!("analytics_run_seconds", "report" => "sales").record(started.elapsed().as_secs_f64());
     if let Ok(report) = &result {
-        metrics::counter!("analytics_lines_extracted_total").increment(report.extracted.lines);
-        metrics::gauge!("analytics_as_of_seconds", "report" => "daily_sales", "channel" => channel.to_owned())
+        metrics::counter!("analytics_lines_extracted_total")
+            .increment(report.figures.lines_extracted.unsigned_abs());
+        metrics::gauge!("analytics_as_of_seconds", "report" => "sales", "channel" => channel.to_owned())
             .set(report.as_of.as_second() as f64);
+        metrics::gauge!("analytics_reconciliation_differences", "channel" => channel.to_owned())
+            .set(report.figures.differences as f64);
+        metrics::counter!("analytics_days_healed_total").increment(report.figures.days_healed.unsigned_abs());
     }
     result
 }
@@ -299,7 +306,7 @@ fn span(event: &CloudEvent, channel: &str) -> tracing::Span {
     span
 }
 
-/// Does what is done every hour, and waits for the next. Gives up when the stop is long ago.
+/// Does what is done in every round, and waits for the next. Gives up when the stop is long ago.
 async fn run_and_rest(work: impl Future<Output = ()>, stop: &CancellationToken) {
     tokio::select! {
         () = work => {}

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use cache::product_cache::ProductCache;
+use cache::report_cache::ReportCache;
 use cache::search_cache::SearchCache;
 use domain::event::Cause;
 use domain::webhook::url_policy::UrlPolicy;
@@ -56,6 +57,8 @@ pub struct AppState {
     pub evaluations: Semaphore,
     /// What is about to be typed.
     pub completions: KnownCompletionsCell,
+    /// Answers of reports.
+    pub reports: ReportCache,
     /// Where webhooks may be sent.
     pub webhooks: UrlPolicy,
     /// Who is known.
@@ -96,6 +99,7 @@ impl AppState {
             experiment: RunningExperimentCell::default(),
             evaluations: Semaphore::new(1),
             completions: KnownCompletionsCell::default(),
+            reports: ReportCache::default(),
             webhooks: settings.webhooks.clone(),
             tokens,
             rate_limits: RateLimits::new(&settings.api.rate_limit)?,

@@ -40,7 +40,6 @@ use crate::routes::{
         inventory::adjust::adjust_stock,
         inventory::get::get_inventory,
         inventory::ledger::list_ledger,
-        analytics::daily_sales::daily_sales,
         admin::list_dead_letters::list_dead_letters,
         admin::get_dead_letter::get_dead_letter,
         admin::redrive_dead_letters::redrive_dead_letters,
@@ -97,7 +96,9 @@ impl Modify for BearerToken {
 
 /// The document.
 pub fn document() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+    let mut document = Document::openapi();
+    analytics::report_documentation::add_to(&mut document);
+    document
 }
 
 /// The document as it is committed.

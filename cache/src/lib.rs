@@ -10,6 +10,7 @@ pub mod key;
 pub mod memcached_statistics;
 pub mod page_cache;
 pub mod product_cache;
+pub mod report_cache;
 pub mod search_cache;
 pub mod settings;
 pub mod shared_products;

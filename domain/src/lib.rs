@@ -8,7 +8,6 @@ pub mod agreement;
 pub mod behaviour;
 pub mod category;
 pub mod completions;
-pub mod daily_sales;
 pub mod event;
 pub mod experiment;
 pub mod field_error;

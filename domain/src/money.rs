@@ -1,6 +1,7 @@
 //! Money: integer minor units with an ISO 4217 currency. No float comes near it.
 
 pub use iso_currency::Currency;
+use iso_currency::IntoEnumIterator;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,11 @@ impl Money {
 /// Digits after the point in the currency's minor unit: 2 for GBP, 0 for JPY.
 pub fn exponent(currency: Currency) -> u32 {
     currency.exponent().map_or(0, u32::from)
+}
+
+/// Every currency there is.
+pub fn currencies() -> impl Iterator<Item = Currency> {
+    Currency::iter()
 }
 
 fn minor_units_per_major(currency: Currency) -> Decimal {

@@ -1,7 +1,8 @@
-//! The lake of behaviour events: Parquet files by channel and day, each placed whole by a rename.
+//! Parquet: the lake of behaviour events, files by channel and day, each placed whole by a rename; and a report as a file.
 //!
 //! It owns the columns of an event and the layout of the folders. It computes no report and asks no store.
 
 pub mod behaviour;
 mod columns;
 pub mod landing;
+pub mod report_file;

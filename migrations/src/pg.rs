@@ -4,7 +4,7 @@ use refinery::{Migration, Runner, Target};
 use tokio_postgres::Client;
 
 /// Name and text of every migration, oldest first.
-pub const FILES: [(&str, &str); 25] = [
+pub const FILES: [(&str, &str); 26] = [
     ("0001_create_partition_functions", include_str!("../pg/0001_create_partition_functions.sql")),
     ("0002_create_users", include_str!("../pg/0002_create_users.sql")),
     ("0003_create_orders", include_str!("../pg/0003_create_orders.sql")),
@@ -30,6 +30,7 @@ pub const FILES: [(&str, &str); 25] = [
     ("0023_create_search_terms", include_str!("../pg/0023_create_search_terms.sql")),
     ("0024_schedule_search_releases", include_str!("../pg/0024_schedule_search_releases.sql")),
     ("0025_create_search_experiments", include_str!("../pg/0025_create_search_experiments.sql")),
+    ("0026_create_reports", include_str!("../pg/0026_create_reports.sql")),
 ];
 
 /// Why a database could not be migrated.

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use analytics::lake::Lake;
+use analytics::run::Stores;
 use analytics::serve::Daemon;
-use domain::daily_sales::DailySales;
 use domain::money::Currency;
 use ingest::orders::{ImportOptions, OrderFormat};
 use jiff::civil::date;
-use store::pg::daily_sales;
 use store::settings::PostgresSettings;
 use support::{Scope, files, stack, wait};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::published::{self, DailySales};
 
 const CHANNEL: &str = "served";
 const WAIT: Duration = Duration::from_secs(60);
@@ -30,7 +31,8 @@ struct Serving {
 impl Serving {
     fn start(scope: &Scope, postgres: PostgresSettings) -> Self {
         let stop = CancellationToken::new();
-        let daemon = Daemon { postgres, amqp: scope.amqp.clone(), lake: Lake::new(&scope.lake) };
+        let stores = Stores { postgres, ..published::stores(scope) };
+        let daemon = Daemon { stores, amqp: scope.amqp.clone(), lake: Lake::new(&scope.lake) };
         let token = stop.clone();
         Self { stop, task: tokio::spawn(async move { daemon.run(&token).await }) }
     }
@@ -72,7 +74,7 @@ async fn relay_until<T>(scope: &Scope, what: &str, arrived: impl AsyncFnMut() ->
 async fn report(scope: &Scope, channel: &str) -> Option<Vec<DailySales>> {
     let (from, to) = (date(2010, 1, 1), date(2010, 12, 31));
     let client = scope.primary().await;
-    let (rows, as_of) = daily_sales::read(&client, channel, from, to, None).await.expect("reads");
+    let (rows, as_of) = published::read(&client, channel, (from, to), None).await;
     as_of.map(|_| rows)
 }
 

@@ -127,9 +127,10 @@ const CORRUPTIONS: [(&[&str], &str); 24] = [
     (&["events_are_sent"], "SET LOCAL audit.unsent_after = '0 seconds'"),
     (
         &["report_equals_orders"],
-        "INSERT INTO report_daily_sales (channel, currency, date, orders, cancelled_orders, customers, units, \
-         gross_revenue, refunds, net_revenue, raw_sum, aov, cancellation_rate, as_of) \
-         VALUES ('shop', 'GBP', '2000-01-01', 1, 0, 1, 1, 1, 0, 1, 1, 1, 0, now())",
+        "INSERT INTO report_daily_sales (channel, time_zone, currency, date, orders, cancelled_orders, customers, \
+         new_customers, units, gross_revenue, discounts, refunds, tax, shipping, raw_sum, rounded_net) \
+         SELECT code, time_zone, 'GBP', '2000-01-01', 1, 0, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1 FROM channels \
+         WHERE code = 'shop'",
     ),
 ];
 

@@ -25,6 +25,7 @@ mod pages;
 mod popularity;
 mod product_deletion;
 mod products;
+mod published;
 mod rate_limits;
 mod readiness;
 mod rebuild;

@@ -5,9 +5,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use analytics::lake::Lake;
+use analytics::lake::{Lake, Table};
 use analytics::run::{self, Remedy, RunReport, Scope as Reach};
-use domain::daily_sales::DailySales;
 use domain::money::Currency;
 use domain::order::OrderKind;
 use flate2::Compression;
@@ -17,8 +16,10 @@ use jiff::civil::{Date, date};
 use rust_decimal::Decimal;
 use store::pg::advisory_lock::{self, Right};
 use store::pg::orders::OrderFilter;
-use store::pg::{daily_sales, direct, orders};
+use store::pg::{direct, orders};
 use support::{Scope, files, wait};
+
+use crate::published::{self, DailySales};
 
 const WAIT: Duration = Duration::from_secs(20);
 const CHANNEL: &str = "history";
@@ -69,13 +70,12 @@ async fn import(scope: &Scope, options: &ImportOptions) -> Result<ImportReport, 
 async fn count(scope: &Scope, reach: Reach) -> RunReport {
     scope.older_transactions_ended().await;
     let lake = Lake::new(&scope.lake);
-    run::daily_sales(&scope.postgres, &lake, CHANNEL, reach).await.expect("computes")
+    run::run(&published::stores(scope), &lake, CHANNEL, reach, &|_| {}).await.expect("computes")
 }
 
 async fn report(scope: &Scope) -> Vec<DailySales> {
     let (from, to) = (date(2010, 1, 1), date(2012, 12, 31));
-    let (rows, as_of) =
-        daily_sales::read(&scope.primary().await, CHANNEL, from, to, Some("GBP")).await.expect("reads");
+    let (rows, as_of) = published::read(&scope.primary().await, CHANNEL, (from, to), Some("GBP")).await;
     assert!(as_of.is_some());
     rows
 }
@@ -118,7 +118,7 @@ async fn each_quirk_is_kept_refused_or_counted() {
     assert_eq!(kind("C536379"), OrderKind::Credit);
     assert_eq!([kind("A563185"), kind("536589")], [OrderKind::Adjustment; 2]);
 
-    assert_eq!(count(&scope, Reach::Changed).await.extracted.days, 2);
+    assert_eq!(count(&scope, Reach::Changed).await.figures.days_extracted, 2);
     let rows: Vec<_> = report(&scope).await.iter().map(text).collect();
     let expected = [
         "2010-12-01,2,1,1,18,41.730,-27.500,14.230,11076.290,20.87,0.333333",
@@ -139,7 +139,10 @@ async fn a_second_import_changes_nothing_and_a_repaired_file_adds_what_was_missi
     assert_eq!((again.documents_added, again.documents_changed, again.lines_added), (0, 0, 0));
     assert_eq!((again.lines_known, fingerprint(&scope).await), (8, before));
     let unchanged = count(&scope, Reach::Changed).await;
-    assert_eq!((unchanged.was_full, unchanged.extracted.days, unchanged.rows), (false, 0, 0));
+    assert_eq!(
+        (unchanged.figures.was_full, unchanged.figures.days_extracted, unchanged.figures.rows_published),
+        (false, 0, 0)
+    );
 
     let good: String = QUIRKS
         .lines()
@@ -150,7 +153,7 @@ async fn a_second_import_changes_nothing_and_a_repaired_file_adds_what_was_missi
     let merged = import(&scope, &repaired).await.expect("imports").merged;
     assert_eq!((merged.documents_added, merged.documents_changed), (3, 1));
     assert_eq!((merged.lines_added, merged.lines_known), (4, 8));
-    assert!(!count(&scope, Reach::Changed).await.was_full);
+    assert!(!count(&scope, Reach::Changed).await.figures.was_full);
     let changed: Vec<_> = report(&scope).await.iter().map(text).collect();
     // 41.73 + 24 x 3.75 + 80 x 2.55 + 6 x 2.55 on the first day, 2.00 + 6 x 1.85 on the second.
     assert!(changed[0].starts_with("2010-12-01,4,1,3,128,351.030,"), "{changed:?}");
@@ -222,7 +225,7 @@ async fn days_are_those_of_the_channels_zone() {
     // Written to the UTC day of the 27th, counted on the 28th: the neighbouring day is counted anew.
     let second = format!("{HEADER}{}", line(3, "2011-03-27 23:00:00"));
     import(&scope, &options(&folder, "second.csv", second.as_bytes())).await.expect("imports");
-    assert_eq!(count(&scope, Reach::Changed).await.extracted.days, 1);
+    assert_eq!(count(&scope, Reach::Changed).await.figures.days_extracted, 1);
     assert_eq!(days().await, [(date(2011, 3, 26), 1), (date(2011, 3, 27), 1), (date(2011, 3, 28), 1)]);
 }
 
@@ -232,10 +235,10 @@ async fn two_runs_of_a_channel_do_not_meet() {
     let holder = scope.primary().await;
     assert!(advisory_lock::take(&holder, Right::CountDailySales("shop")).await.expect("asked"));
     let lake = Lake::new(&scope.lake);
-    let busy = run::daily_sales(&scope.postgres, &lake, "shop", Reach::Changed).await;
+    let busy = run::run(&published::stores(&scope), &lake, "shop", Reach::Changed, &|_| {}).await;
     assert_eq!(busy.expect_err("busy").remedy(), Remedy::Wait);
     drop(holder);
-    let unknown = run::daily_sales(&scope.postgres, &lake, "nowhere", Reach::Changed).await;
+    let unknown = run::run(&published::stores(&scope), &lake, "nowhere", Reach::Changed, &|_| {}).await;
     assert_eq!(unknown.expect_err("unknown").remedy(), Remedy::GiveUp);
 }
 
@@ -315,13 +318,16 @@ async fn the_lines_of_a_day_are_found_by_their_time() {
 
     let lake = Lake::new(&scope.lake);
     count(&scope, Reach::Changed).await;
-    assert_eq!(lake.days(CHANNEL).expect("a lake").len(), 762);
+    assert_eq!(lake.days(Table::Lines, CHANNEL).expect("a lake").len(), 762);
     client
         .batch_execute("UPDATE orders SET changed_xid = pg_current_xact_id() WHERE number LIKE '2021-03-04%'")
         .await
         .expect("changed");
     let changed = count(&scope, Reach::Changed).await;
-    assert_eq!((changed.was_full, changed.extracted.days, changed.extracted.lines), (false, 1, 40));
+    assert_eq!(
+        (changed.figures.was_full, changed.figures.days_extracted, changed.figures.lines_extracted),
+        (false, 1, 40)
+    );
 }
 
 /// Needs the real data beside the checkout; where it is missing the other tests stand for it.

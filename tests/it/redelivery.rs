@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use analytics::lake::Lake;
 use analytics::serve::Daemon;
-use domain::daily_sales::DailySales;
 use domain::event::{CloudEvent, event_type};
 use domain::ids::ProductId;
 use domain::money::Currency;
@@ -28,7 +27,6 @@ use serde_json::{Value, json};
 use store::amqp::broker::Broker;
 use store::amqp::topology::DurableQueue;
 use store::mongo::products::{self, Inserted};
-use store::pg::daily_sales;
 use store::sent_event::PAGE_MAX;
 use support::api::{self, Client, Shop, Who};
 use support::search_index::{projection, remove_indexes};
@@ -37,6 +35,8 @@ use tokio_postgres::Client as Postgres;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use worker::webhooks::fan_out;
+
+use crate::published::{self, DailySales};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const SEED: u64 = 47;
@@ -329,7 +329,7 @@ async fn import(scope: &Scope, channel: &str) {
 /// A channel's report; `None` before the import is in it.
 async fn counted(postgres: &Postgres, channel: &str) -> Option<Vec<DailySales>> {
     let (from, to) = (date(2010, 1, 1), date(2010, 12, 31));
-    let (rows, _) = daily_sales::read(postgres, channel, from, to, None).await.expect("reads");
+    let (rows, _) = published::read(postgres, channel, (from, to), None).await;
     (!rows.is_empty()).then_some(rows)
 }
 
@@ -354,7 +354,7 @@ async fn an_import_is_counted_once_however_often_it_is_told() {
         before
     };
     let lake = Lake::new(&scope.lake);
-    let daemon = Daemon { postgres: scope.postgres.clone(), amqp: scope.amqp.clone(), lake };
+    let daemon = Daemon { stores: published::stores(&scope), amqp: scope.amqp.clone(), lake };
     let before = Box::pin(beside(async |stop| daemon.run(stop).await, work)).await;
     for (channel, before) in CHANNELS.into_iter().zip(before) {
         assert_eq!(before.iter().map(|row| row.units).sum::<i64>(), 6, "{channel}");

@@ -16,7 +16,7 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("text-embedding", &[]),
     ("cache", &["domain"]),
     ("search-indexer", &["domain", "process", "store", "text-embedding"]),
-    ("api", &["cache", "domain", "process", "search-indexer", "store"]),
+    ("api", &["cache", "domain", "lake", "process", "search-indexer", "store"]),
     ("ingest", &["domain", "lake", "process", "store"]),
     ("worker", &["cache", "domain", "process", "store"]),
     ("analytics", &["domain", "lake", "process", "store"]),

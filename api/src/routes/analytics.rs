@@ -1,3 +1,6 @@
 //! Reports.
 
-pub mod daily_sales;
+pub mod csv_form;
+pub mod get_report;
+pub mod parquet_form;
+pub mod report_documentation;

@@ -16,20 +16,31 @@ pub struct Channel {
     pub code: String,
     /// IANA name of the time zone that its days are counted in.
     pub time_zone: String,
+    /// Other zones that its days are counted in as well.
+    pub report_time_zones: Vec<String>,
     /// Digits after the point of the amounts in its reports.
     pub price_scale: u32,
 }
 
+impl Channel {
+    /// Every zone that its days are counted in, its own first.
+    pub fn zones(&self) -> Vec<&str> {
+        let others = self.report_time_zones.iter().filter(|zone| **zone != self.time_zone);
+        std::iter::once(&self.time_zone).chain(others).map(String::as_str).collect()
+    }
+}
+
 /// One channel.
 pub async fn find(client: &impl GenericClient, code: &str) -> Result<Option<Channel>, StoreError> {
-    const SQL: &str = "SELECT code, time_zone, price_scale FROM channels WHERE code = $1";
+    const SQL: &str = "SELECT code, time_zone, price_scale, report_time_zones FROM channels WHERE code = $1";
     let rows = client.query_typed(SQL, &[(&code, Type::TEXT)]).await?;
     rows.first().map(channel).transpose()
 }
 
 /// Every channel by code.
 pub async fn list(client: &impl GenericClient) -> Result<Vec<Channel>, StoreError> {
-    const SQL: &str = "SELECT code, time_zone, price_scale FROM channels ORDER BY code LIMIT $1";
+    const SQL: &str =
+        "SELECT code, time_zone, price_scale, report_time_zones FROM channels ORDER BY code LIMIT $1";
     let rows = client.query_typed(SQL, &[(&CHANNEL_COUNT_MAX, Type::INT8)]).await?;
     rows.iter().map(channel).collect()
 }
@@ -68,11 +79,26 @@ pub async fn set_time_zone(
     Ok(())
 }
 
+/// Counts a channel's days in these zones as well as in its own. The next run counts it whole.
+pub async fn set_report_time_zones(
+    transaction: &Transaction<'_>,
+    code: &str,
+    time_zones: &[String],
+) -> Result<(), StoreError> {
+    const SQL: &str = "WITH changed AS (UPDATE channels SET report_time_zones = $2 WHERE code = $1 \
+                       AND report_time_zones <> $2 RETURNING code) \
+                       DELETE FROM lake_watermarks USING changed WHERE channel = changed.code";
+    advisory_lock::take_within(transaction, Right::CountDailySales(code)).await?;
+    transaction.execute(SQL, &[&code, &time_zones]).await?;
+    Ok(())
+}
+
 fn channel(row: &Row) -> Result<Channel, StoreError> {
     let price_scale: i16 = row.get(2);
     Ok(Channel {
         code: row.get(0),
         time_zone: row.get(1),
+        report_time_zones: row.get(3),
         price_scale: u32::try_from(price_scale)
             .map_err(|_| StoreError::Inconsistent(format!("{price_scale} is no number of digits")))?,
     })

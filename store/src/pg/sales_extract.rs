@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::ids::{OrderId, RefundId};
+use domain::ids::{OrderId, ProductId, RefundId};
 use domain::order::{OrderKind, OrderStatus};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::pg::channels::{self, Channel};
-use crate::pg::daily_sales::{Watermark, parse_watermark};
+use crate::pg::lake_watermarks::{self, Watermark};
 
 /// Lines that one round trip brings.
 const BATCH_LINES: i32 = 10_000;
@@ -45,12 +45,25 @@ pub struct SalesLine {
     pub occurred_at: Timestamp,
     /// Product code as written.
     pub sku: String,
+    /// The product; unknown in an imported history.
+    pub product_id: Option<ProductId>,
     /// Pieces; negative when given back.
     pub quantity: i64,
     /// Exact price of one piece, net, before any discount.
     pub unit_price: Decimal,
     /// What is taken off quantity x unit price, in minor units: negative when a discounted line is refunded.
     pub discount_minor: i64,
+}
+
+/// What the order ledger says of a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerDay {
+    /// Calendar day in the zone that was asked for.
+    pub date: Date,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Sale lines less credit lines and refunds, in minor units.
+    pub net_minor: i128,
 }
 
 /// How far the primary's log is safe on disk: what is committed by now is before it.
@@ -106,11 +119,15 @@ pub async fn snapshot(standby: &mut Client) -> Result<Snapshot<'_>, StoreError> 
         .await?;
     let row =
         transaction.query_one("SELECT pg_snapshot_xmin(pg_current_snapshot())::text, now()", &[]).await?;
-    let watermark = parse_watermark(row.get(0))?;
+    let watermark = lake_watermarks::parse(row.get(0))?;
     Ok(Snapshot { transaction, watermark, taken_at: row.get(1) })
 }
 
-impl Snapshot<'_> {
+impl<'a> Snapshot<'a> {
+    pub(super) fn transaction(&self) -> &Transaction<'a> {
+        &self.transaction
+    }
+
     /// One channel.
     pub async fn channel(&self, code: &str) -> Result<Option<Channel>, StoreError> {
         channels::find(&self.transaction, code).await
@@ -128,6 +145,19 @@ impl Snapshot<'_> {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
+    /// What the order ledger says of the days of a zone from one to another, both included; days without a line are
+    /// left out.
+    pub async fn ledger(
+        &self,
+        channel: &str,
+        time_zone: &str,
+        (first, last): (Date, Date),
+    ) -> Result<Vec<LedgerDay>, StoreError> {
+        let statement = self.transaction.prepare(include_str!("sales_extract/ledger.sql")).await?;
+        let rows = self.transaction.query(&statement, &[&channel, &time_zone, &first, &last]).await?;
+        rows.iter().map(ledger_day).collect()
+    }
+
     /// Opens the lines and refunds of the UTC days from one to another, both included, in the order of their time.
     pub async fn lines(&self, channel: &str, first: Date, last: Date) -> Result<SalesLines, StoreError> {
         // Prepared each time, so that the plan is one for this range.
@@ -140,6 +170,12 @@ impl Snapshot<'_> {
         let rows = self.transaction.query_portal(&lines.0, BATCH_LINES).await?;
         rows.iter().map(sales_line).collect()
     }
+}
+
+fn ledger_day(row: &Row) -> Result<LedgerDay, StoreError> {
+    let net: &str = row.get(2);
+    let net_minor = net.parse().map_err(|_| StoreError::Inconsistent(format!("{net:?} is no sum")))?;
+    Ok(LedgerDay { date: row.get(0), currency: row.get(1), net_minor })
 }
 
 fn sales_line(row: &Row) -> Result<SalesLine, StoreError> {
@@ -160,5 +196,6 @@ fn sales_line(row: &Row) -> Result<SalesLine, StoreError> {
         unit_price: row.get(11),
         refund_id: row.get::<_, Option<Uuid>>(12).map(RefundId),
         discount_minor: row.get(13),
+        product_id: row.get::<_, Option<Uuid>>(14).map(ProductId),
     })
 }

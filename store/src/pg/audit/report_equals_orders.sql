@@ -1,5 +1,6 @@
 SELECT coalesce(report.date, ledger.date) || ' ' || coalesce(report.currency, ledger.currency) AS key
-FROM (SELECT * FROM report_daily_sales WHERE channel = 'shop') AS report
+FROM (SELECT daily.* FROM report_daily_sales daily JOIN channels USING (time_zone)
+      WHERE channel = 'shop' AND code = 'shop') AS report
 FULL JOIN (
     SELECT currency, (occurred_at AT TIME ZONE time_zone)::date AS date,
            sum(net) FILTER (WHERE net > 0) AS gross, sum(net) FILTER (WHERE net < 0) AS refunds

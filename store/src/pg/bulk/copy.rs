@@ -5,6 +5,7 @@ use std::pin::pin;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::SinkExt;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use rust_decimal::Decimal;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
@@ -17,6 +18,7 @@ const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: &[u8] = &[0xff, 0xff];
 /// Microseconds from 1970 to 2000, which PostgreSQL counts from.
 const EPOCH_MICROSECOND: i64 = 946_684_800_000_000;
+const EPOCH_DAY: Date = jiff::civil::date(2000, 1, 1);
 
 /// Rows of one table; each is begun with `row` and then has every column in turn.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ pub struct CopyRows {
 }
 
 impl CopyRows {
-    pub(super) fn new(columns: i16) -> Self {
+    pub(in crate::pg) fn new(columns: i16) -> Self {
         Self { bytes: BytesMut::from(HEADER), columns, rows: 0 }
     }
 
@@ -35,7 +37,7 @@ impl CopyRows {
         self.rows
     }
 
-    pub(super) fn row(&mut self) -> &mut Self {
+    pub(in crate::pg) fn row(&mut self) -> &mut Self {
         self.rows += 1;
         self.bytes.put_i16(self.columns);
         self
@@ -45,7 +47,7 @@ impl CopyRows {
         self.field(id.as_bytes())
     }
 
-    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+    pub(in crate::pg) fn text(&mut self, text: &str) -> &mut Self {
         self.field(text.as_bytes())
     }
 
@@ -56,7 +58,7 @@ impl CopyRows {
         }
     }
 
-    pub(super) fn bigint(&mut self, number: i64) -> &mut Self {
+    pub(in crate::pg) fn bigint(&mut self, number: i64) -> &mut Self {
         self.field(&number.to_be_bytes())
     }
 
@@ -72,13 +74,18 @@ impl CopyRows {
         self.bigint(at.as_microsecond() - EPOCH_MICROSECOND)
     }
 
-    pub(super) fn numeric(&mut self, number: Decimal) -> &mut Self {
+    pub(in crate::pg) fn numeric(&mut self, number: Decimal) -> &mut Self {
         let length_at = self.bytes.len();
         self.bytes.put_i32(0);
         number.to_sql(&Type::NUMERIC, &mut self.bytes).expect("every decimal is a numeric");
         let length = i32::try_from(self.bytes.len() - length_at - 4).expect("a number is short");
         self.bytes[length_at..length_at + 4].copy_from_slice(&length.to_be_bytes());
         self
+    }
+
+    pub(in crate::pg) fn date(&mut self, day: Date) -> &mut Self {
+        let days = day.duration_since(EPOCH_DAY).as_hours() / 24;
+        self.integer(i32::try_from(days).expect("a day of this calendar"))
     }
 
     pub(super) fn null(&mut self) -> &mut Self {
@@ -93,7 +100,7 @@ impl CopyRows {
     }
 
     /// Sends the rows. `into` is `table (column, …)`; `options` follow the format, such as `, FREEZE`.
-    pub(super) async fn send(
+    pub(in crate::pg) async fn send(
         mut self,
         transaction: &Transaction<'_>,
         into: &str,

@@ -1,8 +1,17 @@
 use domain::ids::OrderId;
+use domain::order::{OrderKind, OrderStatus};
 use jiff::Timestamp;
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use store::pg::reports::Values;
 use store::pg::sales_extract::SalesLine;
 
 use super::*;
+use crate::lake::Table;
+use crate::publish;
+use crate::reports::{self, customers};
+
+const EPOCH: Date = jiff::civil::date(1970, 1, 1);
 
 /// A line of `number` at `at`; its kind is the one that importers give such a number.
 fn line(number: &str, at: &str, quantity: i64, unit_price: &str) -> SalesLine {
@@ -21,25 +30,71 @@ fn line(number: &str, at: &str, quantity: i64, unit_price: &str) -> SalesLine {
         line_number: 1,
         occurred_at: at,
         sku: "85123A".to_owned(),
+        product_id: None,
         quantity,
         unit_price: unit_price.parse().expect("a price"),
         discount_minor: 0,
     }
 }
 
-fn report_in(time_zone: &str, lines: &[SalesLine]) -> Vec<DailySales> {
-    let frame = crate::extract::frame(EPOCH, lines).expect("lines make a frame");
-    daily_sales(frame.lazy(), &Basis { time_zone: time_zone.to_owned(), price_scale: 2 }).expect("computes")
+/// A row as it is published.
+struct Day {
+    date: Date,
+    currency: String,
+    counts: Vec<i64>,
+    amounts: Vec<Decimal>,
 }
 
-/// Rows as `date currency orders cancelled customers units gross refunds net raw aov rate`.
+impl Day {
+    fn orders(&self) -> i64 {
+        self.counts[0]
+    }
+
+    fn customers(&self) -> i64 {
+        self.counts[2]
+    }
+
+    fn units(&self) -> i64 {
+        self.counts[4]
+    }
+
+    fn gross(&self) -> String {
+        self.amounts[0].to_string()
+    }
+}
+
+fn report_in(time_zone: &str, lines: &[SalesLine]) -> Vec<Day> {
+    let frame = crate::extract::frame(EPOCH, lines).expect("lines make a frame");
+    let zone = reports::time_zone(time_zone).expect("a zone");
+    let lines = reports::lines(frame.lazy(), &zone);
+    let none = DataFrame::empty_with_schema(&Table::Documents.schema()).lazy();
+    let purchases = customers::purchases(&lines);
+    let firsts = customers::first_sales(&purchases, DATE).expect("computes");
+    let counted =
+        periods(&lines, &reports::documents(none, &zone), &firsts, DATE).collect().expect("computes");
+    let report = store::pg::reports::find("daily-sales").expect("a report");
+    let rows = publish::rows(report, &counted, 2).expect("fits");
+    let day = |place: usize| {
+        let mut day = Day { date: EPOCH, currency: String::new(), counts: vec![], amounts: vec![] };
+        for values in &rows.columns {
+            match values {
+                Values::Dates(dates) => day.date = dates[place],
+                Values::Texts(texts) => day.currency.clone_from(&texts[place]),
+                Values::Counts(counts) => day.counts.push(counts[place]),
+                Values::Amounts(amounts) => day.amounts.push(amounts[place]),
+            }
+        }
+        day
+    };
+    (0..rows.count).map(day).collect()
+}
+
+/// Rows as `date currency orders cancelled customers units gross refunds raw rounded`.
 fn rows(time_zone: &str, lines: &[SalesLine]) -> Vec<String> {
-    let text = |row: DailySales| {
-        let DailySales { date, currency, orders, cancelled_orders, customers, units, .. } = &row;
-        let amounts = [row.gross_revenue, row.refunds, row.net_revenue, row.raw_sum, row.aov];
-        let amounts = amounts.map(|amount| amount.to_string()).join(" ");
-        let rate = row.cancellation_rate;
-        format!("{date} {currency} {orders} {cancelled_orders} {customers} {units} {amounts} {rate}")
+    let text = |day: Day| {
+        let [orders, cancelled, customers, _, units] = day.counts[..] else { panic!("five counts") };
+        let amounts = [0, 2, 5, 6].map(|place| day.amounts[place].to_string()).join(" ");
+        format!("{} {} {orders} {cancelled} {customers} {units} {amounts}", day.date, day.currency)
     };
     report_in(time_zone, lines).into_iter().map(text).collect()
 }
@@ -63,7 +118,8 @@ fn each_kind_of_line_counts_where_it_belongs() {
         line("A6", NOON, 1, "-100.00"),
     ];
     // 30.60 + 0.005 sold, 5.10 given back, 5.00 and 100.00 of adjustments.
-    let row = "2010-12-01 GBP 2 1 1 13 30.605 -5.10 25.505 -79.495 15.30 0.333333";
+    // The half penny is rounded up in the last sum.
+    let row = "2010-12-01 GBP 2 1 1 13 30.605 -5.10 -79.495 25.51";
     assert_eq!(rows("UTC", &lines), [row]);
 }
 
@@ -83,37 +139,25 @@ fn discounts_and_refunds_of_the_shop_count_to_the_minor_unit() {
     };
     let lines = [sold("S1", 499), sold("S2", 0), refund(1, -1, -166), refund(2, -2, -333), refund(2, 0, 0)];
     // 2 x 49.98 - 4.99 sold; 16.66 - 1.66 and 33.32 - 3.33 given back: all of S1.
-    let row = "2010-12-01 GBP 2 2 1 6 94.97 -44.99 49.98 49.98 47.49 0.500000";
+    let row = "2010-12-01 GBP 2 2 1 6 94.97 -44.99 49.98 49.98";
     assert_eq!(rows("UTC", &lines), [row]);
     let yen = SalesLine { currency: "JPY".to_owned(), ..sold("S3", 7) };
-    assert_eq!(report_in("UTC", &[yen])[0].gross_revenue.to_string(), "42.98");
+    assert_eq!(report_in("UTC", &[yen])[0].gross(), "42.98");
 }
 
 #[test]
 fn a_gift_by_promotion_is_an_order_without_revenue() {
     let given = SalesLine { discount_minor: 4998, ..line("1", NOON, 3, "16.66") };
-    assert_eq!(rows("UTC", &[given]), ["2010-12-01 GBP 1 0 1 3 0.00 0.00 0.00 0.00 0.00 0.000000"]);
-}
-
-#[test]
-fn rates_and_averages_round_half_up() {
-    let lines = [line("1", NOON, 1, "0.01"), line("2", NOON, 1, "0.02"), line("C3", NOON, -1, "0.01")];
-    let row = &report_in("UTC", &lines)[0];
-    assert_eq!((row.aov.to_string(), row.cancellation_rate.to_string()), ("0.02".into(), "0.333333".into()));
-    let credits = [line("C1", NOON, -1, "1"), line("C2", NOON, -1, "1")];
-    let row = &report_in("UTC", &credits)[0];
-    assert_eq!((row.aov.to_string(), row.cancellation_rate.to_string()), ("0.00".into(), "1.000000".into()));
-    let adjustment = &report_in("UTC", &[line("A1", NOON, 1, "1")])[0];
-    assert_eq!(adjustment.cancellation_rate.to_string(), "0.000000");
+    assert_eq!(rows("UTC", &[given]), ["2010-12-01 GBP 1 0 1 3 0.00 0.00 0.00 0.00"]);
 }
 
 #[test]
 fn blank_customers_are_not_counted() {
     let blank = SalesLine { customer: None, ..line("1", NOON, 1, "1") };
     let other = SalesLine { customer: Some("12345".to_owned()), ..line("2", NOON, 1, "1") };
-    assert_eq!(report_in("UTC", std::slice::from_ref(&blank))[0].customers, 0);
+    assert_eq!(report_in("UTC", std::slice::from_ref(&blank))[0].customers(), 0);
     assert_eq!(
-        report_in("UTC", &[blank, other, line("3", NOON, 1, "1"), line("4", NOON, 1, "1")])[0].customers,
+        report_in("UTC", &[blank, other, line("3", NOON, 1, "1"), line("4", NOON, 1, "1")])[0].customers(),
         2
     );
 }
@@ -129,14 +173,14 @@ fn currencies_are_not_mixed() {
 fn an_order_that_is_not_paid_does_not_count() {
     let unpaid = |status| SalesLine { status, ..line("1", NOON, 1, "1") };
     assert!(rows("UTC", &[unpaid(OrderStatus::PendingPayment), unpaid(OrderStatus::Cancelled)]).is_empty());
-    assert_eq!(report_in("UTC", &[unpaid(OrderStatus::Paid)])[0].orders, 1);
+    assert_eq!(report_in("UTC", &[unpaid(OrderStatus::Paid)])[0].orders(), 1);
 }
 
 #[test]
 fn days_are_those_of_the_zone_also_when_clocks_change() {
     let dates = |zone: &str, times: &[&str]| -> Vec<String> {
         let lines: Vec<_> = times.iter().map(|at| line("1", at, 1, "1")).collect();
-        report_in(zone, &lines).iter().map(|row| format!("{} {}", row.date, row.units)).collect()
+        report_in(zone, &lines).iter().map(|row| format!("{} {}", row.date, row.units())).collect()
     };
     // London goes forward on 2011-03-27 at 01:00 UTC and back on 2011-10-30 at 01:00 UTC.
     let spring =
@@ -153,10 +197,10 @@ fn days_are_those_of_the_zone_also_when_clocks_change() {
 fn sums_beyond_64_bits_are_exact() {
     let lines: Vec<_> = (0..20).map(|_| line("1", NOON, 1_000_000_000_000, "1")).collect();
     let row = &report_in("UTC", &lines)[0];
-    assert_eq!(row.gross_revenue.to_string(), "20000000000000.00");
-    assert_eq!(row.units, 20_000_000_000_000);
+    assert_eq!(row.gross(), "20000000000000.00");
+    assert_eq!(row.units(), 20_000_000_000_000);
     let refunds: Vec<_> = (0..20).map(|_| line("C1", NOON, -1_000_000_000_000, "1")).collect();
-    assert_eq!(report_in("UTC", &refunds)[0].refunds.to_string(), "-20000000000000.00");
+    assert_eq!(report_in("UTC", &refunds)[0].amounts[2].to_string(), "-20000000000000.00");
 }
 
 #[test]
@@ -167,7 +211,5 @@ fn a_line_that_does_not_fit_is_named() {
 
 #[test]
 fn an_unknown_zone_is_an_error() {
-    let frame = crate::extract::frame(EPOCH, &[line("1", NOON, 1, "1")]).expect("a frame");
-    let basis = Basis { time_zone: "Mars/Olympus".to_owned(), price_scale: 2 };
-    assert!(daily_sales(frame.lazy(), &basis).is_err());
+    assert!(reports::time_zone("Mars/Olympus").is_err());
 }

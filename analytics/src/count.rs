@@ -1,0 +1,325 @@
+//! What a run counts: the reports of the days that changed, month by month, and those of the whole history.
+//!
+//! A month is what is held in memory; of the whole history only what the reports on customers need. Blocks the thread.
+
+use std::collections::BTreeSet;
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+use polars::prelude::*;
+use store::pg::reports::{self as published, Grain, Report, Rows};
+
+use crate::lake::{Lake, LakeError, Table, column, event};
+use crate::publish;
+use crate::quality::{self, Finding};
+use crate::reports::bought_together::{PAIR_COUNT_MAX, Pairs};
+use crate::reports::derived::{DATE, DOCUMENT, IS_CREDIT, IS_SALE, MONTH, PRODUCT};
+use crate::reports::{
+    self, MINOR_UNIT, ReportError, customers, funnel, hourly_orders, inventory_turnover, payment_success,
+    product_conversion, promotion_cost, sales, users,
+};
+
+/// What a channel counts by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Basis {
+    /// IANA name of the zone whose calendar days are counted.
+    pub time_zone: String,
+    /// Least digits after the point of an amount.
+    pub price_scale: u32,
+}
+
+/// Why nothing can be counted.
+#[derive(Debug, thiserror::Error)]
+pub enum CountError {
+    /// The lake cannot be read.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// A number cannot be computed.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// The lake holds what cannot be.
+    #[error("the lake is not sound: {0}")]
+    Unsound(Finding),
+}
+
+impl From<PolarsError> for CountError {
+    fn from(error: PolarsError) -> Self {
+        Self::Report(error.into())
+    }
+}
+
+/// A report that was counted.
+#[derive(Debug)]
+pub struct Counted {
+    /// Which.
+    pub report: &'static Report,
+    /// The days, or first days of months, that the rows replace; `None`: all.
+    pub days: Option<Vec<Date>>,
+    /// What comes in their place.
+    pub rows: Rows,
+    /// The same as a frame of integers.
+    pub frame: DataFrame,
+}
+
+/// One channel in one time zone.
+#[derive(Clone)]
+pub struct Counting {
+    lake: Lake,
+    channel: String,
+    basis: Basis,
+    zone: TimeZone,
+    /// First days of months in which each customer came first, by day and by month.
+    firsts: [LazyFrame; 2],
+    purchases: LazyFrame,
+    order_days: Vec<Date>,
+    event_days: Vec<Date>,
+    ancestry: LazyFrame,
+}
+
+impl Counting {
+    /// Reads what every month needs of the history.
+    pub fn new(lake: &Lake, channel: &str, basis: &Basis) -> Result<Self, CountError> {
+        let zone = reports::time_zone(&basis.time_zone)?;
+        let mut order_days: BTreeSet<Date> = BTreeSet::new();
+        for table in Table::OF_ORDERS.into_iter().chain([Table::Users]) {
+            order_days.extend(lake.days(table, channel)?);
+        }
+        let order_days: Vec<_> = order_days.into_iter().collect();
+        let lines = reports::lines(lake.scan(Table::Lines, channel, &order_days)?, &zone);
+        let purchases = customers::purchases(&lines).collect()?.lazy();
+        let firsts = |period| customers::first_sales(&purchases, period)?.collect().map(IntoLazy::lazy);
+        let products = lake.products(channel)?.collect()?;
+        Ok(Self {
+            firsts: [firsts(DATE)?, firsts(MONTH)?],
+            ancestry: sales::ancestry(&products)?.lazy(),
+            event_days: lake.event_days(channel)?,
+            lake: lake.clone(),
+            channel: channel.to_owned(),
+            basis: basis.clone(),
+            zone,
+            purchases,
+            order_days,
+        })
+    }
+
+    /// The basis that is counted by.
+    pub fn basis(&self) -> &Basis {
+        &self.basis
+    }
+
+    /// How many customers came first on each day, by currency.
+    pub fn new_customers(&self) -> Result<Vec<(Date, String, i64)>, CountError> {
+        let keys = [DATE, column::CURRENCY];
+        let counted = self.firsts[0].clone().group_by(keys.map(col)).agg([len().alias("new_customers")]);
+        let counted = counted.collect()?;
+        let rows = counted.column(DATE)?.cast(&DataType::Int32)?;
+        let currencies = counted.column(column::CURRENCY)?.str()?;
+        let counts = counted.column("new_customers")?.cast(&DataType::Int64)?;
+        let days = rows.i32()?.iter().map(Option::unwrap_or_default);
+        let all = days.zip(currencies.iter()).zip(counts.i64()?.iter());
+        Ok(all
+            .map(|((days, currency), count)| {
+                let date = jiff::civil::date(1970, 1, 1).saturating_add(days.days());
+                (date, currency.unwrap_or_default().to_owned(), count.unwrap_or_default())
+            })
+            .collect())
+    }
+
+    /// The reports on orders of those dates, all of one month, oldest first.
+    pub fn orders(&self, dates: &[Date]) -> Result<Vec<Counted>, CountError> {
+        let Some(month) = month_of(dates) else { return Ok(Vec::new()) };
+        let days = around(&self.order_days, month);
+        let scanned = |table| self.lake.scan(table, &self.channel, &days);
+        let (lines, documents) = (scanned(Table::Lines)?, scanned(Table::Documents)?);
+        if let Some(finding) = quality::check(&lines, &documents)? {
+            return Err(CountError::Unsound(finding));
+        }
+        let lines = self.lines(lines, month)?;
+        let documents = reports::between(reports::documents(documents, &self.zone), month).collect()?.lazy();
+        let payments = payment_success::payments(scanned(Table::Payments)?, &self.zone);
+        let months = [month.0];
+        let [first_days, first_months] = &self.firsts;
+        Ok(vec![
+            self.counted("daily-sales", dates, sales::periods(&lines, &documents, first_days, DATE))?,
+            self.counted("monthly-sales", &months, sales::periods(&lines, &documents, first_months, MONTH))?,
+            self.counted("product-sales", dates, sales::products(&lines))?,
+            self.counted("country-sales", dates, sales::countries(&lines))?,
+            self.counted("category-sales", dates, sales::categories(&lines, &self.ancestry))?,
+            self.counted("payment-success", dates, payment_success::payment_success(&payments))?,
+            self.counted("hourly-orders", dates, hourly_orders::hourly_orders(&documents, &self.zone))?,
+        ])
+    }
+
+    /// The reports on behaviour of those dates, all of one month, oldest first.
+    pub fn behaviour(&self, dates: &[Date]) -> Result<Vec<Counted>, CountError> {
+        let Some(month) = month_of(dates) else { return Ok(Vec::new()) };
+        let events = self.events(month)?;
+        let days = around(&self.order_days, month);
+        let raw_lines = self.lake.scan(Table::Lines, &self.channel, &days)?;
+        let lines = self.lines(raw_lines.clone(), month)?;
+        let accounts = self.lake.scan(Table::Users, &self.channel, &days)?;
+        let visits = funnel::visits(&events)?;
+        let conversion = product_conversion::product_conversion(&events, &raw_lines)?.lazy();
+        Ok(vec![
+            self.counted("funnel", dates, funnel::funnel(&visits))?,
+            self.counted("search-to-sale", dates, funnel::search_to_sale(&visits))?,
+            self.counted("product-conversion", &[month.0], conversion)?,
+            self.counted("users", dates, users::users(accounts, &events, &lines, &self.zone))?,
+        ])
+    }
+
+    /// The reports on customers, over the whole history, and on stock up to a day.
+    pub fn history(&self, until: Date) -> Result<Vec<Counted>, CountError> {
+        let lines =
+            reports::lines(self.lake.scan(Table::Lines, &self.channel, &self.order_days)?, &self.zone);
+        let recency = customers::recency(&self.purchases, &lines).collect()?;
+        let movement_days = self.lake.days(Table::Movements, &self.channel)?;
+        let movements = self.lake.scan(Table::Movements, &self.channel, &movement_days)?;
+        let turnover = inventory_turnover::inventory_turnover(movements, &self.zone, until);
+        Ok(vec![
+            self.whole("cohorts", customers::cohorts(&self.purchases)?.collect()?)?,
+            self.whole("lifetime-value", customers::lifetime_value(&self.purchases).collect()?)?,
+            self.whole("rfm", customers::rfm(&recency)?)?,
+            self.whole("inventory-turnover", turnover.collect()?)?,
+        ])
+    }
+
+    /// The reports that look at every order together, month by month.
+    pub fn together(&self) -> Result<Vec<Counted>, CountError> {
+        let scan = |table| self.lake.scan(table, &self.channel, &self.order_days);
+        if let Some(finding) = quality::check_references(&scan(Table::Lines)?, &scan(Table::Documents)?)? {
+            return Err(CountError::Unsound(finding));
+        }
+        let mut pairs = Pairs::default();
+        let mut promotions = Vec::new();
+        for month in months_of(&self.order_days) {
+            let days = around(&self.order_days, month);
+            let lines = self.lines(self.lake.scan(Table::Lines, &self.channel, &days)?, month)?;
+            pairs.add(&lines)?;
+            let documents = self.lake.scan(Table::Documents, &self.channel, &days)?;
+            let documents = reports::between(reports::documents(documents, &self.zone), month);
+            promotions.push(promotion_cost::promotion_days(&documents, &lines).collect()?.lazy());
+        }
+        let mut counted = vec![self.whole("bought-together", pairs.top(PAIR_COUNT_MAX)?)?];
+        if !promotions.is_empty() {
+            let days = concat(promotions, UnionArgs::default())?;
+            counted.push(self.whole("promotion-cost", promotion_cost::promotion_cost(&days).collect()?)?);
+        }
+        Ok(counted)
+    }
+
+    /// The dates in the zone that rows of those UTC days can be of.
+    pub fn dates_of(&self, days: &[Date]) -> Vec<Date> {
+        dates_of(days, &self.basis.time_zone)
+    }
+
+    /// Counted lines of a month, with the columns that reports ask for.
+    fn lines(&self, lines: LazyFrame, month: (Date, Date)) -> Result<LazyFrame, CountError> {
+        let wanted = [
+            DATE,
+            MONTH,
+            DOCUMENT,
+            PRODUCT,
+            IS_SALE,
+            IS_CREDIT,
+            MINOR_UNIT,
+            column::ORDER_ID,
+            column::PRODUCT_ID,
+            column::CUSTOMER,
+            column::COUNTRY,
+            column::CURRENCY,
+            column::QUANTITY,
+            column::AMOUNT_MICROS,
+            column::DISCOUNT_MICROS,
+        ];
+        let lines = reports::between(reports::lines(lines, &self.zone), month).select(wanted.map(col));
+        Ok(lines.collect()?.lazy())
+    }
+
+    fn events(&self, month: (Date, Date)) -> Result<LazyFrame, CountError> {
+        let days = around(&self.event_days, month);
+        let events = match self.lake.scan_events(&self.channel, &days)? {
+            Some(events) => events,
+            None => self.lake.no_events(),
+        };
+        let wanted = [
+            DATE,
+            MONTH,
+            "at",
+            event::SESSION_ID,
+            event::USER_ID,
+            event::KIND,
+            event::PRODUCT_ID,
+            event::ORDER_ID,
+        ];
+        let events = reports::between(funnel::events(events, &self.zone), month).select(wanted.map(col));
+        Ok(events.collect()?.lazy())
+    }
+
+    fn counted(&self, name: &str, days: &[Date], rows: LazyFrame) -> Result<Counted, CountError> {
+        let report = published::find(name).expect("a report of the catalogue");
+        let day = report.day().expect("a report by day or month");
+        let days_since = days.iter().map(|day| reports::days_since_epoch(*day)).collect::<Vec<_>>();
+        let wanted = Series::new("wanted".into(), days_since).cast(&DataType::Date)?;
+        let frame = rows.filter(col(day).is_in(lit(wanted).implode(true), false)).collect()?;
+        let rows = publish::rows(report, &frame, self.basis.price_scale)?;
+        Ok(Counted { report, days: Some(days.to_owned()), rows, frame })
+    }
+
+    fn whole(&self, name: &str, frame: DataFrame) -> Result<Counted, CountError> {
+        let report = published::find(name).expect("a report of the catalogue");
+        debug_assert_eq!(report.grain, Grain::Whole);
+        let rows = publish::rows(report, &frame, self.basis.price_scale)?;
+        Ok(Counted { report, days: None, rows, frame })
+    }
+}
+
+/// The dates in a zone that rows of those UTC days can be of: a zone's midnight is less than a day away from UTC's.
+pub fn dates_of(days: &[Date], time_zone: &str) -> Vec<Date> {
+    let reach = if matches!(time_zone, "UTC" | "Etc/UTC") { 0 } else { 1 };
+    let near = |day: &Date| {
+        let day = *day;
+        (-reach..=reach).map(move |offset: i32| day.saturating_add(offset.days()))
+    };
+    days.iter().flat_map(near).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Dates by month, oldest first.
+pub fn by_month(dates: &[Date]) -> impl Iterator<Item = &[Date]> {
+    dates.chunk_by(|one, next| one.first_of_month() == next.first_of_month())
+}
+
+fn month_of(dates: &[Date]) -> Option<(Date, Date)> {
+    dates.first().map(|date| (date.first_of_month(), date.last_of_month()))
+}
+
+/// Every month that these UTC days reach into.
+fn months_of(days: &[Date]) -> Vec<(Date, Date)> {
+    let dates = dates_of(days, "everywhere");
+    by_month(&dates).filter_map(month_of).collect()
+}
+
+/// Those of the UTC days that a month of any zone has rows of.
+fn around(days: &[Date], (first, last): (Date, Date)) -> Vec<Date> {
+    let (first, last) = (first.saturating_sub(1.day()), last.saturating_add(1.day()));
+    days.iter().copied().filter(|day| (first..=last).contains(day)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn another_zone_reaches_into_the_neighbouring_days() {
+        let days = [date(2011, 1, 1), date(2011, 1, 3)];
+        assert_eq!(dates_of(&days, "UTC"), days);
+        let dates = dates_of(&days, "Pacific/Auckland");
+        let around: Vec<Date> =
+            (0..5).map(|offset| date(2010, 12, 31).saturating_add(offset.days())).collect();
+        assert_eq!(dates, around);
+        let months: Vec<_> = by_month(&dates).map(<[Date]>::len).collect();
+        assert_eq!(months, [1, 4]);
+    }
+}

@@ -1,0 +1,161 @@
+//! Customers over the whole history: who came when, came back, and for how much.
+
+use polars::prelude::*;
+
+use super::derived::{DATE, DOCUMENT, IS_CREDIT, IS_SALE, MONTH};
+use super::{ReportError, count_if, sorted, sum_if};
+use crate::lake::column;
+
+const FIRST: &str = "first_date";
+const LAST: &str = "last_date";
+const COHORT: &str = "cohort";
+const MONTH_NUMBER: &str = "month_number";
+
+/// What each customer bought and gave back, by currency, month and document: what every report on customers begins
+/// with.
+pub fn purchases(lines: &LazyFrame) -> LazyFrame {
+    let sale_date = || when(col(IS_SALE)).then(col(DATE));
+    lines
+        .clone()
+        .filter(col(column::CUSTOMER).is_not_null().and(col(IS_SALE).or(col(IS_CREDIT))))
+        .group_by([column::CUSTOMER, column::CURRENCY, MONTH, DOCUMENT].map(col))
+        .agg([
+            col(IS_SALE).any(true),
+            sale_date().otherwise(lit(NULL)).min().alias(FIRST),
+            sale_date().otherwise(lit(NULL)).max().alias(LAST),
+            sum_if(col(column::AMOUNT_MICROS), col(IS_SALE), "gross_revenue"),
+            sum_if(col(column::AMOUNT_MICROS), col(IS_CREDIT), "refunds"),
+        ])
+}
+
+/// The customers whose first sale of all is in a day, its month and currency: a row each, for every currency of that
+/// period. `period` is the day or the month.
+pub fn first_sales(purchases: &LazyFrame, period: &str) -> PolarsResult<LazyFrame> {
+    let in_period = |date: Expr| if period == MONTH { date.dt().truncate(lit("1mo")) } else { date };
+    let first_of_all = col(period).min().over([col(column::CUSTOMER)])?;
+    let firsts = purchases
+        .clone()
+        .filter(col(IS_SALE))
+        .group_by([column::CUSTOMER, column::CURRENCY].map(col))
+        .agg([in_period(col(FIRST).min()).alias(period)])
+        .filter(col(period).eq(first_of_all));
+    Ok(firsts)
+}
+
+/// Customers by the month of their first sale and the months since in which they bought.
+pub fn cohorts(purchases: &LazyFrame) -> PolarsResult<LazyFrame> {
+    let months = purchases
+        .clone()
+        .filter(col(IS_SALE))
+        .group_by([column::CUSTOMER, MONTH].map(col))
+        .agg([])
+        .with_column(col(MONTH).min().over([col(column::CUSTOMER)])?.alias(COHORT));
+    let number = |month: &str| {
+        col(month).dt().year().cast(DataType::Int64) * lit(12i64)
+            + col(month).dt().month().cast(DataType::Int64)
+    };
+    let counted = months
+        .with_column((number(MONTH) - number(COHORT)).alias(MONTH_NUMBER))
+        .group_by([COHORT, MONTH_NUMBER].map(col))
+        .agg([len().cast(DataType::Int64).alias("customers")])
+        .with_column(col("customers").max().over([col(COHORT)])?.alias("cohort_customers"));
+    let shown = [COHORT, MONTH_NUMBER, "customers", "cohort_customers"].map(col);
+    Ok(sorted(counted, &[COHORT, MONTH_NUMBER]).select(shown))
+}
+
+/// What the customers of each cohort have bought so far, by currency.
+pub fn lifetime_value(purchases: &LazyFrame) -> LazyFrame {
+    let cohorts = purchases
+        .clone()
+        .filter(col(IS_SALE))
+        .group_by([col(column::CUSTOMER)])
+        .agg([col(MONTH).min().alias(COHORT)]);
+    let valued = by_customer(purchases)
+        .join(cohorts, [col(column::CUSTOMER)], [col(column::CUSTOMER)], JoinArgs::new(JoinType::Inner))
+        .filter(col("orders").gt(lit(0i64)).or(col("refunds").neq(lit(0i64))))
+        .group_by([COHORT, column::CURRENCY].map(col))
+        .agg([
+            count_if(col("orders").gt(lit(0i64)), "customers"),
+            col("orders").sum(),
+            col("gross_revenue").sum(),
+            col("refunds").sum(),
+        ]);
+    sorted(valued, &[COHORT, column::CURRENCY])
+}
+
+fn by_customer(purchases: &LazyFrame) -> LazyFrame {
+    purchases.clone().group_by([column::CUSTOMER, column::CURRENCY].map(col)).agg([
+        col(DOCUMENT).filter(col(IS_SALE)).n_unique().cast(DataType::Int64).alias("orders"),
+        col("gross_revenue").sum(),
+        col("refunds").sum(),
+        col(LAST).max(),
+    ])
+}
+
+/// How recently, how often and for how much each customer with a sale bought, by currency; before the scores.
+pub fn recency(purchases: &LazyFrame, lines: &LazyFrame) -> LazyFrame {
+    // A sale without a customer is a day of the channel as well.
+    let end = lines.clone().filter(col(IS_SALE)).select([col(DATE).max().alias("end")]);
+    let days = |name: &str| col(name).cast(DataType::Int32).cast(DataType::Int64);
+    let valued = by_customer(purchases)
+        .filter(col("orders").gt(lit(0i64)))
+        .with_column(lit(true).alias("all"))
+        .left_join(end.with_column(lit(true).alias("all")), col("all"), col("all"))
+        .select([
+            col(column::CURRENCY),
+            col(column::CUSTOMER),
+            (days("end") + lit(1i64) - days(LAST)).alias("recency_days"),
+            col("orders").alias("frequency"),
+            col("gross_revenue").alias("monetary"),
+        ]);
+    sorted(valued, &[column::CURRENCY, column::CUSTOMER])
+}
+
+/// Customers by their scores: fifths of the customers of a currency. `recency` is collected from [`recency`].
+pub fn rfm(recency: &DataFrame) -> Result<DataFrame, ReportError> {
+    let height = recency.height();
+    let currencies = recency.column(column::CURRENCY)?.str()?;
+    let number = |name: &str| -> PolarsResult<Vec<i64>> {
+        Ok(recency.column(name)?.i64()?.iter().map(Option::unwrap_or_default).collect())
+    };
+    let (recencies, frequencies) = (number("recency_days")?, number("frequency")?);
+    let amounts = recency.column("monetary")?.cast(&DataType::Int128)?;
+    let monetary: Vec<i128> = amounts.i128()?.iter().map(Option::unwrap_or_default).collect();
+    let mut scores = [vec![0i64; height], vec![0i64; height], vec![0i64; height]];
+    let mut first = 0;
+    while first < height {
+        let currency = currencies.get(first);
+        let last = (first..height).find(|place| currencies.get(*place) != currency).unwrap_or(height);
+        // Rows are by customer, and these sorts are stable: ties stay so.
+        let mut places: Vec<usize> = (first..last).collect();
+        places.sort_by_key(|place| std::cmp::Reverse(recencies[*place]));
+        give(&mut scores[0], &places);
+        places.sort_unstable();
+        places.sort_by_key(|place| frequencies[*place]);
+        give(&mut scores[1], &places);
+        places.sort_unstable();
+        places.sort_by_key(|place| monetary[*place]);
+        give(&mut scores[2], &places);
+        first = last;
+    }
+    let [r, f, m] = scores;
+    let keys = [column::CURRENCY, "r_score", "f_score", "m_score"];
+    let with_scores = recency.clone().lazy().with_columns([
+        lit(Series::new("r_score".into(), r)),
+        lit(Series::new("f_score".into(), f)),
+        lit(Series::new("m_score".into(), m)),
+    ]);
+    let counted = with_scores.group_by(keys.map(col)).agg([
+        len().cast(DataType::Int64).alias("customers"),
+        col("frequency").sum().alias("orders"),
+        col("monetary").sum().alias("gross_revenue"),
+    ]);
+    Ok(sorted(counted, &keys).collect()?)
+}
+
+/// Fifths of those places, from the worst.
+fn give(scores: &mut [i64], places: &[usize]) {
+    for (rank, place) in places.iter().enumerate() {
+        scores[*place] = 1 + (5 * rank / places.len()) as i64;
+    }
+}
