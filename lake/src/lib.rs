@@ -1,4 +1,5 @@
-//! Parquet: the lake of behaviour events, files by channel and day, each placed whole by a rename; and a report as a file.
+//! Parquet: the lake of behaviour events, files by channel and day, each placed whole by a rename; and a report as a
+//! file.
 //!
 //! It owns the columns of an event and the layout of the folders. It computes no report and asks no store.
 
