@@ -4,4 +4,6 @@
 
 pub mod behaviour;
 mod columns;
+pub mod event_ids;
 pub mod landing;
+mod ownership;
