@@ -260,7 +260,7 @@ fn parse_time(text: &str, rule: &TimeRule) -> Result<Timestamp, RefusedLine> {
 }
 
 /// Digits at their places: a history has half a million of them.
-fn plain_time(text: &str) -> Option<Timestamp> {
+pub(crate) fn plain_time(text: &str) -> Option<Timestamp> {
     let bytes: &[u8; 19] = text.as_bytes().try_into().ok()?;
     let is_apart = [(4, b'-'), (7, b'-'), (10, b' '), (13, b':'), (16, b':')];
     if is_apart.iter().any(|&(place, separator)| bytes[place] != separator) {

@@ -12,6 +12,7 @@ pub mod event;
 pub mod experiment;
 pub mod field_error;
 pub mod ids;
+pub mod imported_click;
 pub mod imported_order;
 pub mod intent;
 pub mod judgment;

@@ -21,6 +21,9 @@ pub enum MoneyError {
     /// The result does not fit 64 bits of minor units.
     #[error("the amount does not fit")]
     Overflow,
+    /// The amount is no whole number of minor units.
+    #[error("the amount has parts of a minor unit")]
+    Parts,
 }
 
 impl Money {
@@ -29,6 +32,16 @@ impl Money {
         let minor = amount.checked_mul(minor_units_per_major(currency)).ok_or(MoneyError::Overflow)?;
         let rounded = minor.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
         let amount_minor = rounded.try_into().map_err(|_| MoneyError::Overflow)?;
+        Ok(Self { amount_minor, currency })
+    }
+
+    /// A decimal amount in major units that is a whole number of minor units; never rounded.
+    pub fn from_whole(amount: Decimal, currency: Currency) -> Result<Self, MoneyError> {
+        let minor = amount.checked_mul(minor_units_per_major(currency)).ok_or(MoneyError::Overflow)?;
+        if !minor.is_integer() {
+            return Err(MoneyError::Parts);
+        }
+        let amount_minor = minor.try_into().map_err(|_| MoneyError::Overflow)?;
         Ok(Self { amount_minor, currency })
     }
 }
@@ -61,6 +74,18 @@ mod tests {
         assert_eq!(minor("0.00499"), Ok(0));
         assert_eq!(minor("19.99"), Ok(1999));
         assert_eq!(minor("99999999999999999999"), Err(MoneyError::Overflow));
+    }
+
+    #[test]
+    fn a_whole_amount_is_never_rounded() {
+        let whole = |text: &str, currency| {
+            let amount = Decimal::from_str_exact(text).expect("decimal");
+            Money::from_whole(amount, currency).map(|money| money.amount_minor)
+        };
+        assert_eq!(whole("19.990", Currency::GBP), Ok(1999));
+        assert_eq!(whole("0.005", Currency::GBP), Err(MoneyError::Parts));
+        assert_eq!(whole("19.99", Currency::JPY), Err(MoneyError::Parts));
+        assert_eq!(whole("99999999999999999999", Currency::GBP), Err(MoneyError::Overflow));
     }
 
     #[test]

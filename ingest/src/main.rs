@@ -1,10 +1,11 @@
 //! `ingest relay` carries events to RabbitMQ, lands behaviour and imports what came over HTTP; `ingest import …` brings
-//! orders and products in; `ingest events …` and `ingest dead-letters …` send again.
+//! orders, products and click histories in; `ingest events …` and `ingest dead-letters …` send again.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use ingest::clicks::ImportEvents;
 use ingest::dead_letters::DeadLetters;
 use ingest::events::Events;
 use ingest::orders::ImportOrders;
@@ -49,6 +50,8 @@ enum Import {
     Orders(ImportOrders),
     /// A catalogue
     Products(ImportProducts),
+    /// A click history
+    Events(ImportEvents),
 }
 
 #[derive(Deserialize)]
@@ -79,6 +82,9 @@ async fn main() -> anyhow::Result<()> {
         Verb::Import(Import::Orders(import)) => ingest::orders::run(import, &settings.postgres).await,
         Verb::Import(Import::Products(import)) => {
             ingest::products::run(import, &settings.postgres, &settings.mongo).await
+        }
+        Verb::Import(Import::Events(import)) => {
+            ingest::clicks::run(import, &settings.postgres, &settings.lake.path).await
         }
         Verb::Events(verb) => events(verb, &settings).await,
         Verb::DeadLetters(verb) => {

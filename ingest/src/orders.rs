@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use domain::event::Cause;
 use domain::ids::{EventId, ImportRunId};
 use domain::money::Currency;
-use domain::order::SHOP_CHANNEL;
 use jiff::Timestamp;
 use store::error::StoreError;
 use store::pg::advisory_lock::{self, Right};
@@ -22,9 +21,10 @@ use store::settings::PostgresSettings;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::channel::{self, ChannelError};
 use crate::input::InputError;
-use crate::orders::reading::FIRST_MAX;
 use crate::products::difference::Change;
+use crate::refusals::{FIRST_MAX, Refused};
 use crate::row_report::{Entry, Outcome, ReportFileError, check_places};
 
 mod command;
@@ -32,6 +32,8 @@ mod online_retail;
 mod order_map;
 mod reading;
 
+pub use crate::progress::{Phase, Progress};
+pub(crate) use command::currency;
 pub use command::{ImportOrders, run};
 pub use online_retail::HeaderMismatch;
 pub use order_map::OrderMapError;
@@ -41,8 +43,6 @@ const WAITING_CHUNKS: usize = 4;
 /// How often it is asked whether a lost commit was done, and the pause before each time.
 const QUESTION_MAX: u32 = 60;
 const QUESTION_PAUSE: Duration = Duration::from_secs(1);
-/// Longest name of a channel.
-const CHANNEL_LENGTH_MAX: usize = 60;
 
 /// The shape of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -76,32 +76,6 @@ pub struct ImportOptions {
     pub report: PathBuf,
     /// Whether only the difference is asked for.
     pub is_dry: bool,
-}
-
-/// Where an import stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Rows are read and staged.
-    Reading,
-    /// The staged lines are merged.
-    Merging,
-}
-
-/// How far an import is.
-#[derive(Debug, Clone, Copy)]
-pub struct Progress {
-    /// Where it stands.
-    pub phase: Phase,
-    /// Bytes of the file as it lies on disk, read so far.
-    pub read_bytes: u64,
-    /// All of them.
-    pub size_bytes: u64,
-    /// Rows read so far.
-    pub rows_read: u64,
-    /// Of them refused.
-    pub rows_refused: u64,
-    /// Since the start.
-    pub elapsed: Duration,
 }
 
 /// What an import did, or in a dry run would do.
@@ -145,12 +119,9 @@ impl ImportReport {
 /// Why nothing was imported; [`ImportError::Unknown`]: or all of it was.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// Our own shop's orders come from the checkout.
-    #[error("the channel {SHOP_CHANNEL:?} is our own shop: an import needs a channel of its own")]
-    ShopChannel,
-    /// Not a channel's name.
-    #[error("{0:?} is no channel: use lower-case letters, digits and hyphens, at most {CHANNEL_LENGTH_MAX}")]
-    InvalidChannel(String),
+    /// Nothing can be imported into that channel.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
     /// The file cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -216,7 +187,7 @@ pub async fn import(
     progress: impl Fn(Progress),
 ) -> Result<ImportReport, ImportError> {
     let started = Instant::now();
-    check_channel(&options.channel)?;
+    channel::check(&options.channel)?;
     check_places(&options.file, &options.report, &options.refused)?;
     let mut client = direct::primary(settings).await?;
     if !options.is_dry && !advisory_lock::take(&client, Right::ImportOrders(&options.channel)).await? {
@@ -229,7 +200,7 @@ pub async fn import(
 
     let (ended, state) = stage(&client, source, started, &progress).await?;
     let rows_read = ended.rows_read;
-    let rows_refused = ended.refused_by_reason.values().sum();
+    let rows_refused = ended.refused.rows();
     let elapsed = started.elapsed();
     progress(Progress { phase: Phase::Merging, rows_read, rows_refused, elapsed, ..state });
     let merged = if options.is_dry {
@@ -246,7 +217,7 @@ pub async fn import(
         }
         merged => merged.map_err(|error| ImportError::of_merge(error, currency))?,
     };
-    let reading::Ended { mut report, refused, refused_by_reason, mut first, damage, .. } = ended;
+    let Refused { mut report, rows: refused_rows, by_reason: refused, mut first, damage } = ended.refused;
     for document in documents {
         let entry = told(document);
         report.write(&entry)?;
@@ -259,8 +230,8 @@ pub async fn import(
         run,
         cut_short,
         rows_read,
-        refused: refused_by_reason,
-        refused_rows: refused,
+        refused,
+        refused_rows,
         report: report.path().to_owned(),
         first,
         damage,
@@ -376,30 +347,5 @@ fn describe(
             request_id: None,
             traceparent: process::trace::current_traceparent(),
         },
-    }
-}
-
-fn check_channel(channel: &str) -> Result<(), ImportError> {
-    if channel == SHOP_CHANNEL {
-        return Err(ImportError::ShopChannel);
-    }
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let holds = channel.len() <= CHANNEL_LENGTH_MAX
-        && channel.bytes().next().is_some_and(is_plain)
-        && channel.bytes().all(|byte| is_plain(byte) || byte == b'-');
-    if holds { Ok(()) } else { Err(ImportError::InvalidChannel(channel.to_owned())) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_channel_has_a_plain_name_and_is_not_the_shop() {
-        assert!(check_channel("online-retail").is_ok());
-        assert!(matches!(check_channel("shop"), Err(ImportError::ShopChannel)));
-        for channel in ["", "-a", "Online", "a b", "a_b", &"a".repeat(61)] {
-            assert!(matches!(check_channel(channel), Err(ImportError::InvalidChannel(_))), "{channel:?}");
-        }
     }
 }

@@ -29,7 +29,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type};
 
-use crate::columns;
+use crate::{columns, ownership};
 
 /// Most events that are encoded at once: what bounds the memory of whoever reads.
 const ROW_GROUP_MAX: usize = 100_000;
@@ -117,8 +117,9 @@ impl Writer {
     ) -> Result<(), LakeError> {
         let folder = finished.parent().unwrap_or(&self.folder);
         let unfinished = finished.with_extension(UNFINISHED);
-        fs::create_dir_all(folder).map_err(at(folder))?;
+        ownership::make_folder(folder).map_err(at(folder))?;
         let written = self.write(&unfinished, events).and_then(|file| {
+            ownership::inherit(&unfinished).map_err(at(&unfinished))?;
             file.sync_all().map_err(at(&unfinished))?;
             fs::rename(&unfinished, finished).map_err(at(finished))
         });
@@ -214,7 +215,7 @@ pub(crate) fn read(
     }))
 }
 
-fn open(path: &Path) -> Result<SerializedFileReader<File>, LakeError> {
+pub(crate) fn open(path: &Path) -> Result<SerializedFileReader<File>, LakeError> {
     let file = File::open(path).map_err(at(path))?;
     SerializedFileReader::new(file).map_err(|source| LakeError::Parquet { path: path.to_owned(), source })
 }

@@ -184,6 +184,12 @@ pub(crate) fn event(row: &Row) -> Result<BehaviourEvent, String> {
     })
 }
 
+/// The id of a row that has no other column.
+pub(crate) fn id(row: &Row) -> Result<EventId, String> {
+    let (_, field) = row.get_column_iter().next().ok_or_else(|| format!("no {ID}"))?;
+    Ok(EventId(there(uuid(field)?)?))
+}
+
 fn there<T>(value: Option<T>) -> Result<T, String> {
     value.ok_or_else(|| "a column of every event is null".to_owned())
 }

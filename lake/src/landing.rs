@@ -20,6 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::behaviour::{EVENTS, LakeError, UNFINISHED, Writer, at, channel_folder, read};
+use crate::ownership;
 
 /// What the folder of an hour's files begins with.
 const HOUR: &str = "hour=";
@@ -80,7 +81,9 @@ impl Writer {
     /// holds the ids of the day in memory.
     pub fn merge_day(&self, day: Date, now: Timestamp) -> Result<Option<usize>, LakeError> {
         let folder = self.day_folder(day);
-        let lock = File::create(folder.join(LOCK)).map_err(at(&folder))?;
+        let lock_path = folder.join(LOCK);
+        let lock = File::create(&lock_path).map_err(at(&folder))?;
+        ownership::inherit(&lock_path).map_err(at(&lock_path))?;
         if lock.try_lock().is_err() {
             return Ok(None);
         }
@@ -219,7 +222,9 @@ impl Merged {
         let (path, unfinished) = (folder.join(MERGED), folder.join(".merged.unfinished"));
         let names = self.files.iter().filter_map(|file| file.strip_prefix(folder).ok()?.to_str());
         let text = std::iter::once(self.at.to_string().as_str()).chain(names).collect::<Vec<_>>().join("\n");
-        fs::write(&unfinished, text).map_err(at(&unfinished))?;
+        fs::write(&unfinished, text)
+            .and_then(|()| ownership::inherit(&unfinished))
+            .map_err(at(&unfinished))?;
         fs::rename(&unfinished, &path).map_err(at(&path))
     }
 

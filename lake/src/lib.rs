@@ -5,5 +5,7 @@
 
 pub mod behaviour;
 mod columns;
+pub mod event_ids;
 pub mod landing;
+mod ownership;
 pub mod report_file;

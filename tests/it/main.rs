@@ -10,6 +10,7 @@ mod dashboards;
 mod dead_letters;
 mod event_documents;
 mod flow;
+mod import_events;
 mod import_formats;
 mod import_lost_commit;
 mod import_resume;

@@ -11,6 +11,7 @@ use domain::money::Currency;
 use domain::order::OrderKind;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use ingest::channel::ChannelError;
 use ingest::orders::{ImportError, ImportOptions, ImportReport, OrderFormat};
 use jiff::civil::{Date, date};
 use rust_decimal::Decimal;
@@ -199,7 +200,7 @@ async fn what_cannot_be_an_import_loads_nothing() {
     assert!(matches!(import(&scope, &header).await, Err(ImportError::Header(_))));
     let good = options(&folder, "good.csv", format!("{HEADER}{QUIRKS}").as_bytes());
     let shop = ImportOptions { channel: "shop".to_owned(), ..good.clone() };
-    assert!(matches!(import(&scope, &shop).await, Err(ImportError::ShopChannel)));
+    assert!(matches!(import(&scope, &shop).await, Err(ImportError::Channel(ChannelError::Shop))));
     let missing = ImportOptions { file: PathBuf::from("no-such-file.csv"), ..good.clone() };
     assert!(matches!(import(&scope, &missing).await, Err(ImportError::Input(_))));
     assert_eq!(fingerprint(&scope).await.2, 0);

@@ -86,6 +86,8 @@ pub enum Record<'a> {
         fields: &'a [String],
         /// The row as it was.
         raw: &'a [u8],
+        /// Whether a line end follows: a last row without one may be cut short.
+        has_end: bool,
     },
     /// No row.
     Broken {
@@ -184,9 +186,9 @@ impl Records {
                 };
             }
             let Line { number: line, raw, fault } = &self.row;
-            let raw = content(raw);
+            let (has_end, raw) = (raw.ends_with(b"\n"), content(raw));
             return Ok(Some(match fault.clone() {
-                None => Record::Row { line: *line, fields: &self.fields, raw },
+                None => Record::Row { line: *line, fields: &self.fields, raw, has_end },
                 Some(fault) => Record::Broken { line: *line, fault, raw },
             }));
         }
@@ -288,7 +290,9 @@ mod tests {
         let mut rows = Vec::new();
         while let Some(record) = records.read().expect("no disk error") {
             rows.push(match record {
-                Record::Row { line, fields, .. } => format!("{line}: {}", fields.join("|")),
+                Record::Row { line, fields, has_end, .. } => {
+                    format!("{line}: {}{}", fields.join("|"), if has_end { "" } else { "…" })
+                }
                 Record::Broken { line, fault, raw } => {
                     format!("{line}! {}: {}", fault.kind(), String::from_utf8_lossy(raw))
                 }
@@ -301,7 +305,7 @@ mod tests {
     #[test]
     fn rows_are_split_as_rfc_4180_says() {
         let text = b"\xef\xbb\xbfa,b\r\n1,2\r\n\r\n\"x,\"\"y\"\"\",\"two\nlines\"\n5\" nail,\n,last";
-        assert_eq!(read("plain", text), ["2: 1|2", "4: x,\"y\"|two\nlines", "6: 5\" nail|", "7: |last"]);
+        assert_eq!(read("plain", text), ["2: 1|2", "4: x,\"y\"|two\nlines", "6: 5\" nail|", "7: |last…"]);
     }
 
     #[test]

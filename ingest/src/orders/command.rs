@@ -1,17 +1,15 @@
 //! `ingest import orders`: its arguments, its progress bar and its report.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use domain::money::Currency;
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::HumanCount;
 use store::settings::PostgresSettings;
 
-use super::{ImportOptions, ImportReport, OrderFormat, Phase, Progress};
+use super::{ImportOptions, ImportReport, OrderFormat};
 use crate::products::print_entry;
+use crate::progress;
 use crate::row_report::{default_path, report_ending};
-
-const TICK: Duration = Duration::from_millis(200);
 
 /// Arguments of `import orders`.
 #[derive(Debug, clap::Args)]
@@ -48,8 +46,8 @@ pub async fn run(arguments: ImportOrders, settings: &PostgresSettings) -> anyhow
     let refused = refused.unwrap_or_else(|| default_path(&file, ".refused.csv"));
     let report = report.unwrap_or_else(|| default_path(&file, report_ending(dry_run)));
     let options = ImportOptions { file, format, map, channel, currency, refused, report, is_dry: dry_run };
-    let bar = progress_bar();
-    let report = super::import(settings, &options, |progress| show(&bar, progress)).await;
+    let bar = progress::bar();
+    let report = super::import(settings, &options, |state| progress::show(&bar, state)).await;
     bar.finish_and_clear();
     let report = report?;
     print(&options, &report);
@@ -60,34 +58,9 @@ pub async fn run(arguments: ImportOrders, settings: &PostgresSettings) -> anyhow
     Ok(())
 }
 
-fn currency(text: &str) -> Result<Currency, String> {
+/// A currency by its code, as arguments have it.
+pub(crate) fn currency(text: &str) -> Result<Currency, String> {
     Currency::from_code(text).ok_or_else(|| format!("{text:?} is no ISO 4217 code"))
-}
-
-fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template(
-        "{elapsed_precise} [{bar:30}] {binary_bytes}/{binary_total_bytes} {msg}",
-    )
-    .expect("a valid template");
-    let bar = ProgressBar::new(0).with_style(style);
-    bar.enable_steady_tick(TICK);
-    bar
-}
-
-fn show(bar: &ProgressBar, progress: Progress) {
-    let Progress { phase, read_bytes, size_bytes, rows_read, rows_refused, elapsed } = progress;
-    bar.set_length(size_bytes);
-    let rows = format!("{} rows, {rows_refused} refused", HumanCount(rows_read));
-    match phase {
-        Phase::Reading => {
-            bar.set_position(read_bytes);
-            bar.set_message(rows);
-        }
-        Phase::Merging => {
-            bar.set_position(size_bytes);
-            bar.set_message(format!("{rows}; read in {}, merging", HumanDuration(elapsed)));
-        }
-    }
 }
 
 fn print(options: &ImportOptions, report: &ImportReport) {

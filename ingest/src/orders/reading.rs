@@ -1,8 +1,5 @@
 //! The thread that reads and checks rows, beside the connection that stages them.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
 use domain::imported_order::{ImportedLine, LineRules, RefusedLine};
 use domain::money::exponent;
 use rust_decimal::Decimal;
@@ -13,14 +10,10 @@ use super::order_map::{Columns, OrderMap};
 use super::{ImportError, ImportOptions, OrderFormat};
 use crate::input::records::{Record, Records};
 use crate::input::{Input, Layout};
-use crate::refused_rows::RefusedRows;
-use crate::row_report::{Entry, ReportFile};
+use crate::refusals::{Refusals, Refused};
 
 /// Largest price, quantity and line amount, in major units: reports sum millionths in 64 bits.
 const MAGNITUDE_MAX: i64 = 1_000_000_000_000;
-
-/// Entries that are shown at once.
-pub(super) const FIRST_MAX: usize = 20;
 
 /// Lines for the connection, and how far the file was read when they were sent.
 pub(super) struct Batch {
@@ -35,45 +28,22 @@ pub(super) struct Source {
     records: Records,
     columns: Columns,
     rules: LineRules,
-    report: ReportFile,
-    refused: RefusedRows,
-    refused_by_reason: BTreeMap<String, u64>,
-    first_refused: Vec<Entry>,
+    refusals: Refusals,
     rows_read: u64,
-    damage: Option<String>,
 }
 
 /// What a file was, once it is read.
 pub(super) struct Ended {
     pub(super) rows_read: u64,
-    /// Takes the documents after the refused rows.
-    pub(super) report: ReportFile,
-    pub(super) refused: Option<PathBuf>,
-    pub(super) refused_by_reason: BTreeMap<String, u64>,
-    /// Refused rows to be shown at once.
-    pub(super) first: Vec<Entry>,
-    /// Why reading ended before the file did.
-    pub(super) damage: Option<String>,
+    /// Its report takes the documents after the refused rows.
+    pub(super) refused: Refused,
 }
 
 impl Source {
     pub(super) fn open(options: &ImportOptions) -> Result<Self, ImportError> {
         let (records, columns, rules) = open_records(options)?;
-        let report = ReportFile::open(&options.report, 0)?.expect("no file is shorter than 0");
-        let refused = RefusedRows::open(&options.refused, 0)?.expect("no file is shorter than 0");
-        let (refused_by_reason, first_refused) = (BTreeMap::new(), Vec::new());
-        let (rows_read, damage) = (0, None);
-        Ok(Self {
-            records,
-            columns,
-            rules,
-            report,
-            refused,
-            refused_by_reason,
-            first_refused,
-            rows_read,
-            damage,
-        })
+        let refusals = Refusals::open(&options.report, &options.refused)?;
+        Ok(Self { records, columns, rules, refusals, rows_read: 0 })
     }
 
     /// What its rows mean.
@@ -102,13 +72,11 @@ impl Source {
 
     /// Closes the file of refused rows.
     pub(super) fn finish(self) -> Result<Ended, ImportError> {
-        let Self { rows_read, damage, report, refused_by_reason, first_refused: first, .. } = self;
-        let refused = self.refused.finish()?;
-        Ok(Ended { rows_read, report, refused, refused_by_reason, first, damage })
+        Ok(Ended { rows_read: self.rows_read, refused: self.refusals.finish()? })
     }
 
     fn send(&self, chunk: &mut LineChunk, read_bytes: u64, sender: &mpsc::Sender<Batch>) -> bool {
-        let (rows_read, rows_refused) = (self.rows_read, self.refused_by_reason.values().sum());
+        let (rows_read, rows_refused) = (self.rows_read, self.refusals.rows());
         let batch = Batch { chunk: std::mem::take(chunk), read_bytes, rows_read, rows_refused };
         sender.blocking_send(batch).is_ok()
     }
@@ -120,12 +88,10 @@ impl Source {
         self.rows_read += 1;
         let (line, raw, kind, reason) = match record {
             Record::Broken { line, fault, raw } => {
-                if fault.ends_the_file() {
-                    self.damage = Some(format!("line {line}: {fault}"));
-                }
-                (line, raw, fault.kind(), fault.to_string())
+                self.refusals.refuse_broken(line, &fault, raw)?;
+                return Ok(true);
             }
-            Record::Row { line, fields, raw } => {
+            Record::Row { line, fields, raw, .. } => {
                 match ImportedLine::parse(&self.columns.raw_line(fields), &self.rules) {
                     Ok(parsed) if is_within_bounds(&parsed) => {
                         chunk.push(line, &parsed);
@@ -136,13 +102,7 @@ impl Source {
                 }
             }
         };
-        let entry = Entry::refused(line, None, kind, &reason);
-        self.refused.refuse(line, &reason, raw)?;
-        self.report.write(&entry)?;
-        *self.refused_by_reason.entry(kind.to_owned()).or_default() += 1;
-        if self.first_refused.len() < FIRST_MAX {
-            self.first_refused.push(entry);
-        }
+        self.refusals.refuse(line, kind, &reason, raw)?;
         Ok(true)
     }
 }

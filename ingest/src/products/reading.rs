@@ -131,7 +131,7 @@ impl Reader {
                 let (detail, raw) = (fault.to_string(), raw.to_vec());
                 (Item::Refused(Refusal { line, id: None, code: fault.kind(), detail, raw }), damage)
             }
-            Record::Row { line, fields, raw } => {
+            Record::Row { line, fields, raw, .. } => {
                 let made = product(&self.map, fields, self.at);
                 let raw = raw.to_vec();
                 let made =

@@ -28,6 +28,8 @@ pub enum Right<'a> {
     CountDailySales(&'a str),
     /// Count what is searched for in a channel.
     CountSearchTerms(&'a str),
+    /// Import behaviour events into a channel.
+    ImportEvents(&'a str),
     /// Import orders into a channel.
     ImportOrders(&'a str),
     /// Import products of a catalogue.
@@ -51,6 +53,7 @@ impl Right<'_> {
             Self::CountExperiment => ("experiment", ""),
             Self::CountDailySales(channel) => ("daily_sales", channel),
             Self::CountSearchTerms(channel) => ("search_terms", channel),
+            Self::ImportEvents(channel) => ("event_import", channel),
             Self::ImportOrders(channel) => ("order_import", channel),
             Self::ImportProducts(source) => ("product_import", source),
             Self::RebuildIndex(alias) => ("index_rebuild", alias),

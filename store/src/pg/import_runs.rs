@@ -15,7 +15,7 @@ pub struct ImportCounts {
     pub rows_read: i64,
     /// Of them refused.
     pub rows_refused: i64,
-    /// Documents or products added.
+    /// Documents, products or events added.
     pub documents_added: i64,
     /// Lines added.
     pub lines_added: i64,
@@ -26,9 +26,9 @@ pub struct ImportCounts {
 pub struct NewRun<'a> {
     /// Its id.
     pub id: ImportRunId,
-    /// `orders` or `products`.
+    /// `orders`, `products` or `events`.
     pub kind: &'a str,
-    /// Channel of the orders or source of the products.
+    /// Channel of the orders or events, or source of the products.
     pub channel: &'a str,
     /// What is read.
     pub file_name: &'a str,
