@@ -1,17 +1,13 @@
 -- Products are numbered in their order, so that a pair is two small numbers until the pairs to publish are known.
 WITH sold AS (
-    SELECT document, product_id, code
+    SELECT document, product
     FROM lines
     WHERE is_sale
-    GROUP BY document, product_id, code
+    GROUP BY document, product
 ),
 numbered AS (
-    SELECT product_id, code, product, row_number() OVER (ORDER BY product) AS place
-    FROM (
-        SELECT product_id, code, coalesce(uuid_text(product_id), code) AS product
-        FROM sold
-        GROUP BY product_id, code
-    )
+    SELECT product, row_number() OVER (ORDER BY product) AS place
+    FROM (SELECT DISTINCT product FROM sold)
 ),
 sizes AS (
     SELECT document
@@ -23,9 +19,7 @@ baskets AS (
     SELECT document, CAST(place AS INT) AS place
     FROM sold
     JOIN sizes USING (document)
-    JOIN numbered
-        ON numbered.product_id IS NOT DISTINCT FROM sold.product_id
-        AND numbered.code IS NOT DISTINCT FROM sold.code
+    JOIN numbered USING (product)
 ),
 pairs AS (
     SELECT a.place AS place_a, b.place AS place_b, count(*) AS orders

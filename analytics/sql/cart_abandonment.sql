@@ -4,7 +4,7 @@ WITH visits AS (
     WHERE kind IN ('cart_add', 'purchase')
     GROUP BY session_id, date
 )
-SELECT date, count(*) AS carts, count(*) FILTER (WHERE NOT is_purchased) AS abandoned
+SELECT date, count(*) AS carted, count(*) FILTER (WHERE NOT is_purchased) AS abandoned
 FROM visits
 WHERE is_carted
 GROUP BY date

@@ -42,7 +42,7 @@ TABLES: dict[str, Table] = {
             "currency": TEXT,
             "occurred_at": TIME,
             "sku": TEXT,
-            "product_id": ID,
+            "product_id": TEXT,
             "quantity": NUMBER,
             "unit_price_micros": NUMBER,
             "discount_micros": NUMBER,
@@ -74,7 +74,7 @@ TABLES: dict[str, Table] = {
         {"occurred_at": TIME, "sku": TEXT, "delta": NUMBER, "cause": TEXT},
     ),
     "users": Table("user_files", "users.parquet", {"registered_at": TIME}),
-    "products": Table("product_files", "products.parquet", {"product_id": ID, "category": TEXT}, is_by_day=False),
+    "products": Table("product_files", "products.parquet", {"product_id": TEXT, "category": TEXT}, is_by_day=False),
     EVENTS: Table(
         "event_files",
         "events.parquet",

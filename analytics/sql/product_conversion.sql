@@ -3,7 +3,7 @@ WITH steps AS (
     FROM events
     WHERE kind IN ('view', 'cart_add', 'purchase') AND product_id IS NOT NULL
     UNION ALL
-    SELECT session_id, events.date, lines.product_id, 'purchase' AS kind
+    SELECT session_id, events.date, uuid_of(lines.product_id) AS product_id, 'purchase' AS kind
     FROM events
     JOIN lines USING (order_id)
     WHERE events.kind = 'purchase' AND NOT is_of_refund AND lines.product_id IS NOT NULL

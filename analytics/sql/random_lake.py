@@ -22,6 +22,8 @@ MICROS_OF_MINOR_UNIT = {"GBP": 10_000, "USD": 10_000, "JPY": 1_000_000, "KWD": 1
 CATEGORIES = (None, "women", "women/knitwear", "women/knitwear/wool, thick", "men/shoes", "women-ish")
 
 ID, TEXT, TIME, NUMBER, SMALL = "BLOB", "VARCHAR", "TIMESTAMPTZ", "BIGINT", "INTEGER"
+# An id that is kept as text: an order's line or a product names it so.
+WRITTEN_ID = "WRITTEN_ID"
 
 COLUMNS: dict[str, dict[str, str]] = {
     "orders/lines": {
@@ -36,7 +38,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "line_number": SMALL,
         "occurred_at": TIME,
         "sku": TEXT,
-        "product_id": ID,
+        "product_id": WRITTEN_ID,
         "quantity": NUMBER,
         "unit_price_micros": NUMBER,
         "discount_micros": NUMBER,
@@ -73,7 +75,6 @@ COLUMNS: dict[str, dict[str, str]] = {
         "occurred_at": TIME,
         "variant_id": ID,
         "sku": TEXT,
-        "product_id": ID,
         "warehouse": TEXT,
         "delta": NUMBER,
         "on_hand_after": NUMBER,
@@ -81,7 +82,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "order_id": ID,
     },
     "users/users": {"user_id": ID, "registered_at": TIME, "status": TEXT},
-    "products/products": {"product_id": ID, "title": TEXT, "category": TEXT},
+    "products/products": {"product_id": WRITTEN_ID, "title": TEXT, "category": TEXT},
     "behaviour/events": {
         "id": ID,
         "occurred_at": TIME,
@@ -274,9 +275,8 @@ def _move_stock(lake: RandomLake, product: Row) -> None:
     for _ in range(dice.randrange(12)):
         cause = dice.choice(causes)
         delta = -dice.randrange(1, 4) if cause == "sale" else dice.randrange(1, 9)
-        known = dice.choice(({"product_id": product["product_id"]}, {"product_id": None}))
         values: Row = {"sku": f"SKU-{product['product_id'][:4]}", "warehouse": "W1", "delta": delta, "on_hand_after": 1}
-        ids = {"movement_id": lake.id(), "variant_id": lake.id(), **known}
+        ids = {"movement_id": lake.id(), "variant_id": lake.id()}
         lake.add("stock/movements", occurred_at=lake.time(), cause=cause, **ids, **values)
 
 
@@ -320,6 +320,12 @@ def _land(folder: Path, rows: list[Row]) -> None:
     (folder / ".merged").write_text("2024-12-01T00:00:00Z\nhour=11/0c.parquet")
 
 
+def _value(name: str, kind: str) -> str:
+    if kind == ID:
+        return f'unhex("{name}") AS "{name}"'
+    return f'CAST(CAST("{name}" AS UUID) AS TEXT) AS "{name}"' if kind == WRITTEN_ID else f'"{name}"'
+
+
 def write_file(path: Path, table: str, rows: list[Row], column_count: int | None = None) -> None:
     """Writes rows as a Parquet file with a table's columns, or the first of them."""
     columns = dict(list(COLUMNS[table].items())[:column_count])
@@ -327,8 +333,8 @@ def write_file(path: Path, table: str, rows: list[Row], column_count: int | None
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         file.writelines(json.dumps(row, default=datetime.isoformat) + "\n" for row in rows)
         file.flush()
-        texts = ", ".join(f"'{name}': '{TEXT if kind == ID else kind}'" for name, kind in columns.items())
-        values = ", ".join(f'unhex("{n}") AS "{n}"' if kind == ID else f'"{n}"' for n, kind in columns.items())
+        texts = ", ".join(f"'{name}': '{TEXT if kind in (ID, WRITTEN_ID) else kind}'" for name, kind in columns.items())
+        values = ", ".join(_value(name, kind) for name, kind in columns.items())
         read = f"read_json('{file.name}', format = 'newline_delimited', columns = {{{texts}}})"
         with duckdb.connect() as database:
             database.execute("SET TimeZone = 'UTC'")

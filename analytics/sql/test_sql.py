@@ -200,7 +200,7 @@ def make_online_retail(source: Path, root: Path) -> None:
             'completed' AS status, regexp_replace(nullif(trim(CustomerID), ''), '[.]0$', '') AS customer,
             Country AS country, 'GBP' AS currency, 1 AS line_number,
             CAST(InvoiceDate || '+00' AS TIMESTAMPTZ) AS occurred_at, StockCode AS sku,
-            CAST(NULL AS BLOB) AS product_id, CAST(trim(Quantity) AS BIGINT) AS quantity,
+            CAST(NULL AS VARCHAR) AS product_id, CAST(trim(Quantity) AS BIGINT) AS quantity,
             {price} AS unit_price_micros, CAST(0 AS BIGINT) AS discount_micros,
             CAST(trim(Quantity) AS BIGINT) * {price} AS amount_micros, left(InvoiceDate, 10) AS day
         FROM read_csv('{source}', all_varchar = true, header = true)"""

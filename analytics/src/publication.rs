@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::order::SHOP_CHANNEL;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use process::error_chain;
@@ -128,13 +127,9 @@ impl Zone<'_> {
 
     /// A month that cannot be counted keeps its last report.
     async fn publish_behaviour(&mut self) -> Result<(), RunError> {
-        let days: Vec<_> =
-            self.extraction.event_days.keys().chain(&self.extraction.user_days).copied().collect();
-        let mut days: BTreeSet<_> = days.into_iter().collect();
-        if self.extraction.channel.code == SHOP_CHANNEL || !self.extraction.event_days.is_empty() {
-            // Orders tell what a purchase was of, and who bought.
-            days.extend(&self.extraction.order_days);
-        }
+        let Extraction { event_days, user_days, order_days, .. } = self.extraction;
+        // Orders tell what a purchase was of, and who bought.
+        let days: BTreeSet<_> = event_days.keys().chain(user_days).chain(order_days).copied().collect();
         let dates = dates_of(&days.into_iter().collect::<Vec<_>>(), &self.basis.time_zone);
         for month in by_month(&dates) {
             let (counting, of_month) = (self.counting.clone(), month.to_vec());

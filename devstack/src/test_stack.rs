@@ -12,6 +12,7 @@ use crate::{
     servers::{elasticsearch, mongo, opensearch, rabbitmq},
     settings::{DATABASE, loopback},
     stack::Stack,
+    tools,
 };
 
 /// The environment variable that names the file.
@@ -73,6 +74,8 @@ pub struct TestStack {
     pub elasticsearch_url: String,
     /// The Elasticsearch of the version before.
     pub elasticsearch_8_url: String,
+    /// Folder of the Python library of DuckDB.
+    pub duckdb: PathBuf,
 }
 
 impl TestStack {
@@ -124,6 +127,7 @@ impl TestStack {
             opensearch_url: opensearch::url(stack),
             elasticsearch_url: elasticsearch::url(stack),
             elasticsearch_8_url: elasticsearch::url_8(stack),
+            duckdb: stack.tools.folder(tools::DUCKDB),
         }
     }
 }

