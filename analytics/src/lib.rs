@@ -11,6 +11,7 @@ pub mod experiment_counts;
 pub mod experiment_report;
 pub mod extract;
 pub mod lake;
+pub mod measure;
 pub mod publication;
 pub mod publish;
 pub mod quality;

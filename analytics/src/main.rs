@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use analytics::experiment_report::ExperimentReport;
 use analytics::lake::Lake;
+use analytics::measure::{self, Measured};
 use analytics::run::{self, RunReport, Scope, Stores};
 use analytics::search_report::SearchReport;
 use analytics::serve::{self, Daemon};
@@ -57,6 +58,24 @@ enum Verb {
         #[arg(long)]
         channel: Option<String>,
     },
+    /// Count a lake without publishing anything, and say how long each part took
+    Measure {
+        /// Folder of the lake
+        #[arg(long)]
+        lake: PathBuf,
+        /// Channel of it
+        #[arg(long, default_value = "shop")]
+        channel: String,
+        /// IANA name of the zone whose days are counted
+        #[arg(long, default_value = "UTC")]
+        time_zone: String,
+        /// Last whole day, for the report on stock
+        #[arg(long)]
+        until: Date,
+        /// Folder for a CSV file of each report
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// The newest runs, and the days on which report and ledger differ
     Status,
     /// Count a channel's days in these time zones as well as in its own
@@ -91,21 +110,24 @@ struct AnalyticsSettings {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let settings: Settings = process::settings::load(&arguments.settings)?;
+    let settings = || process::settings::load::<Settings>(&arguments.settings);
     match arguments.verb {
-        Verb::Serve => serve(settings).await,
+        Verb::Serve => serve(settings()?).await,
         Verb::Run { channel, full } => {
             let scope = if full { Scope::Full } else { Scope::Changed };
-            run(settings, channel, scope).await
+            run(settings()?, channel, scope).await
         }
         Verb::Backfill { from, to, channel } => {
             anyhow::ensure!(from <= to, "--from is after --to");
             let days = to.since(from).map_or(i32::MAX, |span| span.get_days());
             anyhow::ensure!(days <= BACKFILL_DAYS_MAX, "at most {BACKFILL_DAYS_MAX} days");
-            run(settings, channel, Scope::Dates(from, to)).await
+            run(settings()?, channel, Scope::Dates(from, to)).await
         }
-        Verb::Status => status(&settings).await,
-        Verb::Zones { channel, zones } => set_zones(&settings, &channel, &zones).await,
+        Verb::Measure { lake, channel, time_zone, until, out } => {
+            measure(&Lake::new(&lake), &channel, &time_zone, until, out)
+        }
+        Verb::Status => status(&settings()?).await,
+        Verb::Zones { channel, zones } => set_zones(&settings()?, &channel, &zones).await,
     }
 }
 
@@ -149,6 +171,27 @@ async fn run(settings: Settings, channel: Option<String>, scope: Scope) -> anyho
         print_experiment(&report);
     }
     println!("{} channels in {:.1} s", channels.len(), started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn measure(
+    lake: &Lake,
+    channel: &str,
+    time_zone: &str,
+    until: Date,
+    out: Option<PathBuf>,
+) -> anyhow::Result<()> {
+    let parts = measure::measure(&Measured { lake, channel, time_zone, until, out })?;
+    for part in parts {
+        println!("{:<20} {:>9} rows {:>8.2} s", part.name, part.rows, part.elapsed.as_secs_f64());
+    }
+    let all: Duration = parts.iter().map(|part| part.elapsed).sum();
+    println!(
+        "{:<20} {:>9} rows {:>8.2} s",
+        "all",
+        parts.iter().map(|part| part.rows).sum::<usize>(),
+        all.as_secs_f64()
+    );
     Ok(())
 }
 

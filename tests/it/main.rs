@@ -17,6 +17,7 @@ mod import_resume;
 mod index_tasks;
 mod index_wire;
 mod inventory;
+mod lake_damage;
 mod media;
 mod migrations;
 mod online_retail;

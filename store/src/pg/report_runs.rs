@@ -72,7 +72,10 @@ pub async fn end(
                        lines_extracted = $5, dates_counted = $6, rows_published = $7, differences = $8, \
                        days_healed = $9, error = $10, \
                        scope = CASE WHEN $11 THEN 'full' ELSE scope END WHERE id = $1";
-    let error: Option<String> = error.map(|error| error.chars().take(ERROR_LENGTH_MAX).collect());
+    // What a damaged file is told by may be bytes of it, and a text here holds no zero.
+    let shown =
+        |error: &str| error.chars().filter(|letter| !letter.is_control()).take(ERROR_LENGTH_MAX).collect();
+    let error: Option<String> = error.map(shown);
     client
         .execute(
             SQL,

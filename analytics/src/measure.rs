@@ -1,0 +1,132 @@
+//! Counts a lake without any store, and says how long each part took: what a benchmark is made of.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use store::pg::reports::Values;
+
+use crate::count::{Basis, Counted, Counting, by_month};
+use crate::lake::{Lake, Table};
+
+/// Millionths in one.
+const MICROS: i64 = 1_000_000;
+
+/// What is counted.
+#[derive(Debug)]
+pub struct Measured<'a> {
+    /// The lake.
+    pub lake: &'a Lake,
+    /// A channel of it.
+    pub channel: &'a str,
+    /// Whose days are counted.
+    pub time_zone: &'a str,
+    /// The last whole day, for the report on stock.
+    pub until: Date,
+    /// Folder that the rows are written to, a CSV file for each report.
+    pub out: Option<PathBuf>,
+}
+
+/// A part of the work: what is counted together because it reads the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    /// Its name.
+    pub name: &'static str,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Rows that came of it.
+    pub rows: usize,
+}
+
+/// Counts every report of every day. Blocks.
+pub fn measure(measured: &Measured<'_>) -> anyhow::Result<[Part; 5]> {
+    let basis = Basis { time_zone: measured.time_zone.to_owned(), price_scale: 2 };
+    let mut days: Vec<Date> = measured.lake.event_days(measured.channel)?;
+    for table in Table::BY_DAY {
+        days.extend(measured.lake.days(table, measured.channel)?);
+    }
+    days.sort_unstable();
+    days.dedup();
+    let mut files = Files { out: measured.out.as_deref(), open: BTreeMap::new() };
+    let mut parts = ["first sales", "orders", "behaviour", "customers and stock", "together"]
+        .map(|name| Part { name, elapsed: Duration::ZERO, rows: 0 });
+    let started = Instant::now();
+    let counting = Counting::new(measured.lake, measured.channel, &basis)?;
+    parts[0].elapsed = started.elapsed();
+    let dates = counting.dates_of(&days);
+    for month in by_month(&dates) {
+        parts[1].time(&mut files, || Ok(counting.orders(month)?))?;
+        parts[2].time(&mut files, || Ok(counting.behaviour(month)?))?;
+    }
+    parts[3].time(&mut files, || Ok(counting.history(measured.until)?))?;
+    parts[4].time(&mut files, || Ok(counting.together()?))?;
+    files.flush()?;
+    Ok(parts)
+}
+
+impl Part {
+    /// The writing of files is not counted.
+    fn time(
+        &mut self,
+        files: &mut Files<'_>,
+        work: impl FnOnce() -> anyhow::Result<Vec<Counted>>,
+    ) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let counted = work()?;
+        self.elapsed += started.elapsed();
+        self.rows += counted.iter().map(|counted| counted.rows.count).sum::<usize>();
+        counted.iter().try_for_each(|counted| files.add(counted))
+    }
+}
+
+/// CSV files: keys and sums, amounts in millionths, with a header.
+struct Files<'a> {
+    out: Option<&'a Path>,
+    open: BTreeMap<&'static str, BufWriter<File>>,
+}
+
+impl Files<'_> {
+    fn add(&mut self, counted: &Counted) -> anyhow::Result<()> {
+        let Some(out) = self.out else { return Ok(()) };
+        let report = counted.report;
+        let file = match self.open.entry(report.name) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(new) => {
+                fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+                let path = out.join(format!("{}.csv", report.name.replace('-', "_")));
+                let file = File::create(&path).with_context(|| path.display().to_string())?;
+                let mut file = BufWriter::new(file);
+                let names: Vec<_> = report.keys.iter().chain(report.sums).map(|column| column.name).collect();
+                writeln!(file, "{}", names.join(","))?;
+                new.insert(file)
+            }
+        };
+        for row in 0..counted.rows.count {
+            let texts: Vec<_> = counted.rows.columns.iter().map(|values| text(values, row)).collect();
+            writeln!(file, "{}", texts.join(","))?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        for file in self.open.values_mut() {
+            file.flush()?;
+        }
+        Ok(())
+    }
+}
+
+fn text(values: &Values, row: usize) -> String {
+    match values {
+        Values::Dates(values) => values[row].to_string(),
+        Values::Texts(values) => values[row].clone(),
+        Values::Counts(values) => values[row].to_string(),
+        Values::Amounts(values) => (values[row] * Decimal::from(MICROS)).normalize().to_string(),
+    }
+}
