@@ -18,7 +18,8 @@ use support::{Scope, files, stack};
 
 use crate::{published, seed};
 
-/// The SQL and what is published of it. Recency is published as scores, and what SQL has of conversion is in the funnel.
+/// The SQL and what is published of it. Recency is published as scores, and what SQL has of conversion is in the
+/// funnel.
 const REPORTS: [(&str, &str); 17] = [
     ("daily_sales", "daily-sales"),
     ("monthly_sales", "monthly-sales"),
