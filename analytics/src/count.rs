@@ -158,14 +158,29 @@ impl Counting {
         let raw_lines = self.lake.scan(Table::Lines, &self.channel, &days)?;
         let lines = self.lines(raw_lines.clone(), month)?;
         let accounts = self.lake.scan(Table::Users, &self.channel, &days)?;
-        let visits = funnel::visits(&events)?;
-        let conversion = product_conversion::product_conversion(&events, &raw_lines)?.lazy();
-        Ok(vec![
+        let all = events.clone().lazy();
+        let ordered = product_conversion::ordered(&all, &raw_lines)?;
+        let (mut visits, mut conversions) = (Vec::new(), Vec::new());
+        for (date, events) in by_day(&events)? {
+            let events = events.lazy();
+            visits.push(funnel::visits(&events)?.lazy());
+            let ordered = ordered.clone().filter(col(DATE).eq(reports::day(date)));
+            conversions.push(product_conversion::of_day(&events, &ordered)?);
+        }
+        let mut counted =
+            vec![self.counted("users", dates, users::users(accounts, &all, &lines, &self.zone))?];
+        if visits.is_empty() {
+            visits.push(funnel::visits(&all)?.lazy());
+            conversions.push(product_conversion::of_day(&all, &ordered)?);
+        }
+        let visits = concat(visits, UnionArgs::default())?.collect()?;
+        let conversion = product_conversion::of_month(conversions, month.0)?.lazy();
+        counted.extend([
             self.counted("funnel", dates, funnel::funnel(&visits))?,
             self.counted("search-to-sale", dates, funnel::search_to_sale(&visits))?,
             self.counted("product-conversion", &[month.0], conversion)?,
-            self.counted("users", dates, users::users(accounts, &events, &lines, &self.zone))?,
-        ])
+        ]);
+        Ok(counted)
     }
 
     /// The reports on customers, over the whole history, and on stock up to a day.
@@ -236,24 +251,16 @@ impl Counting {
         Ok(lines.collect()?.lazy())
     }
 
-    fn events(&self, month: (Date, Date)) -> Result<LazyFrame, CountError> {
+    fn events(&self, month: (Date, Date)) -> Result<DataFrame, CountError> {
         let days = around(&self.event_days, month);
         let events = match self.lake.scan_events(&self.channel, &days)? {
             Some(events) => events,
             None => self.lake.no_events(),
         };
-        let wanted = [
-            DATE,
-            MONTH,
-            "at",
-            event::SESSION_ID,
-            event::USER_ID,
-            event::KIND,
-            event::PRODUCT_ID,
-            event::ORDER_ID,
-        ];
+        let wanted =
+            [DATE, "at", event::SESSION_ID, event::USER_ID, event::KIND, event::PRODUCT_ID, event::ORDER_ID];
         let events = reports::between(funnel::events(events, &self.zone), month).select(wanted.map(col));
-        Ok(events.collect()?.lazy())
+        Ok(events.collect()?)
     }
 
     fn counted(&self, name: &str, days: &[Date], rows: LazyFrame) -> Result<Counted, CountError> {
@@ -297,6 +304,20 @@ fn month_of(dates: &[Date]) -> Option<(Date, Date)> {
 fn months_of(days: &[Date]) -> Vec<(Date, Date)> {
     let dates = dates_of(days, "everywhere");
     by_month(&dates).filter_map(month_of).collect()
+}
+
+/// Events by their day. They come day by day but for what has landed and is not merged yet.
+fn by_day(events: &DataFrame) -> PolarsResult<Vec<(Date, DataFrame)>> {
+    let sorted = events.sort([DATE], SortMultipleOptions::default().with_maintain_order(true))?;
+    let days = sorted.column(DATE)?.cast(&DataType::Int32)?;
+    let days: Vec<_> = days.i32()?.iter().map(Option::unwrap_or_default).collect();
+    let mut first = 0;
+    let parts = days.chunk_by(|one, next| one == next).map(|part| {
+        let rows = sorted.slice(i64::try_from(first).unwrap_or(i64::MAX), part.len());
+        first += part.len();
+        (jiff::civil::date(1970, 1, 1).saturating_add(part[0].days()), rows)
+    });
+    Ok(parts.collect())
 }
 
 /// Those of the UTC days that a month of any zone has rows of.

@@ -1,5 +1,6 @@
 //! `analytics serve` keeps reports up to date; `analytics run` brings them up to date once.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -230,21 +231,40 @@ async fn status(settings: &Settings) -> anyhow::Result<()> {
             run.error.as_deref().unwrap_or(""),
         );
     }
-    let (days, different) = reports::reconciled(&primary).await?;
-    println!("{days} days of a currency and a time zone are reconciled; {different} differ");
+    let standings = reports::standings(&primary).await?;
+    for standing in &standings {
+        println!(
+            "{}: counted as of {}; {} days of a currency and a time zone are reconciled, {} differ",
+            standing.channel,
+            standing.as_of.strftime("%Y-%m-%d %H:%M:%S"),
+            standing.days,
+            standing.different
+        );
+    }
+    let different: i64 = standings.iter().map(|standing| standing.different).sum();
     anyhow::ensure!(different == 0, "{different} days differ from the order ledger");
     Ok(())
 }
 
 async fn set_zones(settings: &Settings, channel: &str, zones: &[String]) -> anyhow::Result<()> {
+    let mut named = BTreeSet::new();
     for zone in zones {
-        jiff::tz::TimeZone::get(zone)
-            .with_context(|| format!("{zone:?} is no time zone that is known here"))?;
+        let found = jiff::tz::TimeZone::get(zone).ok();
+        let name = found.as_ref().and_then(|found| found.iana_name()).map(str::to_owned);
+        // Who counts must know it too.
+        let name = name.filter(|name| analytics::reports::time_zone(name).is_ok());
+        named.insert(name.with_context(|| format!("{zone:?} is no time zone that is known here"))?);
     }
+    anyhow::ensure!(
+        named.len() <= channels::REPORT_TIME_ZONES_MAX,
+        "at most {} zones",
+        channels::REPORT_TIME_ZONES_MAX
+    );
+    let zones: Vec<_> = named.into_iter().collect();
     let mut primary = direct::primary(&settings.postgres).await?;
     anyhow::ensure!(channels::find(&primary, channel).await?.is_some(), "no channel {channel:?}");
     transaction::run_direct(&mut primary, "set_report_time_zones", async |transaction| {
-        channels::set_report_time_zones(transaction, channel, zones).await
+        channels::set_report_time_zones(transaction, channel, &zones).await
     })
     .await?;
     println!("the next run counts {channel} in its own zone and {} more", zones.len());

@@ -42,7 +42,9 @@ pub async fn publish(
     transaction::run_direct(primary, "publish_reports", async |transaction| {
         let mut published = Published::default();
         let code = &extraction.channel.code;
-        reports::retain_zones(transaction, code, &extraction.channel.zones()).await?;
+        if extraction.is_full {
+            reports::retain_zones(transaction, code, &extraction.channel.zones()).await?;
+        }
         for (zone, ledger) in extraction.channel.zones().into_iter().zip(&extraction.ledgers) {
             tell(&format!("counts the days of {zone}"));
             let basis = Basis { time_zone: zone.to_owned(), price_scale: extraction.channel.price_scale };

@@ -42,6 +42,9 @@ pub enum ReportError {
     /// polars refuses: such as an unknown time zone, or a file of another shape.
     #[error("the report cannot be computed")]
     Frame(#[from] PolarsError),
+    /// No zone of that name.
+    #[error("{0:?} is no time zone that is known here")]
+    UnknownZone(String),
     /// A number does not fit its type.
     #[error("{column} of {report} does not fit")]
     Overflow {
@@ -54,8 +57,8 @@ pub enum ReportError {
 
 /// The zone of that IANA name.
 pub fn time_zone(name: &str) -> Result<TimeZone, ReportError> {
-    let zone = TimeZone::opt_try_new(Some(name))?;
-    Ok(zone.ok_or_else(|| polars_err!(ComputeError: "no time zone"))?)
+    let zone = TimeZone::opt_try_new(Some(name)).ok().flatten();
+    zone.ok_or_else(|| ReportError::UnknownZone(name.to_owned()))
 }
 
 /// Rows with the day of a time, and the month of that day.

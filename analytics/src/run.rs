@@ -180,7 +180,7 @@ pub async fn channels(settings: &PostgresSettings) -> Result<Vec<String>, RunErr
 pub async fn due(settings: &PostgresSettings, channel: &str, now: Timestamp) -> Result<Scope, RunError> {
     let client = direct::primary(settings).await?;
     let last = report_runs::last_full(&client, channel).await?;
-    Ok(if last.is_some_and(|last| last < last_night(now)) { Scope::Full } else { Scope::Changed })
+    Ok(if last.is_none_or(|last| last < last_night(now)) { Scope::Full } else { Scope::Changed })
 }
 
 fn last_night(now: Timestamp) -> Timestamp {
@@ -224,9 +224,12 @@ async fn noted(
         Err(error) => Some(error_chain::text(error)),
     };
     let figures = result.as_ref().map_or_else(|_| RunFigures::default(), |report| report.figures);
-    report_runs::end(&primary, id, Timestamp::now(), &figures, failure.as_deref()).await?;
     if result.as_ref().is_err_and(RunError::may_be_damage) {
         lake.forget(channel)?;
+    }
+    // What became of the run counts, not whether it could be noted.
+    if let Err(error) = report_runs::end(&primary, id, Timestamp::now(), &figures, failure.as_deref()).await {
+        tracing::warn!(error = error_chain::text(&error), channel, "the end of the run is not noted");
     }
     result
 }

@@ -15,6 +15,7 @@ use store::amqp::broker::Broker;
 use store::amqp::consumer::Delivery;
 use store::amqp::topology::DurableQueue;
 use store::error::StoreError;
+use store::pg::{direct, reports};
 use store::settings::{AmqpSettings, PostgresSettings};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -74,7 +75,7 @@ impl Daemon {
             let span = tracing::info_span!("daily_sales_round", channel);
             let scope = run::due(&self.stores.postgres, &channel, Timestamp::now()).await;
             let scope = scope.unwrap_or(Scope::Changed);
-            self.bring_up_to_date(&channel, scope, stop).instrument(span).await;
+            self.bring_up_to_date(&channel, scope, Some(TRIES_TIMEOUT), stop).instrument(span).await;
             if stop.is_cancelled() {
                 return;
             }
@@ -167,7 +168,8 @@ impl Daemon {
             return delivery.done().await;
         };
         let span = span(&event, &imported.channel);
-        let outcome = self.bring_up_to_date(&imported.channel, Scope::Changed, stop).instrument(span).await;
+        let outcome =
+            self.bring_up_to_date(&imported.channel, Scope::Changed, None, stop).instrument(span).await;
         settled(outcome.name());
         match outcome {
             Outcome::Done => {
@@ -182,7 +184,14 @@ impl Daemon {
         }
     }
 
-    async fn bring_up_to_date(&self, channel: &str, scope: Scope, stop: &CancellationToken) -> Outcome {
+    /// `patience`: how long what is away is waited for; a delivery waits as long as it takes.
+    async fn bring_up_to_date(
+        &self,
+        channel: &str,
+        scope: Scope,
+        patience: Option<Duration>,
+        stop: &CancellationToken,
+    ) -> Outcome {
         let started = Instant::now();
         let mut backoff = Backoff::default();
         loop {
@@ -202,6 +211,10 @@ impl Daemon {
                 }
                 Remedy::Retry if started.elapsed() > TRIES_TIMEOUT => {
                     tracing::error!(error = cause, channel, "the reports fail again and again");
+                    return Outcome::Later;
+                }
+                Remedy::Wait if patience.is_some_and(|patience| started.elapsed() > patience) => {
+                    tracing::error!(error = cause, channel, "the reports wait for the next round");
                     return Outcome::Later;
                 }
                 Remedy::Retry | Remedy::Wait => {
@@ -249,16 +262,31 @@ pub async fn observed(
     let label = if result.is_ok() { "published" } else { "failed" };
     metrics::counter!("analytics_runs_total", "report" => "sales", "result" => label).increment(1);
     metrics::histogram!("analytics_run_seconds", "report" => "sales").record(started.elapsed().as_secs_f64());
+    if let Err(error) = show_standings(&stores.postgres).await {
+        tracing::warn!(error = error_chain::text(&error), "how the reports stand is not shown");
+    }
     if let Ok(report) = &result {
         metrics::counter!("analytics_lines_extracted_total")
             .increment(report.figures.lines_extracted.unsigned_abs());
-        metrics::gauge!("analytics_as_of_seconds", "report" => "sales", "channel" => channel.to_owned())
-            .set(report.as_of.as_second() as f64);
-        metrics::gauge!("analytics_reconciliation_differences", "channel" => channel.to_owned())
-            .set(report.figures.differences as f64);
         metrics::counter!("analytics_days_healed_total").increment(report.figures.days_healed.unsigned_abs());
+        let left_out = report.left_out.len() as u64;
+        metrics::counter!("analytics_months_left_out_total").increment(left_out);
     }
     result
+}
+
+/// How each channel stands, also those that this process has not counted: when it was counted, and how many days differ
+/// from the order ledger.
+async fn show_standings(postgres: &PostgresSettings) -> Result<(), StoreError> {
+    let primary = direct::primary(postgres).await?;
+    for standing in reports::standings(&primary).await? {
+        let channel = standing.channel;
+        metrics::gauge!("analytics_as_of_seconds", "report" => "sales", "channel" => channel.clone())
+            .set(standing.as_of.as_second() as f64);
+        metrics::gauge!("analytics_reconciliation_differences", "channel" => channel)
+            .set(standing.different as f64);
+    }
+    Ok(())
 }
 
 /// A run of the report on search terms with its metrics.

@@ -22,6 +22,8 @@ use crate::run::{RunError, Scope, Stores};
 
 /// How long a run waits for its standby to have what was committed when the run began.
 const REPLAY_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a day without any events is told by.
+const GONE: &str = "gone";
 /// Products that are read at once.
 const PRODUCTS_AT_ONCE: i64 = 5_000;
 
@@ -58,6 +60,7 @@ impl Extraction {
     pub fn save(mut self, lake: &Lake, channel: &str) -> Result<(), LakeError> {
         self.manifest.ends_at(self.watermark);
         self.manifest.events.append(&mut self.event_days);
+        self.manifest.events.retain(|_, fingerprint| fingerprint != GONE);
         lake.save_manifest(channel, &self.manifest)
     }
 
@@ -155,13 +158,19 @@ async fn take(
         user_days.extend(snapshot.changed_user_days(since).await?);
         user_days.extend(damaged(&mut extract, Table::Users));
         extract.write_days(snapshot, Table::Users, &user_days.iter().copied().collect::<Vec<_>>()).await?;
+        if since.is_none() {
+            retain(&mut extract, Table::Users, &user_days.iter().copied().collect::<Vec<_>>())?;
+        }
         let damaged: BTreeSet<_> = damaged(&mut extract, Table::Movements).into_iter().collect();
         let held = extract.manifest.of(Table::Movements).clone();
         let is_other = |(day, count): &(Date, i64)| {
             damaged.contains(day) || held.get(day).is_none_or(|note| i64::try_from(note.rows) != Ok(*count))
         };
-        moved = snapshot.movement_days().await?.into_iter().filter(is_other).map(|(day, _)| day).collect();
+        let all = snapshot.movement_days().await?;
+        let days: Vec<_> = all.iter().map(|(day, _)| *day).collect();
+        moved = all.into_iter().filter(is_other).map(|(day, _)| day).collect();
         extract.write_days(snapshot, Table::Movements, &moved).await?;
+        retain(&mut extract, Table::Movements, &days)?;
     }
     Ok(Taken {
         order_days,
@@ -232,10 +241,16 @@ fn changed_events(
 ) -> Result<BTreeMap<Date, String>, RunError> {
     let mut changed = BTreeMap::new();
     let asked = days_of(scope);
+    // Days that are gone are counted too: they have nothing any more.
+    for day in manifest.events.keys() {
+        changed.insert(*day, GONE.to_owned());
+    }
     for day in lake.event_days(channel)? {
         let fingerprint = lake.event_fingerprint(channel, day)?;
         if asked.contains(&day) || manifest.events.get(&day) != Some(&fingerprint) {
             changed.insert(day, fingerprint);
+        } else {
+            changed.remove(&day);
         }
     }
     Ok(changed)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use moka::sync::Cache;
 
 use crate::tier::count;
@@ -23,6 +24,10 @@ pub struct ReportAnswer {
     pub etag: String,
     /// Whether there are more rows.
     pub has_more: bool,
+    /// When the report was counted.
+    pub as_of: Option<Timestamp>,
+    /// Whose days are counted.
+    pub time_zone: String,
 }
 
 /// The cache; cloning shares it.

@@ -1,6 +1,7 @@
 //! Behaviour events, as the crate `lake` lands and merges them.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
@@ -29,17 +30,20 @@ impl Lake {
         DataFrame::empty_with_schema(&event_schema()).lazy()
     }
 
-    /// A text that is another one when the events of a day may be others: files and bytes.
+    /// A text that is another one when the events of a day may be others: files, bytes and when they were written.
     pub fn event_fingerprint(&self, channel: &str, day: Date) -> Result<String, LakeError> {
         let folder = self.event_folder(channel).join(format!("day={day}"));
         let mut files = unmerged(&folder)?;
         files.extend(Some(folder.join(EVENTS)).filter(|file| file.is_file()));
-        let mut bytes = 0;
+        let (mut bytes, mut newest) = (0, (0, 0));
         for file in &files {
             // What has landed may be merged meanwhile.
-            bytes += fs::metadata(file).map_or(0, |found| found.len());
+            if let Ok(found) = fs::metadata(file) {
+                bytes += found.len();
+                newest = newest.max((found.mtime(), found.mtime_nsec()));
+            }
         }
-        Ok(format!("{} files, {bytes} bytes", files.len()))
+        Ok(format!("{} files, {bytes} bytes, {}.{:09}", files.len(), newest.0, newest.1))
     }
 
     /// The behaviour events of those days, each once; `None` when there are none. A column that an older file lacks is

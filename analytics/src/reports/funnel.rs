@@ -30,14 +30,15 @@ pub fn is(kind: BehaviourKind) -> Expr {
     col(event::KIND).eq(lit(kind.name()))
 }
 
-/// The visits: a row for each session on a day, with the times of its steps.
+/// The visits of a day, from its events: a row for each session, with the times of its steps.
 pub fn visits(events: &LazyFrame) -> Result<DataFrame, ReportError> {
     let at = |kind| when(is(kind)).then(col(AT)).otherwise(lit(NULL));
-    let visit = [DATE, event::SESSION_ID];
+    let visit = [col(event::SESSION_ID)];
     let visits = events
         .clone()
-        .group_by(visit.map(col))
+        .group_by(visit.clone())
         .agg([
+            col(DATE).first(),
             at(BehaviourKind::View).min().alias(VIEW),
             at(BehaviourKind::CartAdd).min().alias(CART),
             at(BehaviourKind::Checkout).max().alias(CHECKOUT),
@@ -48,20 +49,17 @@ pub fn visits(events: &LazyFrame) -> Result<DataFrame, ReportError> {
         ])
         .collect()?;
     let viewed = visits.clone().lazy().filter(col(VIEW).is_not_null().and(col(CART).is_not_null()));
+    let inner = JoinArgs::new(JoinType::Inner);
     let carts = events
         .clone()
         .filter(is(BehaviourKind::CartAdd))
-        .select([DATE, event::SESSION_ID, AT].map(col))
-        .join(
-            viewed.select([DATE, event::SESSION_ID, VIEW].map(col)),
-            visit.map(col),
-            visit.map(col),
-            JoinArgs::new(JoinType::Inner),
-        )
+        .select([event::SESSION_ID, AT].map(col))
+        .join(viewed.select([event::SESSION_ID, VIEW].map(col)), visit.clone(), visit.clone(), inner)
         .filter(col(AT).gt_eq(col(VIEW)))
-        .group_by(visit.map(col))
+        .group_by(visit.clone())
         .agg([col(AT).min().alias(CART_AFTER_VIEW)]);
-    Ok(visits.lazy().join(carts, visit.map(col), visit.map(col), JoinArgs::new(JoinType::Left)).collect()?)
+    let with_carts = visits.lazy().join(carts, visit.clone(), visit, JoinArgs::new(JoinType::Left));
+    Ok(with_carts.collect()?)
 }
 
 /// How far visits came, by day.

@@ -17,7 +17,7 @@ pub fn payments(payments: LazyFrame, zone: &TimeZone) -> LazyFrame {
 pub fn payment_success(payments: &LazyFrame) -> LazyFrame {
     let keys = [DATE, column::CURRENCY, column::PROVIDER];
     let is_captured = || col(column::STATUS).eq(lit(CAPTURED));
-    let amount = (col(column::AMOUNT_MINOR) * col(MINOR_UNIT)).cast(DataType::Int128);
+    let amount = col(column::AMOUNT_MINOR).cast(DataType::Int128) * col(MINOR_UNIT);
     let counted = payments.clone().group_by(keys.map(col)).agg([
         len().cast(DataType::Int64).alias("attempts"),
         count_if(is_captured(), CAPTURED),

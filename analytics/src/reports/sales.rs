@@ -36,8 +36,8 @@ pub fn periods(lines: &LazyFrame, documents: &LazyFrame, firsts: &LazyFrame, per
     sums.extend(SUMS.map(|name| col(name).sum()));
     let of_lines = per_document.group_by(keys.map(col)).agg(sums);
     let of_documents = documents.clone().group_by(keys.map(col)).agg([
-        (col(column::TAX_MINOR) * col(MINOR_UNIT)).cast(DataType::Int128).sum().alias("tax"),
-        (col(column::SHIPPING_MINOR) * col(MINOR_UNIT)).cast(DataType::Int128).sum().alias("shipping"),
+        (col(column::TAX_MINOR).cast(DataType::Int128) * col(MINOR_UNIT)).sum().alias("tax"),
+        (col(column::SHIPPING_MINOR).cast(DataType::Int128) * col(MINOR_UNIT)).sum().alias("shipping"),
     ]);
     let new =
         firsts.clone().group_by(keys.map(col)).agg([len().cast(DataType::Int64).alias("new_customers")]);

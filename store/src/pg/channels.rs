@@ -9,6 +9,9 @@ use crate::pg::advisory_lock::{self, Right};
 /// Most channels that a list gives.
 pub const CHANNEL_COUNT_MAX: i64 = 1_000;
 
+/// Most zones that a channel is counted in besides its own.
+pub const REPORT_TIME_ZONES_MAX: usize = 8;
+
 /// Where orders come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Channel {
@@ -79,7 +82,7 @@ pub async fn set_time_zone(
     Ok(())
 }
 
-/// Counts a channel's days in these zones as well as in its own. The next run counts it whole.
+/// Counts a channel's days in these zones as well as in its own. What is published stays; the next run counts it whole.
 pub async fn set_report_time_zones(
     transaction: &Transaction<'_>,
     code: &str,
@@ -87,7 +90,7 @@ pub async fn set_report_time_zones(
 ) -> Result<(), StoreError> {
     const SQL: &str = "WITH changed AS (UPDATE channels SET report_time_zones = $2 WHERE code = $1 \
                        AND report_time_zones <> $2 RETURNING code) \
-                       DELETE FROM lake_watermarks USING changed WHERE channel = changed.code";
+                       UPDATE lake_watermarks SET watermark = '0' FROM changed WHERE channel = changed.code";
     advisory_lock::take_within(transaction, Right::CountDailySales(code)).await?;
     transaction.execute(SQL, &[&code, &time_zones]).await?;
     Ok(())

@@ -53,10 +53,17 @@ pub struct RunFigures {
 
 /// Notes that a run begins, and forgets those of long ago.
 pub async fn begin(client: &Client, channel: &str, scope: &str, now: Timestamp) -> Result<i64, StoreError> {
-    const FORGET: &str =
-        "DELETE FROM report_runs WHERE channel = $1 AND id <= (SELECT max(id) FROM report_runs) - $2";
+    // When everything was counted last is asked for: that run stays.
+    const FORGET: &str = "DELETE FROM report_runs WHERE channel = $1 AND id <= \
+                          (SELECT id FROM report_runs WHERE channel = $1 ORDER BY id DESC OFFSET $2 LIMIT 1) \
+                          AND id <> (SELECT coalesce(max(id), 0) FROM report_runs \
+                                     WHERE channel = $1 AND scope = 'full' AND as_of IS NOT NULL)";
+    // Whoever begins is alone: what has not ended was killed.
+    const KILLED: &str = "UPDATE report_runs SET finished_at = $2, error = 'killed' \
+                          WHERE channel = $1 AND finished_at IS NULL";
     const SQL: &str = "INSERT INTO report_runs (channel, scope, started_at) VALUES ($1, $2, $3) RETURNING id";
     client.execute(FORGET, &[&channel, &KEPT]).await?;
+    client.execute(KILLED, &[&channel, &now]).await?;
     Ok(client.query_one(SQL, &[&channel, &scope, &now]).await?.get(0))
 }
 
@@ -97,10 +104,11 @@ pub async fn end(
     Ok(())
 }
 
-/// When everything of a channel was last counted without an error; `None` when it never was.
+/// When everything of a channel was last published; `None` when it never was. What had to be left out of it is not
+/// mended by another run of everything.
 pub async fn last_full(client: &impl GenericClient, channel: &str) -> Result<Option<Timestamp>, StoreError> {
     const SQL: &str = "SELECT max(finished_at) FROM report_runs \
-                       WHERE channel = $1 AND scope = 'full' AND error IS NULL";
+                       WHERE channel = $1 AND scope = 'full' AND as_of IS NOT NULL";
     let row = client.query_typed(SQL, &[(&channel, Type::TEXT)]).await?;
     Ok(row.first().and_then(|row| row.get(0)))
 }

@@ -123,12 +123,33 @@ pub async fn retain_zones(
     Ok(())
 }
 
-/// How many days of a currency and a time zone were reconciled, and how many of them differ from the order ledger.
-pub async fn reconciled(client: &impl GenericClient) -> Result<(i64, i64), StoreError> {
-    const SQL: &str = "SELECT count(*), count(*) FILTER (WHERE report_net - rounding_difference <> ledger_net) \
-                       FROM report_reconciliation";
+/// How a channel's report stands beside its order ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The channel.
+    pub channel: String,
+    /// When it was counted last.
+    pub as_of: Timestamp,
+    /// Days of a currency and a time zone that were reconciled.
+    pub days: i64,
+    /// Of those: that differ.
+    pub different: i64,
+}
+
+/// How every channel that was counted stands.
+pub async fn standings(client: &impl GenericClient) -> Result<Vec<Standing>, StoreError> {
+    const SQL: &str = "SELECT counted.channel, extracted_at, count(report.date), \
+                       count(*) FILTER (WHERE report_net - rounding_difference <> ledger_net) \
+                       FROM lake_watermarks counted LEFT JOIN report_reconciliation report USING (channel) \
+                       GROUP BY counted.channel, extracted_at ORDER BY counted.channel";
     let rows = client.query_typed(SQL, &[]).await?;
-    Ok(rows.first().map_or((0, 0), |row| (row.get(0), row.get(1))))
+    let standing = |row: &Row| Standing {
+        channel: row.get(0),
+        as_of: row.get(1),
+        days: row.get(2),
+        different: row.get(3),
+    };
+    Ok(rows.iter().map(standing).collect())
 }
 
 /// How many customers came first on each day, by currency, as it is published.
@@ -256,8 +277,7 @@ fn sql(report: &Report) -> String {
          JOIN channels ON channels.code = counted.channel \
          LEFT JOIN LATERAL (SELECT row_number() OVER (ORDER BY {order}) AS place, {columns} FROM \
          (SELECT {keys}{sums} FROM {table} WHERE channel = $1 AND time_zone = $2 AND {day} \
-          AND ($5::text IS NULL OR {currency} = $5) {group}) AS sums \
-         ORDER BY place LIMIT $6) AS report ON true \
+          AND ($5::text IS NULL OR {currency} = $5) {group} ORDER BY {order} LIMIT $6) AS sums) AS report ON true \
          WHERE counted.channel = $1 ORDER BY place",
         names = report.columns().map(|column| column.name).collect::<Vec<_>>().join(", "),
         order = order.join(", "),

@@ -2,6 +2,7 @@ use domain::ids::OrderId;
 use domain::order::{OrderKind, OrderStatus};
 use jiff::Timestamp;
 use jiff::civil::Date;
+use proptest::prelude::*;
 use rust_decimal::Decimal;
 use store::pg::reports::Values;
 use store::pg::sales_extract::SalesLine;
@@ -9,6 +10,8 @@ use store::pg::sales_extract::SalesLine;
 use super::*;
 use crate::lake::Table;
 use crate::publish;
+use crate::reports::bought_together::Pairs;
+use crate::reports::derived::MONTH;
 use crate::reports::{self, customers};
 
 const EPOCH: Date = jiff::civil::date(1970, 1, 1);
@@ -212,4 +215,74 @@ fn a_line_that_does_not_fit_is_named() {
 #[test]
 fn an_unknown_zone_is_an_error() {
     assert!(reports::time_zone("Mars/Olympus").is_err());
+}
+
+/// Lines of a few documents, products and days, such as an importer or the shop writes them.
+fn any_line() -> impl Strategy<Value = SalesLine> {
+    let number = prop_oneof!["[1-9]", "C[1-9]", "A[1-9]"];
+    let at = 0..4i64 * 24 * 60;
+    (number, at, -3..9i64, 0..2_000i64, 0..3u8).prop_map(|(number, minute, quantity, price, what)| {
+        let at = Timestamp::from_second(1_300_000_000 + 60 * minute).expect("a time");
+        // A document is of one customer and in one currency.
+        let last = number.bytes().last().unwrap_or_default();
+        SalesLine {
+            customer: (last % 4 > 0).then(|| format!("customer {}", last % 4)),
+            sku: format!("sku {what}"),
+            currency: if last % 5 == 0 { "JPY" } else { "GBP" }.to_owned(),
+            unit_price: Decimal::new(price, 3),
+            ..line(&number, &at.to_string(), quantity, "0")
+        }
+    })
+}
+
+/// Every report of lines that are in these frames, as text.
+fn all_of(frames: Vec<DataFrame>) -> Vec<String> {
+    let zone = reports::time_zone("Europe/London").expect("a zone");
+    let frames = frames.into_iter().map(IntoLazy::lazy).collect::<Vec<_>>();
+    let lines = reports::lines(concat(frames, UnionArgs::default()).expect("one shape"), &zone);
+    let none = DataFrame::empty_with_schema(&Table::Documents.schema()).lazy();
+    let documents = reports::documents(none, &zone);
+    let purchases = customers::purchases(&lines);
+    let firsts = |period| customers::first_sales(&purchases, period).expect("computes");
+    let recency = customers::recency(&purchases, &lines).collect().expect("computes");
+    let mut pairs = Pairs::default();
+    pairs.add(&lines).expect("computes");
+    let rfm = customers::rfm(&recency).expect("computes");
+    let frames = [
+        periods(&lines, &documents, &firsts(DATE), DATE),
+        periods(&lines, &documents, &firsts(MONTH), MONTH),
+        products(&lines),
+        countries(&lines),
+        customers::cohorts(&purchases).expect("computes"),
+        customers::lifetime_value(&purchases),
+        rfm.lazy(),
+        pairs.top(10).expect("computes").lazy(),
+    ];
+    let text = |frame: LazyFrame| {
+        let frame = frame.collect().expect("computes");
+        let columns = frame
+            .columns()
+            .iter()
+            .map(|column| format!("{:?}", column.as_materialized_series().iter().collect::<Vec<_>>()));
+        columns.collect::<Vec<_>>().join(" ")
+    };
+    frames.into_iter().map(text).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// A report says the same of the same lines, however they are cut into files and whichever comes first.
+    #[test]
+    fn no_report_depends_on_files_or_their_order(lines in prop::collection::vec(any_line(), 1..60), cut in 0..60usize, seed in any::<u64>()) {
+        let frame = |lines: &[SalesLine]| crate::extract::frame(EPOCH, lines).expect("a frame");
+        let whole = all_of(vec![frame(&lines)]);
+        let mut others = lines.clone();
+        others.rotate_left(usize::try_from(seed % 60).expect("small") % lines.len());
+        if seed % 2 == 0 {
+            others.reverse();
+        }
+        let (one, two) = others.split_at(cut.min(others.len()));
+        prop_assert_eq!(all_of(vec![frame(one), frame(two)]), whole);
+    }
 }

@@ -25,7 +25,7 @@ fn text(cell: Cell) -> String {
 
 /// A text that a spreadsheet does not take for a formula. Amounts are numbers and stay as they are.
 fn plain_text(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{text}") } else { text }
 }
 
 #[cfg(test)]

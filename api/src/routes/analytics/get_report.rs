@@ -1,5 +1,6 @@
 //! `GET /analytics/{report}`
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -9,7 +10,6 @@ use bytes::Bytes;
 use cache::report_cache::ReportAnswer;
 use domain::money::Currency;
 use domain::order::SHOP_CHANNEL;
-use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 use store::pg::channels::{self, Channel};
@@ -117,6 +117,9 @@ async fn answer(
     parameters: &ReportParameters,
 ) -> Result<ReportAnswer, Problem> {
     let days = asked_days(report, parameters)?;
+    if parameters.currency.is_some() && !report.has_currency() {
+        return Err(Problem::invalid_field("/currency", "unsupported", "this report is not by currency"));
+    }
     let channel = parameters.channel.as_deref().unwrap_or(SHOP_CHANNEL);
     let client = state.pools.read().await?;
     let found = channels::find(&**client, channel).await?.ok_or_else(|| Problem::not_found("channel"))?;
@@ -131,7 +134,7 @@ async fn answer(
     let published = reports::read(&**client, report, &query).await?;
     drop(client);
     let has_more = published.has_more;
-    let etag = format!("{:?}", tag(report, &query, parameters.format, published.as_of));
+    let (as_of, time_zone) = (published.as_of, query.time_zone.to_owned());
     let body = match parameters.format {
         Format::Json => json_bytes(report, query.time_zone, published),
         Format::Csv => {
@@ -141,12 +144,19 @@ async fn answer(
             parquet_bytes(report, published.rows).map_err(|error| Problem::internal(error.to_string()))?
         }
     };
-    Ok(ReportAnswer { body, etag, has_more })
+    let etag = format!("\"{:016x}\"", hash(&body));
+    Ok(ReportAnswer { body, etag, has_more, as_of, time_zone })
 }
 
 fn asked_days(report: &Report, parameters: &ReportParameters) -> Result<(Date, Date), Problem> {
     if report.grain == Grain::Whole {
-        return Ok(ALWAYS);
+        let asked = [("/from", parameters.from), ("/to", parameters.to)];
+        return match asked.into_iter().find(|(_, day)| day.is_some()) {
+            Some((name, _)) => {
+                Err(Problem::invalid_field(name, "unsupported", "this report is of the whole history"))
+            }
+            None => Ok(ALWAYS),
+        };
     }
     let missing = |name: &str| Problem::invalid_field(format!("/{name}"), "required", "give a day");
     Ok((parameters.from.ok_or_else(|| missing("from"))?, parameters.to.ok_or_else(|| missing("to"))?))
@@ -171,12 +181,11 @@ fn known_zone<'a>(channel: &'a Channel, asked: Option<&str>) -> Result<&'a str, 
     })
 }
 
-/// What tells an answer from another: the question, and when the report was counted.
-fn tag(report: &Report, query: &ReportQuery<'_>, format: Format, as_of: Option<Timestamp>) -> String {
-    use std::hash::{DefaultHasher, Hash, Hasher};
+/// What tells an answer from another.
+fn hash(body: &Bytes) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (report.name, query.channel, query.time_zone, query.days, query.currency, query.limit).hash(&mut hasher);
-    format!("{:016x}-{}-{}", hasher.finish(), format as u8, as_of.map_or(0, |as_of| as_of.as_microsecond()))
+    body.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn respond(http: &HttpRequest, report: &Report, format: Format, answer: &ReportAnswer) -> HttpResponse {
@@ -184,6 +193,10 @@ fn respond(http: &HttpRequest, report: &Report, format: Format, answer: &ReportA
     response.insert_header((header::ETAG, answer.etag.as_str()));
     response.insert_header((header::CACHE_CONTROL, "private, no-cache"));
     response.insert_header(("has-more", if answer.has_more { "true" } else { "false" }));
+    response.insert_header(("time-zone", answer.time_zone.as_str()));
+    if let Some(as_of) = answer.as_of {
+        response.insert_header(("as-of", as_of.to_string()));
+    }
     if is_known(http, &answer.etag) {
         response.status(actix_web::http::StatusCode::NOT_MODIFIED);
         return response.finish();

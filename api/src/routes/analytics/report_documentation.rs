@@ -40,6 +40,8 @@ fn operation(report: &Report) -> Operation {
         .description("The report")
         .header("ETag", header("Send it as If-None-Match: 304 until the report is another"))
         .header("Has-More", header("`true` when there are more rows than the limit"))
+        .header("As-Of", header("The moment of the snapshot that was counted"))
+        .header("Time-Zone", header("Whose days are counted"))
         .content("application/json", content(Ref::from_schema_name(schema_name(report)).into()))
         .content("text/csv", content(text()))
         .content("application/vnd.apache.parquet", content(text()))
@@ -50,6 +52,10 @@ fn operation(report: &Report) -> Operation {
         .summary(Some(report.about))
         .description(Some(definition(report)))
         .response("200", answer)
+        .response(
+            "304",
+            ResponseBuilder::new().description("What the client has is still the report").build(),
+        )
         .security(SecurityRequirement::new("bearer", Vec::<String>::new()));
     for parameter in parameters(report) {
         operation = operation.parameter(parameter);
