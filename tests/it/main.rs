@@ -34,6 +34,7 @@ mod rebuild;
 mod redelivery;
 mod repair;
 mod replay;
+mod reports_api;
 mod reports_as_sql;
 mod requests;
 mod reviews;

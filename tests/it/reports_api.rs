@@ -1,0 +1,94 @@
+//! Reports over HTTP: three forms, an entity tag, and what is refused.
+
+use analytics::lake::Lake;
+use analytics::run::{self, Scope as Reach};
+use domain::order::SHOP_CHANNEL;
+use reqwest::Method;
+use serde_json::json;
+use support::api::{self, Client, Who, send};
+use support::{Scope, shop_orders};
+
+use crate::published;
+
+const ANALYST: Who = Who::Role("analyst");
+const DAYS: &str = "from=2025-03-01&to=2025-03-31";
+
+/// A shop with two orders of one day, counted.
+async fn shop() -> Scope {
+    let scope = Scope::new().await;
+    let client = scope.primary().await;
+    for (number, pieces) in [("S1", 2), ("S2", 5)] {
+        let order = shop_orders::order(number, "2025-03-29T12:00:00Z", 1, &[(pieces, 1_000)]);
+        shop_orders::write(&client, &order).await;
+    }
+    scope.older_transactions_ended().await;
+    let lake = Lake::new(&scope.lake);
+    let stores = published::stores(&scope);
+    run::run(&stores, &lake, SHOP_CHANNEL, Reach::Changed, &|_| {}).await.expect("counts");
+    scope.standbys_caught_up().await;
+    scope
+}
+
+#[tokio::test]
+async fn a_report_comes_in_three_forms_and_only_when_it_is_another() {
+    let scope = shop().await;
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    let path = format!("/analytics/top-products?{DAYS}");
+    let answer = client.get(ANALYST, &path).await.expect(200);
+    let row = &answer.body["data"][0];
+    assert_eq!(
+        (&row["units"], &row["gross_revenue"], &row["orders"]),
+        (&json!(7), &json!("70.00"), &json!(2))
+    );
+    assert_eq!(row.get("date"), None, "the days are added up");
+    assert_eq!((&answer.body["has_more"], &answer.body["time_zone"]), (&json!(false), &json!("UTC")));
+    assert!(answer.body["as_of"].is_string() && answer.body["definition"].is_string());
+
+    let tag = answer.header("etag").to_owned();
+    let again = client.request(Method::GET, ANALYST, &path).header("if-none-match", tag.clone());
+    assert_eq!(send(again).await.status, 304);
+    let other = client.get(ANALYST, &format!("{path}&format=csv")).await.expect(200);
+    assert_ne!(other.header("etag"), tag);
+    let text = other.body.as_str().expect("a text");
+    assert!(
+        text.starts_with("currency,product,orders,units,gross_revenue,refunds,net_revenue\nGBP,"),
+        "{text}"
+    );
+    assert_eq!((other.header("has-more"), other.header("time-zone")), ("false", "UTC"));
+    assert!(!other.header("as-of").is_empty());
+    let parquet = client.request(Method::GET, ANALYST, &format!("{path}&format=parquet")).send().await;
+    let parquet = parquet.expect("answers").bytes().await.expect("a body");
+    assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
+
+    let reconciled = client.get(ANALYST, &format!("/analytics/reconciliation?{DAYS}")).await.expect(200);
+    let row = &reconciled.body["data"][0];
+    assert_eq!((&row["ledger_net"], &row["difference"]), (&json!("70.00"), &json!("0.00")));
+    api.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn what_there_is_not_is_refused_with_what_there_is() {
+    let scope = shop().await;
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    for (path, told) in [
+        (format!("/analytics/daily-sales?{DAYS}&time_zone=Mars/Olympus"), "counted in UTC"),
+        (format!("/analytics/daily-sales?{DAYS}&currency=XXQ"), "GBP"),
+        (format!("/analytics/funnel?{DAYS}&currency=GBP"), "not by currency"),
+        (format!("/analytics/cohorts?{DAYS}"), "whole history"),
+        (format!("/analytics/daily-sales?{DAYS}&limit=0"), "1 to"),
+        ("/analytics/daily-sales".to_owned(), "give a day"),
+    ] {
+        let answer = client.get(ANALYST, &path).await.expect(400);
+        assert!(answer.body.to_string().contains(told), "{path}: {}", answer.body);
+    }
+    client.get(ANALYST, "/analytics/nothing").await.expect_problem(404, "not_found");
+    client
+        .get(ANALYST, &format!("/analytics/funnel?{DAYS}&channel=nowhere"))
+        .await
+        .expect_problem(404, "not_found");
+    assert_eq!(client.get(Who::Nobody, &format!("/analytics/funnel?{DAYS}")).await.status, 401);
+    assert_eq!(client.get(Who::Role("shopper"), &format!("/analytics/funnel?{DAYS}")).await.status, 403);
+    api.stop().await.expect("stops");
+}
