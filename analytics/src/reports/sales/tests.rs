@@ -274,7 +274,11 @@ proptest! {
 
     /// A report says the same of the same lines, however they are cut into files and whichever comes first.
     #[test]
-    fn no_report_depends_on_files_or_their_order(lines in prop::collection::vec(any_line(), 1..60), cut in 0..60usize, seed in any::<u64>()) {
+    fn no_report_depends_on_files_or_their_order(
+        lines in prop::collection::vec(any_line(), 1..60),
+        cut in 0..60usize,
+        seed in any::<u64>(),
+    ) {
         let frame = |lines: &[SalesLine]| crate::extract::frame(EPOCH, lines).expect("a frame");
         let whole = all_of(vec![frame(&lines)]);
         let mut others = lines.clone();
