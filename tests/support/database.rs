@@ -70,7 +70,7 @@ async fn clean(client: &mut Client) {
     let tables: String = client.query_one(TABLES, &[]).await.expect("tables").get(0);
     let reset = format!(
         "TRUNCATE {tables}; DELETE FROM channels WHERE code <> 'shop'; \
-         UPDATE channels SET time_zone = 'UTC', price_scale = 2, report_time_zones = '{}'; \
+         UPDATE channels SET time_zone = 'UTC', price_scale = 2, report_time_zones = DEFAULT; \
          UPDATE outbox_leases SET owner = NULL, leased_until = '-infinity'"
     );
     client.batch_execute(&reset).await.expect("cleaned");
