@@ -102,11 +102,6 @@ impl Counting {
         })
     }
 
-    /// The basis that is counted by.
-    pub fn basis(&self) -> &Basis {
-        &self.basis
-    }
-
     /// How many customers came first on each day, by currency.
     pub fn new_customers(&self) -> Result<Vec<(Date, String, i64)>, CountError> {
         let keys = [DATE, column::CURRENCY];
@@ -119,7 +114,7 @@ impl Counting {
         let all = days.zip(currencies.iter()).zip(counts.i64()?.iter());
         Ok(all
             .map(|((days, currency), count)| {
-                let date = jiff::civil::date(1970, 1, 1).saturating_add(days.days());
+                let date = reports::date_of(days);
                 (date, currency.unwrap_or_default().to_owned(), count.unwrap_or_default())
             })
             .collect())
@@ -315,7 +310,7 @@ fn by_day(events: &DataFrame) -> PolarsResult<Vec<(Date, DataFrame)>> {
     let parts = days.chunk_by(|one, next| one == next).map(|part| {
         let rows = sorted.slice(i64::try_from(first).unwrap_or(i64::MAX), part.len());
         first += part.len();
-        (jiff::civil::date(1970, 1, 1).saturating_add(part[0].days()), rows)
+        (reports::date_of(part[0]), rows)
     });
     Ok(parts.collect())
 }

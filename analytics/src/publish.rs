@@ -1,15 +1,11 @@
 //! From a frame of exact integers to the rows that are published.
 
-use jiff::ToSpan;
-use jiff::civil::Date;
 use polars::prelude::*;
 use rust_decimal::Decimal;
 use store::pg::reports::{Column as ReportColumn, Kind, Report, Rows, Values};
 
 use crate::extract::MICROS_SCALE;
-use crate::reports::ReportError;
-
-const EPOCH: Date = jiff::civil::date(1970, 1, 1);
+use crate::reports::{ReportError, date_of};
 
 /// The keys and sums of a report. Amounts become decimals with at least `price_scale` digits; what does not fit is an
 /// error.
@@ -31,7 +27,7 @@ fn values(
     Ok(match column.kind {
         Kind::Date => {
             let days = found.cast(&DataType::Int32)?;
-            let date = |days: Option<i32>| EPOCH.saturating_add(days.unwrap_or_default().days());
+            let date = |days: Option<i32>| date_of(days.unwrap_or_default());
             Values::Dates(days.i32()?.iter().map(date).collect())
         }
         Kind::Text => {

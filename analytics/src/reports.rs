@@ -4,6 +4,7 @@
 //! Amounts are whole millionths of the major unit in 128 bits: no sum of 64-bit numbers wraps there.
 
 use domain::order::{OrderKind, OrderStatus};
+use jiff::ToSpan;
 use jiff::civil::Date;
 use polars::prelude::*;
 
@@ -77,9 +78,16 @@ pub fn day(date: Date) -> Expr {
     lit(days_since_epoch(date)).cast(DataType::Date)
 }
 
+const EPOCH: Date = jiff::civil::date(1970, 1, 1);
+
+/// The day that is so many days after the first of 1970: how polars counts them.
+pub fn date_of(days_since_epoch: i32) -> Date {
+    EPOCH.saturating_add(days_since_epoch.days())
+}
+
 /// Days since 1970.
 pub fn days_since_epoch(date: Date) -> i32 {
-    let hours = date.duration_since(jiff::civil::date(1970, 1, 1)).as_hours();
+    let hours = date.duration_since(EPOCH).as_hours();
     i32::try_from(hours / 24).unwrap_or(i32::MAX)
 }
 

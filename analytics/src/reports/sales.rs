@@ -1,5 +1,6 @@
 //! What was sold: by day or month, and by what of it.
 
+use domain::product::category_lineage;
 use polars::prelude::*;
 
 use super::derived::{DATE, DOCUMENT, IS_CREDIT, IS_SALE, PRODUCT};
@@ -129,9 +130,9 @@ pub fn ancestry(products: &DataFrame) -> PolarsResult<DataFrame> {
     let (mut of, mut paths) = (Vec::new(), Vec::new());
     for (id, path) in ids.iter().zip(categories.iter()) {
         let (Some(id), Some(path)) = (id, path) else { continue };
-        for end in path.match_indices('/').map(|(place, _)| place).chain([path.len()]) {
+        for ancestor in category_lineage(path) {
             of.push(id);
-            paths.push(&path[..end]);
+            paths.push(ancestor);
         }
     }
     let columns =

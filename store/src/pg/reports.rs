@@ -316,13 +316,6 @@ fn with_digits(mut number: Decimal, scale: u32) -> Decimal {
     number
 }
 
-/// When a channel was counted last; `None` before the first time.
-pub async fn as_of(client: &impl GenericClient, channel: &str) -> Result<Option<Timestamp>, StoreError> {
-    const SQL: &str = "SELECT extracted_at FROM lake_watermarks WHERE channel = $1";
-    let rows = client.query_typed(SQL, &[(&channel, Type::TEXT)]).await?;
-    Ok(rows.first().map(|row| row.get(0)))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

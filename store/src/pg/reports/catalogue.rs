@@ -92,7 +92,7 @@ const FUNNEL_SUMS: &[Column] = &[
     count("strict_purchased", "Purchase not before such a cart"),
 ];
 
-pub(super) const DAILY_SALES: Report = Report {
+const DAILY_SALES: Report = Report {
     name: "daily-sales",
     table: "report_daily_sales",
     about: "What each day sold.",
