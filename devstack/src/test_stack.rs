@@ -76,6 +76,10 @@ pub struct TestStack {
     pub elasticsearch_8_url: String,
     /// Folder of the Python library of DuckDB.
     pub duckdb: PathBuf,
+    /// Folder of the Python library of Spark.
+    pub pyspark: PathBuf,
+    /// The Java that it runs on; `None`: the one on the path.
+    pub java_home: Option<PathBuf>,
 }
 
 impl TestStack {
@@ -128,6 +132,8 @@ impl TestStack {
             elasticsearch_url: elasticsearch::url(stack),
             elasticsearch_8_url: elasticsearch::url_8(stack),
             duckdb: stack.tools.folder(tools::DUCKDB),
+            pyspark: stack.tools.folder(tools::PYSPARK),
+            java_home: stack.tools.java_home(),
         }
     }
 }

@@ -18,6 +18,8 @@ pub const MONGOD: &str = "mongod-6.0.5";
 pub const JAVA: &str = "java-25";
 /// Name and version of the engine in Python that reports are compared with.
 pub const DUCKDB: &str = "python-duckdb-2.0.0";
+/// Name and version of the distributed engine that can take the reports over.
+pub const PYSPARK: &str = "python-pyspark-4.3.0";
 /// The oldest Java that the engines run on.
 pub const OLDEST_JAVA: u32 = 21;
 

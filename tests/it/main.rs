@@ -48,6 +48,7 @@ mod search_terms;
 mod search_tuning;
 mod seed;
 mod shop_sales;
+mod sql_engines;
 mod text_embedding;
 mod tidy;
 mod transactions;

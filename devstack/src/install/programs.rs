@@ -90,6 +90,14 @@ const DUCKDB: Program = Program {
     folders: &[],
 };
 
+const PYSPARK: Program = Program {
+    tool: tools::PYSPARK,
+    source: Source::Library("analytics/sql/requirements-spark.txt"),
+    inside: "",
+    program: "",
+    folders: &[],
+};
+
 impl Program {
     /// The tool, with its version.
     pub(super) fn name(&self) -> &'static str {
@@ -109,7 +117,7 @@ impl Program {
 pub(super) fn missing(kind: StackKind, tools: &Tools) -> Vec<Program> {
     let mut wanted = vec![MONGOD, OPENSEARCH];
     if kind == StackKind::Test {
-        wanted.extend([ELASTICSEARCH, ELASTICSEARCH_8, DUCKDB]);
+        wanted.extend([ELASTICSEARCH, ELASTICSEARCH_8, DUCKDB, PYSPARK]);
     }
     wanted.retain(|program| !tools.folder(program.tool).exists());
     if tools.java_home().is_none() {
