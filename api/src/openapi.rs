@@ -37,6 +37,7 @@ use crate::routes::{
         events::snippet::snippet,
         orders::list::list_orders,
         orders::get::get_order,
+        analytics::get_live_sales::get_live_sales,
         inventory::adjust::adjust_stock,
         inventory::get::get_inventory,
         inventory::ledger::list_ledger,

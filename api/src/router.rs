@@ -18,6 +18,7 @@ use crate::routes::admin::{
     redrive_dead_letters::redrive_dead_letters,
     start_index_task::{rebuild_index, repair_index},
 };
+use crate::routes::analytics::get_live_sales::get_live_sales;
 use crate::routes::analytics::get_report::get_report;
 use crate::routes::catalogue::{
     create_import::create_import, get_import::get_import, list_import_entries::list_import_entries,
@@ -86,6 +87,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .service(resource("/events", "POST").route(post(tell_events)))
                 .service(resource("/orders", "GET, HEAD").route(get(list_orders)))
                 .service(resource("/orders/{id}", "GET, HEAD").route(get(get_order)))
+                .service(resource("/analytics/live", "GET, HEAD").route(get(get_live_sales)))
                 .service(resource("/analytics/{report}", "GET, HEAD").route(get(get_report)))
                 .service(resource("/admin/dead-letters", "GET, HEAD").route(get(list_dead_letters)))
                 .service(resource("/admin/dead-letters/redrive", "POST").route(post(redrive_dead_letters)))

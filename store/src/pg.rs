@@ -18,6 +18,7 @@ pub mod index_tasks;
 pub mod index_ticket;
 pub mod judgments;
 pub mod lake_watermarks;
+pub mod live_sales;
 pub mod order_import;
 pub mod orders;
 pub mod outbox;

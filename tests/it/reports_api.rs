@@ -3,6 +3,7 @@
 use analytics::lake::Lake;
 use analytics::run::{self, Scope as Reach};
 use domain::order::SHOP_CHANNEL;
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::json;
 use support::api::{self, Client, Who, send};
@@ -91,4 +92,45 @@ async fn what_there_is_not_is_refused_with_what_there_is() {
     assert_eq!(client.get(Who::Nobody, &format!("/analytics/funnel?{DAYS}")).await.status, 401);
     assert_eq!(client.get(Who::Role("shopper"), &format!("/analytics/funnel?{DAYS}")).await.status, 403);
     api.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn today_is_told_before_it_is_counted() {
+    let scope = Scope::new().await;
+    let primary = scope.primary().await;
+    let now = Timestamp::now();
+    for (number, pieces) in [("S1", 2), ("S2", 5)] {
+        let order = shop_orders::order(number, &now.to_string(), 1, &[(pieces, 1_000)]);
+        shop_orders::write(&primary, &order).await;
+    }
+    scope.older_transactions_ended().await;
+    scope.standbys_caught_up().await;
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    let live = client.get(ANALYST, "/analytics/live").await.expect(200).body;
+    let sold =
+        json!({"orders": 2, "units": 7, "gross_revenue": "70.00", "refunds": "0.00", "net_revenue": "70.00"});
+    let row = &live["today"][0];
+    for (name, figure) in sold.as_object().expect("an object") {
+        assert_eq!(&row[name], figure, "{name}");
+    }
+    assert_eq!(
+        (&live["provisional"], &row["currency"], &row["confirmed"]),
+        (&json!(true), &json!("GBP"), &json!(null))
+    );
+    let minutes = live["orders_per_minute"].as_array().expect("a list");
+    let orders: i64 = minutes.iter().map(|minute| minute["orders"].as_i64().expect("a number")).sum();
+    assert_eq!((minutes.len(), orders), (60, 2));
+
+    let lake = Lake::new(&scope.lake);
+    run::run(&published::stores(&scope), &lake, SHOP_CHANNEL, Reach::Changed, &|_| {}).await.expect("counts");
+    scope.standbys_caught_up().await;
+    // Another question, which no cache knows.
+    let counted = client.get(ANALYST, "/analytics/live?time_zone=UTC").await.expect(200).body;
+    assert_eq!(counted["today"][0]["confirmed"], sold);
+    assert!(counted["confirmed_as_of"].is_string());
+
+    let refused = client.get(ANALYST, "/analytics/live?time_zone=Europe/Londn").await.expect(400);
+    assert!(refused.body.to_string().contains("this channel is counted in UTC"), "{}", refused.body);
+    client.get(ANALYST, "/analytics/live?channel=nowhere").await.expect(404);
 }

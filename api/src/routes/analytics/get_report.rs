@@ -172,7 +172,7 @@ fn known_currency(code: &str) -> Result<Currency, Problem> {
 }
 
 /// The zone that is asked for, or the channel's own; one that is not counted is told which are.
-fn known_zone<'a>(channel: &'a Channel, asked: Option<&str>) -> Result<&'a str, Problem> {
+pub(super) fn known_zone<'a>(channel: &'a Channel, asked: Option<&str>) -> Result<&'a str, Problem> {
     let zones = channel.zones();
     let found = asked.map_or(Some(zones[0]), |asked| zones.iter().copied().find(|zone| *zone == asked));
     found.ok_or_else(|| {
