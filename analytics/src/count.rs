@@ -3,11 +3,12 @@
 //! A month is what is held in memory; of the whole history only what the reports on customers need. Blocks the thread.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use jiff::ToSpan;
 use jiff::civil::Date;
 use polars::prelude::*;
-use store::pg::reports::{self as published, Grain, Report, Rows};
+use store::pg::reports::{self as published, Report, Rows};
 
 use crate::lake::{Lake, LakeError, Table, column, event};
 use crate::publish;
@@ -15,18 +16,9 @@ use crate::quality::{self, Finding};
 use crate::reports::bought_together::{PAIR_COUNT_MAX, Pairs};
 use crate::reports::derived::{DATE, DOCUMENT, IS_CREDIT, IS_SALE, MONTH, PRODUCT};
 use crate::reports::{
-    self, MINOR_UNIT, ReportError, customers, funnel, hourly_orders, inventory_turnover, payment_success,
+    self, ReportError, customers, funnel, hourly_orders, inventory_turnover, payment_success,
     product_conversion, promotion_cost, sales, users,
 };
-
-/// What a channel counts by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Basis {
-    /// IANA name of the zone whose calendar days are counted.
-    pub time_zone: String,
-    /// Least digits after the point of an amount.
-    pub price_scale: u32,
-}
 
 /// Why nothing can be counted.
 #[derive(Debug, thiserror::Error)]
@@ -55,10 +47,17 @@ pub struct Counted {
     pub report: &'static Report,
     /// The days, or first days of months, that the rows replace; `None`: all.
     pub days: Option<Vec<Date>>,
-    /// What comes in their place.
-    pub rows: Rows,
-    /// The same as a frame of integers.
+    /// What comes in their place: integers.
     pub frame: DataFrame,
+    /// How long it took, without what other reports are counted of as well.
+    pub elapsed: Duration,
+}
+
+impl Counted {
+    /// The rows as they are published, their amounts with at least so many digits after the point.
+    pub fn rows(&self, price_scale: u32) -> Result<Rows, ReportError> {
+        publish::rows(self.report, &self.frame, price_scale)
+    }
 }
 
 /// One channel in one time zone.
@@ -66,7 +65,7 @@ pub struct Counted {
 pub struct Counting {
     lake: Lake,
     channel: String,
-    basis: Basis,
+    time_zone: String,
     zone: TimeZone,
     /// First days of months in which each customer came first, by day and by month.
     firsts: [LazyFrame; 2],
@@ -77,25 +76,27 @@ pub struct Counting {
 }
 
 impl Counting {
-    /// Reads what every month needs of the history.
-    pub fn new(lake: &Lake, channel: &str, basis: &Basis) -> Result<Self, CountError> {
-        let zone = reports::time_zone(&basis.time_zone)?;
+    /// Reads what every month needs of the history. `time_zone` is the IANA name of the zone whose calendar days are
+    /// counted.
+    pub fn new(lake: &Lake, channel: &str, time_zone: &str) -> Result<Self, CountError> {
+        let zone = reports::time_zone(time_zone)?;
         let mut order_days: BTreeSet<Date> = BTreeSet::new();
         for table in Table::OF_ORDERS.into_iter().chain([Table::Users]) {
             order_days.extend(lake.days(table, channel)?);
         }
         let order_days: Vec<_> = order_days.into_iter().collect();
         let lines = reports::lines(lake.scan(Table::Lines, channel, &order_days)?, &zone);
-        let purchases = customers::purchases(&lines).collect()?.lazy();
-        let firsts = |period| customers::first_sales(&purchases, period)?.collect().map(IntoLazy::lazy);
-        let products = lake.products(channel)?.collect()?;
+        let purchases = reports::collect(customers::purchases(&sales::by_document(&lines)))?.lazy();
+        let firsts =
+            |period| reports::collect(customers::first_sales(&purchases, period)?).map(IntoLazy::lazy);
+        let products = reports::collect(lake.products(channel)?)?;
         Ok(Self {
             firsts: [firsts(DATE)?, firsts(MONTH)?],
             ancestry: sales::ancestry(&products)?.lazy(),
             event_days: lake.event_days(channel)?,
             lake: lake.clone(),
             channel: channel.to_owned(),
-            basis: basis.clone(),
+            time_zone: time_zone.to_owned(),
             zone,
             purchases,
             order_days,
@@ -106,7 +107,7 @@ impl Counting {
     pub fn new_customers(&self) -> Result<Vec<(Date, String, i64)>, CountError> {
         let keys = [DATE, column::CURRENCY];
         let counted = self.firsts[0].clone().group_by(keys.map(col)).agg([len().alias("new_customers")]);
-        let counted = counted.collect()?;
+        let counted = reports::collect(counted)?;
         let rows = counted.column(DATE)?.cast(&DataType::Int32)?;
         let currencies = counted.column(column::CURRENCY)?.str()?;
         let counts = counted.column("new_customers")?.cast(&DataType::Int64)?;
@@ -129,16 +130,22 @@ impl Counting {
         if let Some(finding) = quality::check(&lines, &documents)? {
             return Err(CountError::Unsound(finding));
         }
-        let lines = self.lines(lines, month)?;
-        let documents = reports::between(reports::documents(documents, &self.zone), month).collect()?.lazy();
+        let lines = reports::collect(self.lines(lines, month))?.lazy();
+        let by_document = reports::collect(sales::by_document(&lines))?.lazy();
+        let documents =
+            reports::collect(reports::between(reports::documents(documents, &self.zone), month))?.lazy();
         let payments = payment_success::payments(scanned(Table::Payments)?, &self.zone);
         let months = [month.0];
         let [first_days, first_months] = &self.firsts;
         Ok(vec![
-            self.counted("daily-sales", dates, sales::periods(&lines, &documents, first_days, DATE))?,
-            self.counted("monthly-sales", &months, sales::periods(&lines, &documents, first_months, MONTH))?,
+            self.counted("daily-sales", dates, sales::periods(&by_document, &documents, first_days, DATE))?,
+            self.counted(
+                "monthly-sales",
+                &months,
+                sales::periods(&by_document, &documents, first_months, MONTH),
+            )?,
             self.counted("product-sales", dates, sales::products(&lines))?,
-            self.counted("country-sales", dates, sales::countries(&lines))?,
+            self.counted("country-sales", dates, sales::countries(&by_document))?,
             self.counted("category-sales", dates, sales::categories(&lines, &self.ancestry))?,
             self.counted("payment-success", dates, payment_success::payment_success(&payments))?,
             self.counted("hourly-orders", dates, hourly_orders::hourly_orders(&documents, &self.zone))?,
@@ -151,46 +158,38 @@ impl Counting {
         let events = self.events(month)?;
         let days = around(&self.order_days, month);
         let raw_lines = self.lake.scan(Table::Lines, &self.channel, &days)?;
-        let lines = self.lines(raw_lines.clone(), month)?;
+        let lines = self.lines(raw_lines.clone(), month);
         let accounts = self.lake.scan(Table::Users, &self.channel, &days)?;
-        let all = events.clone().lazy();
-        let ordered = product_conversion::ordered(&all, &raw_lines)?;
-        let (mut visits, mut conversions) = (Vec::new(), Vec::new());
-        for (date, events) in by_day(&events)? {
-            let events = events.lazy();
-            visits.push(funnel::visits(&events)?.lazy());
-            let ordered = ordered.clone().filter(col(DATE).eq(reports::day(date)));
-            conversions.push(product_conversion::of_day(&events, &ordered)?);
-        }
-        let mut counted =
-            vec![self.counted("users", dates, users::users(accounts, &all, &lines, &self.zone))?];
-        if visits.is_empty() {
-            visits.push(funnel::visits(&all)?.lazy());
-            conversions.push(product_conversion::of_day(&all, &ordered)?);
-        }
-        let visits = concat(visits, UnionArgs::default())?.collect()?;
-        let conversion = product_conversion::of_month(conversions, month.0)?.lazy();
-        counted.extend([
+        let events = events.lazy();
+        let visits = funnel::visits(&events)?;
+        Ok(vec![
+            self.counted("users", dates, users::users(accounts, &events, &lines, &self.zone))?,
             self.counted("funnel", dates, funnel::funnel(&visits))?,
             self.counted("search-to-sale", dates, funnel::search_to_sale(&visits))?,
-            self.counted("product-conversion", &[month.0], conversion)?,
-        ]);
-        Ok(counted)
+            computed("product-conversion", Some(&[month.0]), || {
+                let ordered = product_conversion::ordered(&events, &raw_lines)?;
+                Ok(product_conversion::product_conversion(&events, &ordered, month.0)?)
+            })?,
+        ])
     }
 
     /// The reports on customers, over the whole history, and on stock up to a day.
     pub fn history(&self, until: Date) -> Result<Vec<Counted>, CountError> {
         let lines =
             reports::lines(self.lake.scan(Table::Lines, &self.channel, &self.order_days)?, &self.zone);
-        let recency = customers::recency(&self.purchases, &lines).collect()?;
         let movement_days = self.lake.days(Table::Movements, &self.channel)?;
         let movements = self.lake.scan(Table::Movements, &self.channel, &movement_days)?;
         let turnover = inventory_turnover::inventory_turnover(movements, &self.zone, until);
         Ok(vec![
-            self.whole("cohorts", customers::cohorts(&self.purchases)?.collect()?)?,
-            self.whole("lifetime-value", customers::lifetime_value(&self.purchases).collect()?)?,
-            self.whole("rfm", customers::rfm(&recency)?)?,
-            self.whole("inventory-turnover", turnover.collect()?)?,
+            computed("cohorts", None, || Ok(reports::collect(customers::cohorts(&self.purchases)?)?))?,
+            computed("lifetime-value", None, || {
+                Ok(reports::collect(customers::lifetime_value(&self.purchases))?)
+            })?,
+            computed("rfm", None, || {
+                let recency = reports::collect(customers::recency(&self.purchases, &lines))?;
+                Ok(customers::rfm(&recency)?)
+            })?,
+            computed("inventory-turnover", None, || Ok(reports::collect(turnover)?))?,
         ])
     }
 
@@ -200,39 +199,46 @@ impl Counting {
         if let Some(finding) = quality::check_references(&scan(Table::Lines)?, &scan(Table::Documents)?)? {
             return Err(CountError::Unsound(finding));
         }
-        let mut pairs = Pairs::default();
-        let mut promotions = Vec::new();
-        for month in months_of(&self.order_days) {
+        let months = months_of(&self.order_days);
+        let lines = |month| {
             let days = around(&self.order_days, month);
-            let lines = self.lines(self.lake.scan(Table::Lines, &self.channel, &days)?, month)?;
-            pairs.add(&lines)?;
-            let documents = self.lake.scan(Table::Documents, &self.channel, &days)?;
-            let documents = reports::between(reports::documents(documents, &self.zone), month);
-            promotions.push(promotion_cost::promotion_days(&documents, &lines).collect()?.lazy());
+            self.lake.scan(Table::Lines, &self.channel, &days).map(|lines| self.lines(lines, month))
+        };
+        let bought = computed("bought-together", None, || {
+            let mut pairs = Pairs::default();
+            months.iter().try_for_each(|month| pairs.add(&lines(*month)?).map_err(CountError::from))?;
+            Ok(pairs.top(PAIR_COUNT_MAX)?)
+        })?;
+        if months.is_empty() {
+            return Ok(vec![bought]);
         }
-        let mut counted = vec![self.whole("bought-together", pairs.top(PAIR_COUNT_MAX)?)?];
-        if !promotions.is_empty() {
-            let days = concat(promotions, UnionArgs::default())?;
-            counted.push(self.whole("promotion-cost", promotion_cost::promotion_cost(&days).collect()?)?);
-        }
-        Ok(counted)
+        let promotions = computed("promotion-cost", None, || {
+            let days = months.iter().map(|month| {
+                let documents =
+                    self.lake.scan(Table::Documents, &self.channel, &around(&self.order_days, *month))?;
+                let documents = reports::between(reports::documents(documents, &self.zone), *month);
+                let days = promotion_cost::promotion_days(&documents, &lines(*month)?);
+                Ok::<_, CountError>(reports::collect(days)?.lazy())
+            });
+            let days = concat(days.collect::<Result<Vec<_>, _>>()?, UnionArgs::default())?;
+            Ok(reports::collect(promotion_cost::promotion_cost(&days))?)
+        })?;
+        Ok(vec![bought, promotions])
     }
 
     /// The dates in the zone that rows of those UTC days can be of.
     pub fn dates_of(&self, days: &[Date]) -> Vec<Date> {
-        dates_of(days, &self.basis.time_zone)
+        dates_of(days, &self.time_zone)
     }
 
     /// Counted lines of a month, with the columns that reports ask for.
-    fn lines(&self, lines: LazyFrame, month: (Date, Date)) -> Result<LazyFrame, CountError> {
+    fn lines(&self, lines: LazyFrame, month: (Date, Date)) -> LazyFrame {
         let wanted = [
             DATE,
-            MONTH,
             DOCUMENT,
             PRODUCT,
             IS_SALE,
             IS_CREDIT,
-            MINOR_UNIT,
             column::ORDER_ID,
             column::PRODUCT_ID,
             column::CUSTOMER,
@@ -242,8 +248,7 @@ impl Counting {
             column::AMOUNT_MICROS,
             column::DISCOUNT_MICROS,
         ];
-        let lines = reports::between(reports::lines(lines, &self.zone), month).select(wanted.map(col));
-        Ok(lines.collect()?.lazy())
+        reports::between(reports::lines(lines, &self.zone), month).select(wanted.map(col))
     }
 
     fn events(&self, month: (Date, Date)) -> Result<DataFrame, CountError> {
@@ -255,25 +260,31 @@ impl Counting {
         let wanted =
             [DATE, "at", event::SESSION_ID, event::USER_ID, event::KIND, event::PRODUCT_ID, event::ORDER_ID];
         let events = reports::between(funnel::events(events, &self.zone), month).select(wanted.map(col));
-        Ok(events.collect()?)
+        Ok(reports::collect(events)?)
     }
 
+    /// The rows of those days.
     fn counted(&self, name: &str, days: &[Date], rows: LazyFrame) -> Result<Counted, CountError> {
         let report = published::find(name).expect("a report of the catalogue");
         let day = report.day().expect("a report by day or month");
         let days_since = days.iter().map(|day| reports::days_since_epoch(*day)).collect::<Vec<_>>();
         let wanted = Series::new("wanted".into(), days_since).cast(&DataType::Date)?;
-        let frame = rows.filter(col(day).is_in(lit(wanted).implode(true), false)).collect()?;
-        let rows = publish::rows(report, &frame, self.basis.price_scale)?;
-        Ok(Counted { report, days: Some(days.to_owned()), rows, frame })
+        let rows = rows.filter(col(day).is_in(lit(wanted).implode(true), false));
+        computed(name, Some(days), || Ok(reports::collect(rows)?))
     }
+}
 
-    fn whole(&self, name: &str, frame: DataFrame) -> Result<Counted, CountError> {
-        let report = published::find(name).expect("a report of the catalogue");
-        debug_assert_eq!(report.grain, Grain::Whole);
-        let rows = publish::rows(report, &frame, self.basis.price_scale)?;
-        Ok(Counted { report, days: None, rows, frame })
-    }
+/// A report with how long it took.
+fn computed(
+    name: &str,
+    days: Option<&[Date]>,
+    compute: impl FnOnce() -> Result<DataFrame, CountError>,
+) -> Result<Counted, CountError> {
+    let report = published::find(name).expect("a report of the catalogue");
+    let started = Instant::now();
+    let frame = compute()?;
+    let days = days.map(<[Date]>::to_vec);
+    Ok(Counted { report, days, frame, elapsed: started.elapsed() })
 }
 
 /// The dates in a zone that rows of those UTC days can be of: a zone's midnight is less than a day away from UTC's.
@@ -299,20 +310,6 @@ fn month_of(dates: &[Date]) -> Option<(Date, Date)> {
 fn months_of(days: &[Date]) -> Vec<(Date, Date)> {
     let dates = dates_of(days, "everywhere");
     by_month(&dates).filter_map(month_of).collect()
-}
-
-/// Events by their day. They come day by day but for what has landed and is not merged yet.
-fn by_day(events: &DataFrame) -> PolarsResult<Vec<(Date, DataFrame)>> {
-    let sorted = events.sort([DATE], SortMultipleOptions::default().with_maintain_order(true))?;
-    let days = sorted.column(DATE)?.cast(&DataType::Int32)?;
-    let days: Vec<_> = days.i32()?.iter().map(Option::unwrap_or_default).collect();
-    let mut first = 0;
-    let parts = days.chunk_by(|one, next| one == next).map(|part| {
-        let rows = sorted.slice(i64::try_from(first).unwrap_or(i64::MAX), part.len());
-        first += part.len();
-        (reports::date_of(part[0]), rows)
-    });
-    Ok(parts.collect())
 }
 
 /// Those of the UTC days that a month of any zone has rows of.

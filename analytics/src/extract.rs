@@ -182,9 +182,8 @@ impl<'a> Rows<'a> {
 
 fn by_day(batch: FactBatch) -> Result<Vec<(Date, DataFrame)>, ExtractError> {
     let FactBatch { days, columns } = batch;
-    let columns = columns.into_iter().map(|(name, values)| fact_column(&name, values)).collect();
     let whole = |error| ExtractError::Frame(days[0], error);
-    let frame = DataFrame::new(days.len(), columns).map_err(whole)?;
+    let frame = fact_frame(columns).map_err(whole)?;
     let mut first = 0;
     let parts = days.chunk_by(|day, next| day == next).map(|part| {
         let rows = frame.slice(first as i64, part.len());
@@ -192,6 +191,12 @@ fn by_day(batch: FactBatch) -> Result<Vec<(Date, DataFrame)>, ExtractError> {
         (part[0], rows)
     });
     Ok(parts.collect())
+}
+
+/// Columns of one length as a frame with the lake's columns.
+pub fn fact_frame(columns: Vec<(String, FactValues)>) -> PolarsResult<DataFrame> {
+    let columns: Vec<_> = columns.into_iter().map(|(name, values)| fact_column(&name, values)).collect();
+    DataFrame::new(columns.first().map_or(0, Column::len), columns)
 }
 
 fn fact_column(name: &str, values: FactValues) -> Column {

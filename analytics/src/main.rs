@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use analytics::experiment_report::ExperimentReport;
 use analytics::lake::Lake;
-use analytics::measure::{self, Measured};
+use analytics::measure::{self, Measured, Part};
 use analytics::run::{self, RunReport, Scope, Stores};
 use analytics::search_report::SearchReport;
 use analytics::serve::{self, Daemon};
@@ -18,6 +18,9 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use store::pg::{channels, direct, report_runs, reports, transaction};
 use store::settings::{AmqpSettings, MongoSettings, PostgresSettings};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Most days that are counted again at once.
 const BACKFILL_DAYS_MAX: i32 = 3_700;
@@ -183,16 +186,16 @@ fn measure(
     out: Option<PathBuf>,
 ) -> anyhow::Result<()> {
     let parts = measure::measure(&Measured { lake, channel, time_zone, until, out })?;
-    for part in parts {
-        println!("{:<20} {:>9} rows {:>8.2} s", part.name, part.rows, part.elapsed.as_secs_f64());
+    let line = |name: &str, rows: usize, elapsed: Duration| {
+        println!("{name:<22} {rows:>9} rows {:>8.3} s", elapsed.as_secs_f64());
+    };
+    for part in &parts {
+        for (name, table) in &part.tables {
+            line(name, table.rows, table.elapsed);
+        }
+        line(&format!("({})", part.name), 0, part.shared());
     }
-    let all: Duration = parts.iter().map(|part| part.elapsed).sum();
-    println!(
-        "{:<20} {:>9} rows {:>8.2} s",
-        "all",
-        parts.iter().map(|part| part.rows).sum::<usize>(),
-        all.as_secs_f64()
-    );
+    line("all", parts.iter().map(Part::rows).sum(), parts.iter().map(|part| part.elapsed).sum());
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use store::pg::reports::Values;
 
-use crate::count::{Basis, Counted, Counting, by_month};
+use crate::count::{Counted, Counting, by_month};
 use crate::lake::{Lake, Table};
 
 /// Millionths in one.
@@ -34,30 +34,33 @@ pub struct Measured<'a> {
 }
 
 /// A part of the work: what is counted together because it reads the same.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Part {
     /// Its name.
     pub name: &'static str,
-    /// How long it took.
+    /// How long it took, the tables with what they are counted of.
     pub elapsed: Duration,
-    /// Rows that came of it.
+    /// What came of it.
+    pub tables: BTreeMap<&'static str, Counts>,
+}
+
+/// What came of a table.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    /// Its rows.
     pub rows: usize,
+    /// How long it took, without what other tables are counted of as well.
+    pub elapsed: Duration,
 }
 
 /// Counts every report of every day. Blocks.
 pub fn measure(measured: &Measured<'_>) -> anyhow::Result<[Part; 5]> {
-    let basis = Basis { time_zone: measured.time_zone.to_owned(), price_scale: 2 };
-    let mut days: Vec<Date> = measured.lake.event_days(measured.channel)?;
-    for table in Table::BY_DAY {
-        days.extend(measured.lake.days(table, measured.channel)?);
-    }
-    days.sort_unstable();
-    days.dedup();
+    let days = days(measured)?;
     let mut files = Files { out: measured.out.as_deref(), open: BTreeMap::new() };
     let mut parts = ["first sales", "orders", "behaviour", "customers and stock", "together"]
-        .map(|name| Part { name, elapsed: Duration::ZERO, rows: 0 });
+        .map(|name| Part { name, elapsed: Duration::ZERO, tables: BTreeMap::new() });
     let started = Instant::now();
-    let counting = Counting::new(measured.lake, measured.channel, &basis)?;
+    let counting = Counting::new(measured.lake, measured.channel, measured.time_zone)?;
     parts[0].elapsed = started.elapsed();
     let dates = counting.dates_of(&days);
     for month in by_month(&dates) {
@@ -70,7 +73,43 @@ pub fn measure(measured: &Measured<'_>) -> anyhow::Result<[Part; 5]> {
     Ok(parts)
 }
 
+fn days(measured: &Measured<'_>) -> anyhow::Result<Vec<Date>> {
+    let mut days: Vec<Date> = measured.lake.event_days(measured.channel)?;
+    for table in Table::BY_DAY {
+        days.extend(measured.lake.days(table, measured.channel)?);
+    }
+    days.sort_unstable();
+    days.dedup();
+    Ok(days)
+}
+
+fn height(counted: &[Counted]) -> usize {
+    counted.iter().map(|counted| counted.frame.height()).sum()
+}
+
+/// Counts what a run counts when one UTC day changed: its month's reports on orders and behaviour, and those on
+/// customers and stock. Returns the rows. Blocks.
+pub fn incremental(measured: &Measured<'_>, changed: Date) -> anyhow::Result<usize> {
+    let counting = Counting::new(measured.lake, measured.channel, measured.time_zone)?;
+    let mut rows = 0;
+    for month in by_month(&counting.dates_of(&[changed])) {
+        rows += height(&counting.orders(month)?) + height(&counting.behaviour(month)?);
+    }
+    Ok(rows + height(&counting.history(measured.until)?))
+}
+
 impl Part {
+    /// How long what its tables are counted of took.
+    pub fn shared(&self) -> Duration {
+        let own = self.tables.values().map(|table| table.elapsed).sum();
+        self.elapsed.saturating_sub(own)
+    }
+
+    /// Rows of its tables.
+    pub fn rows(&self) -> usize {
+        self.tables.values().map(|table| table.rows).sum()
+    }
+
     /// The writing of files is not counted.
     fn time(
         &mut self,
@@ -80,8 +119,13 @@ impl Part {
         let started = Instant::now();
         let counted = work()?;
         self.elapsed += started.elapsed();
-        self.rows += counted.iter().map(|counted| counted.rows.count).sum::<usize>();
-        counted.iter().try_for_each(|counted| files.add(counted))
+        for counted in &counted {
+            let table = self.tables.entry(counted.report.name).or_default();
+            table.rows += counted.frame.height();
+            table.elapsed += counted.elapsed;
+            files.add(counted)?;
+        }
+        Ok(())
     }
 }
 
@@ -107,8 +151,9 @@ impl Files<'_> {
                 new.insert(file)
             }
         };
-        for row in 0..counted.rows.count {
-            let texts: Vec<_> = counted.rows.columns.iter().map(|values| text(values, row)).collect();
+        let rows = counted.rows(0)?;
+        for row in 0..rows.count {
+            let texts: Vec<_> = rows.columns.iter().map(|values| text(values, row)).collect();
             writeln!(file, "{}", texts.join(","))?;
         }
         Ok(())

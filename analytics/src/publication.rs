@@ -6,12 +6,12 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 use process::error_chain;
 use store::pg::direct::DirectClient;
-use store::pg::reports::{self, Replaced};
+use store::pg::reports::{self, Replaced, Rows};
 use store::pg::sales_extract::LedgerDay;
 use store::pg::transaction::Transaction;
 use store::pg::{lake_watermarks, transaction};
 
-use crate::count::{Basis, CountError, Counted, Counting, by_month, dates_of};
+use crate::count::{CountError, Counted, Counting, by_month, dates_of};
 use crate::lake::Lake;
 use crate::reconcile;
 use crate::run::RunError;
@@ -47,10 +47,11 @@ pub async fn publish(
         }
         for (zone, ledger) in extraction.channel.zones().into_iter().zip(&extraction.ledgers) {
             tell(&format!("counts the days of {zone}"));
-            let basis = Basis { time_zone: zone.to_owned(), price_scale: extraction.channel.price_scale };
-            let (of_lake, channel, of_basis) = (lake.clone(), code.clone(), basis.clone());
-            let counting = blocking(move || Counting::new(&of_lake, &channel, &of_basis)).await?;
-            let mut zone = Zone { transaction, extraction, counting, basis, published: &mut published, tell };
+            let (of_lake, channel, time_zone) = (lake.clone(), code.clone(), zone.to_owned());
+            let counting = blocking(move || Counting::new(&of_lake, &channel, &time_zone)).await?;
+            let time_zone = zone.to_owned();
+            let mut zone =
+                Zone { transaction, extraction, counting, time_zone, published: &mut published, tell };
             zone.publish(ledger).await?;
         }
         lake_watermarks::save(transaction, code, extraction.watermark, extraction.as_of).await?;
@@ -64,14 +65,20 @@ struct Zone<'a> {
     transaction: &'a Transaction<'a>,
     extraction: &'a Extraction,
     counting: Counting,
-    basis: Basis,
+    time_zone: String,
     published: &'a mut Published,
     tell: &'a (dyn Fn(&str) + Sync),
 }
 
+/// A report with its rows.
+struct Ready {
+    counted: Counted,
+    rows: Rows,
+}
+
 impl Zone<'_> {
     async fn publish(&mut self, ledger: &[LedgerDay]) -> Result<(), RunError> {
-        let covered = dates_of(&self.extraction.order_days, &self.basis.time_zone);
+        let covered = dates_of(&self.extraction.order_days, &self.time_zone);
         let dates = self.dates_of_orders(&covered).await?;
         if self.extraction.is_full {
             for report in reports::all().iter().filter(|report| is_of_orders(report.name)) {
@@ -79,30 +86,28 @@ impl Zone<'_> {
             }
         }
         for month in by_month(&dates) {
-            let (counting, month) = (self.counting.clone(), month.to_vec());
+            let of_month = month.to_vec();
             (self.tell)(&format!("counts the sales of {}", month[0].strftime("%Y-%m")));
             self.published.dates += month.len() as u64;
-            let counted = blocking(move || counting.orders(&month)).await?;
-            for counted in &counted {
-                self.replace(counted).await?;
-            }
-            if let Some(daily) = counted.iter().find(|counted| counted.report.name == "daily-sales") {
-                self.reconcile(daily, ledger, &covered).await?;
+            let ready = self.count(move |counting| counting.orders(&of_month)).await?;
+            self.replace_all(&ready).await?;
+            if let Some(daily) = ready.iter().find(|ready| ready.counted.report.name == "daily-sales") {
+                self.reconcile(&daily.counted, ledger, &covered).await?;
             }
         }
         self.publish_behaviour().await?;
         let has_orders = self.extraction.is_full || !self.extraction.order_days.is_empty();
         if has_orders || self.extraction.has_moved {
             (self.tell)("counts customers and stock");
-            let zone = jiff::tz::TimeZone::get(&self.basis.time_zone).unwrap_or(jiff::tz::TimeZone::UTC);
+            let zone = jiff::tz::TimeZone::get(&self.time_zone).unwrap_or(jiff::tz::TimeZone::UTC);
             let until = self.extraction.as_of.to_zoned(zone).date().saturating_sub(1.day());
-            let counting = self.counting.clone();
-            self.replace_all(&blocking(move || counting.history(until)).await?).await?;
+            let ready = self.count(move |counting| counting.history(until)).await?;
+            self.replace_all(&ready).await?;
         }
         if self.extraction.is_full {
             (self.tell)("counts what is bought together");
-            let counting = self.counting.clone();
-            self.replace_all(&blocking(move || counting.together()).await?).await?;
+            let ready = self.count(Counting::together).await?;
+            self.replace_all(&ready).await?;
         }
         Ok(())
     }
@@ -111,7 +116,7 @@ impl Zone<'_> {
     async fn dates_of_orders(&self, covered: &[Date]) -> Result<Vec<Date>, RunError> {
         let mut dates: BTreeSet<_> = covered.iter().copied().collect();
         if !self.extraction.is_full && !dates.is_empty() {
-            let (channel, zone) = (&self.extraction.channel.code, &self.basis.time_zone);
+            let (channel, zone) = (&self.extraction.channel.code, &self.time_zone);
             let before = reports::new_customers(self.transaction, channel, zone).await?;
             let before: BTreeMap<_, _> =
                 before.into_iter().map(|(date, code, count)| ((date, code), count)).collect();
@@ -132,12 +137,12 @@ impl Zone<'_> {
         let Extraction { event_days, user_days, order_days, .. } = self.extraction;
         // Orders tell what a purchase was of, and who bought.
         let days: BTreeSet<_> = event_days.keys().chain(user_days).chain(order_days).copied().collect();
-        let dates = dates_of(&days.into_iter().collect::<Vec<_>>(), &self.basis.time_zone);
+        let dates = dates_of(&days.into_iter().collect::<Vec<_>>(), &self.time_zone);
         for month in by_month(&dates) {
-            let (counting, of_month) = (self.counting.clone(), month.to_vec());
+            let of_month = month.to_vec();
             (self.tell)(&format!("counts the visits of {}", month[0].strftime("%Y-%m")));
-            match blocking(move || counting.behaviour(&of_month)).await {
-                Ok(counted) => self.replace_all(&counted).await?,
+            match self.count(move |counting| counting.behaviour(&of_month)).await {
+                Ok(ready) => self.replace_all(&ready).await?,
                 Err(RunError::Count(error)) => {
                     let error = error_chain::text(&error);
                     let text = format!("behaviour of {}: {error}", month[0].strftime("%Y-%m"));
@@ -164,27 +169,34 @@ impl Zone<'_> {
         let days = daily_sales.days.iter().flatten().copied();
         let days: Vec<_> = days.filter(|date| covered.binary_search(date).is_ok()).collect();
         let rows = reconcile::rows(&sides);
-        let of = (self.extraction.channel.code.as_str(), self.basis.time_zone.as_str());
+        let of = (self.extraction.channel.code.as_str(), self.time_zone.as_str());
         Ok(reports::replace(self.transaction, report, of, Replaced::Days(&days), &rows).await?)
     }
 
-    async fn replace_all(&mut self, counted: &[Counted]) -> Result<(), RunError> {
-        for counted in counted {
-            self.replace(counted).await?;
+    async fn count(
+        &self,
+        work: impl FnOnce(&Counting) -> Result<Vec<Counted>, CountError> + Send + 'static,
+    ) -> Result<Vec<Ready>, RunError> {
+        let (counting, price_scale) = (self.counting.clone(), self.extraction.channel.price_scale);
+        blocking(move || {
+            let ready = |counted: Counted| Ok(Ready { rows: counted.rows(price_scale)?, counted });
+            work(&counting)?.into_iter().map(ready).collect()
+        })
+        .await
+    }
+
+    async fn replace_all(&mut self, ready: &[Ready]) -> Result<(), RunError> {
+        for Ready { counted, rows } in ready {
+            let replaced = counted.days.as_deref().map_or(Replaced::All, Replaced::Days);
+            let of = (self.extraction.channel.code.as_str(), self.time_zone.as_str());
+            reports::replace(self.transaction, counted.report, of, replaced, rows).await?;
+            self.published.rows += rows.count as u64;
         }
         Ok(())
     }
 
-    async fn replace(&mut self, counted: &Counted) -> Result<(), RunError> {
-        let replaced = counted.days.as_deref().map_or(Replaced::All, Replaced::Days);
-        let of = (self.extraction.channel.code.as_str(), self.basis.time_zone.as_str());
-        reports::replace(self.transaction, counted.report, of, replaced, &counted.rows).await?;
-        self.published.rows += counted.rows.count as u64;
-        Ok(())
-    }
-
     async fn clear(&mut self, report: &reports::Report) -> Result<(), RunError> {
-        let of = (self.extraction.channel.code.as_str(), self.basis.time_zone.as_str());
+        let of = (self.extraction.channel.code.as_str(), self.time_zone.as_str());
         Ok(reports::clear(self.transaction, report, of).await?)
     }
 }

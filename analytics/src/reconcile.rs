@@ -11,7 +11,8 @@ use store::pg::sales_extract::LedgerDay;
 use crate::count::Counted;
 use crate::extract::{MICROS_SCALE, minor_unit_micros};
 use crate::lake::column;
-use crate::reports::ReportError;
+use crate::reports::derived::DATE;
+use crate::reports::{ReportError, date_of};
 
 /// What a day's report and ledger say, in millionths of the major unit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,16 +32,17 @@ type Key = (Date, String);
 pub fn sides(daily_sales: &Counted, ledger: &[LedgerDay]) -> Result<BTreeMap<Key, Sides>, ReportError> {
     let mut sides: BTreeMap<Key, Sides> = BTreeMap::new();
     let frame = &daily_sales.frame;
-    let Some(Values::Dates(dates)) = daily_sales.rows.columns.first() else { return Ok(sides) };
+    let days = frame.column(DATE)?.cast(&DataType::Int32)?;
+    let dates = days.i32()?.iter().map(|days| date_of(days.unwrap_or_default()));
     let number = |name: &str| -> PolarsResult<Vec<i128>> {
         let wide = frame.column(name)?.cast(&DataType::Int128)?;
         Ok(wide.i128()?.iter().map(Option::unwrap_or_default).collect())
     };
     let (gross, refunds, rounded) = (number("gross_revenue")?, number("refunds")?, number("rounded_net")?);
     let currencies = frame.column(column::CURRENCY)?.str()?;
-    for (place, date) in dates.iter().enumerate() {
+    for (place, date) in dates.enumerate() {
         let currency = currencies.get(place).unwrap_or_default().to_owned();
-        let side = sides.entry((*date, currency)).or_default();
+        let side = sides.entry((date, currency)).or_default();
         (side.net, side.rounded) = (gross[place] + refunds[place], rounded[place]);
     }
     let wanted = daily_sales.days.as_deref().unwrap_or_default();

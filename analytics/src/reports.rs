@@ -3,11 +3,14 @@
 //!
 //! Amounts are whole millionths of the major unit in 128 bits: no sum of 64-bit numbers wraps there.
 
+use std::collections::BTreeMap;
+
 use domain::order::{OrderKind, OrderStatus};
 use jiff::ToSpan;
 use jiff::civil::Date;
 use polars::prelude::*;
 
+use crate::extract::minor_unit_micros;
 use crate::lake::column;
 
 pub mod bought_together;
@@ -56,16 +59,30 @@ pub enum ReportError {
     },
 }
 
+/// Computes rows with the engine that streams: pieces at a time, on every core. Blocks.
+pub fn collect(rows: LazyFrame) -> PolarsResult<DataFrame> {
+    rows.collect_with_engine(Engine::Streaming).map(|computed| computed.unwrap_single())
+}
+
+/// A UUID's bytes as a number, which is grouped and joined faster.
+pub fn id(name: &str) -> Expr {
+    col(name).binary().reinterpret(DataType::Int128, false).alias(name)
+}
+
 /// The zone of that IANA name.
 pub fn time_zone(name: &str) -> Result<TimeZone, ReportError> {
     let zone = TimeZone::opt_try_new(Some(name)).ok().flatten();
     zone.ok_or_else(|| ReportError::UnknownZone(name.to_owned()))
 }
 
-/// Rows with the day of a time, and the month of that day.
+/// Rows with the day of a time.
 pub fn dated(rows: LazyFrame, time: &str, zone: &TimeZone) -> LazyFrame {
-    let date = col(time).dt().convert_time_zone(zone.clone()).dt().date().alias(derived::DATE);
-    rows.with_column(date).with_column(col(derived::DATE).dt().truncate(lit("1mo")).alias(derived::MONTH))
+    rows.with_column(col(time).dt().convert_time_zone(zone.clone()).dt().date().alias(derived::DATE))
+}
+
+/// Rows with the month of their day.
+fn with_month(rows: LazyFrame) -> LazyFrame {
+    rows.with_column(col(derived::DATE).dt().truncate(lit("1mo")).alias(derived::MONTH))
 }
 
 /// Rows of those days, both ends included.
@@ -78,6 +95,8 @@ pub fn day(date: Date) -> Expr {
     lit(days_since_epoch(date)).cast(DataType::Date)
 }
 
+/// Millionths in a hundredth: the minor unit of most currencies.
+const CENT: i64 = 10_000;
 const EPOCH: Date = jiff::civil::date(1970, 1, 1);
 
 /// The day that is so many days after the first of 1970: how polars counts them.
@@ -104,34 +123,39 @@ pub fn lines(lines: LazyFrame, zone: &TimeZone) -> LazyFrame {
         .and(col(column::QUANTITY).gt(lit(0i64)))
         .and(col(column::UNIT_PRICE_MICROS).gt(lit(0i64)));
     let is_credit = col(column::KIND).eq(lit(OrderKind::Credit.name()));
-    dated(with_minor_unit(lines.filter(is_counted())), column::OCCURRED_AT, zone).with_columns([
-        col(column::REFUND_ID).fill_null(col(column::ORDER_ID)).alias(derived::DOCUMENT),
+    dated(lines.filter(is_counted()), column::OCCURRED_AT, zone).with_columns([
+        id(column::REFUND_ID).fill_null(id(column::ORDER_ID)).alias(derived::DOCUMENT),
+        id(column::ORDER_ID),
         col(column::PRODUCT_ID).fill_null(col(column::SKU)).alias(derived::PRODUCT),
         is_sale.alias(derived::IS_SALE),
         is_credit.alias(derived::IS_CREDIT),
     ])
 }
 
-/// Counted documents of kind `sale` and `credit`, with how many millionths a minor unit of their currency is.
+/// Counted documents of kind `sale` and `credit`.
 pub fn documents(documents: LazyFrame, zone: &TimeZone) -> LazyFrame {
     let is = |kind: OrderKind| col(column::KIND).eq(lit(kind.name()));
     let wanted = documents.filter(is_counted().and(is(OrderKind::Sale).or(is(OrderKind::Credit))));
-    dated(with_minor_unit(wanted), column::OCCURRED_AT, zone)
+    dated(wanted, column::OCCURRED_AT, zone).with_column(id(column::ORDER_ID))
 }
 
-/// Millionths of the major unit in a minor one.
-pub const MINOR_UNIT: &str = "minor_unit";
+/// How many millionths of the major unit a minor one of the row's currency is.
+fn minor_unit() -> Expr {
+    let mut others: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+    for code in domain::money::currencies().map(|currency| currency.code()) {
+        if let Some(unit) = minor_unit_micros(code).filter(|unit| *unit != CENT) {
+            others.entry(unit).or_default().push(code);
+        }
+    }
+    others.into_iter().fold(lit(CENT), |rest, (unit, codes)| {
+        let codes = lit(Series::new("codes".into(), codes)).implode(true);
+        when(col(column::CURRENCY).is_in(codes, false)).then(lit(unit)).otherwise(rest)
+    })
+}
 
-/// Rows with how many millionths a minor unit of their currency is.
-fn with_minor_unit(rows: LazyFrame) -> LazyFrame {
-    let known: Vec<_> = domain::money::currencies()
-        .filter_map(|currency| Some((currency.code(), crate::extract::minor_unit_micros(currency.code())?)))
-        .collect();
-    let codes: Vec<_> = known.iter().map(|(code, _)| *code).collect();
-    let units: Vec<_> = known.iter().map(|(_, unit)| *unit).collect();
-    let columns = vec![Column::new(column::CURRENCY.into(), codes), Column::new(MINOR_UNIT.into(), units)];
-    let units = DataFrame::new(known.len(), columns).expect("two columns of one length");
-    rows.left_join(units.lazy(), col(column::CURRENCY), col(column::CURRENCY))
+/// Sums of minor units as millionths of the major one.
+fn in_micros<const N: usize>(sums: [&str; N]) -> [Expr; N] {
+    sums.map(|name| col(name).cast(DataType::Int128) * minor_unit())
 }
 
 /// The sum of a column over the rows for which a condition holds.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use polars::prelude::*;
 
-use super::ReportError;
 use super::derived::{DOCUMENT, IS_SALE, PRODUCT};
+use super::{ReportError, collect};
 
 /// Pairs that are published.
 pub const PAIR_COUNT_MAX: usize = 1_000;
@@ -28,9 +28,9 @@ impl Pairs {
             .filter(col(IS_SALE))
             .group_by([DOCUMENT, PRODUCT].map(col))
             .agg([])
-            .sort([DOCUMENT], SortMultipleOptions::default())
-            .collect()?;
-        let documents = bought.column(DOCUMENT)?.binary()?;
+            .sort([DOCUMENT], SortMultipleOptions::default());
+        let bought = collect(bought)?;
+        let documents = bought.column(DOCUMENT)?.i128()?;
         let products = bought.column(PRODUCT)?.str()?;
         let (mut open, mut numbers) = (None, Vec::new());
         for (document, product) in documents.iter().zip(products.iter()) {

@@ -3,41 +3,31 @@
 use polars::prelude::*;
 
 use super::derived::{DATE, DOCUMENT, IS_CREDIT, IS_SALE, MONTH};
-use super::{ReportError, count_if, sorted, sum_if};
+use super::{ReportError, collect, count_if, sorted, with_month};
 use crate::lake::column;
 
-const FIRST: &str = "first_date";
 const LAST: &str = "last_date";
 const COHORT: &str = "cohort";
 const MONTH_NUMBER: &str = "month_number";
 
-/// What each customer bought and gave back, by currency, month and document: what every report on customers begins
-/// with.
-pub fn purchases(lines: &LazyFrame) -> LazyFrame {
-    let sale_date = || when(col(IS_SALE)).then(col(DATE));
-    lines
-        .clone()
-        .filter(col(column::CUSTOMER).is_not_null().and(col(IS_SALE).or(col(IS_CREDIT))))
-        .group_by([column::CUSTOMER, column::CURRENCY, MONTH, DOCUMENT].map(col))
-        .agg([
-            col(IS_SALE).any(true),
-            sale_date().otherwise(lit(NULL)).min().alias(FIRST),
-            sale_date().otherwise(lit(NULL)).max().alias(LAST),
-            sum_if(col(column::AMOUNT_MICROS), col(IS_SALE), "gross_revenue"),
-            sum_if(col(column::AMOUNT_MICROS), col(IS_CREDIT), "refunds"),
-        ])
+/// What each customer bought and gave back, by document and day: what every report on customers begins with.
+/// `by_document` is of [`super::sales::by_document`].
+pub fn purchases(by_document: &LazyFrame) -> LazyFrame {
+    let is_purchase = col(column::CUSTOMER).is_not_null().and(col(IS_SALE).or(col(IS_CREDIT)));
+    let wanted =
+        [DOCUMENT, DATE, MONTH, column::CUSTOMER, column::CURRENCY, IS_SALE, "gross_revenue", "refunds"];
+    with_month(by_document.clone().filter(is_purchase)).select(wanted.map(col))
 }
 
 /// The customers whose first sale of all is in a day, its month and currency: a row each, for every currency of that
 /// period. `period` is the day or the month.
 pub fn first_sales(purchases: &LazyFrame, period: &str) -> PolarsResult<LazyFrame> {
-    let in_period = |date: Expr| if period == MONTH { date.dt().truncate(lit("1mo")) } else { date };
     let first_of_all = col(period).min().over([col(column::CUSTOMER)])?;
     let firsts = purchases
         .clone()
         .filter(col(IS_SALE))
         .group_by([column::CUSTOMER, column::CURRENCY].map(col))
-        .agg([in_period(col(FIRST).min()).alias(period)])
+        .agg([col(period).min()])
         .filter(col(period).eq(first_of_all));
     Ok(firsts)
 }
@@ -88,7 +78,7 @@ fn by_customer(purchases: &LazyFrame) -> LazyFrame {
         col(DOCUMENT).filter(col(IS_SALE)).n_unique().cast(DataType::Int64).alias("orders"),
         col("gross_revenue").sum(),
         col("refunds").sum(),
-        col(LAST).max(),
+        col(DATE).filter(col(IS_SALE)).max().alias(LAST),
     ])
 }
 
@@ -150,7 +140,7 @@ pub fn rfm(recency: &DataFrame) -> Result<DataFrame, ReportError> {
         col("frequency").sum().alias("orders"),
         col("monetary").sum().alias("gross_revenue"),
     ]);
-    Ok(sorted(counted, &keys).collect()?)
+    Ok(collect(sorted(counted, &keys))?)
 }
 
 /// Fifths of those places, from the worst.

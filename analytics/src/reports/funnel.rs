@@ -4,7 +4,7 @@ use domain::behaviour::BehaviourKind;
 use polars::prelude::*;
 
 use super::derived::DATE;
-use super::{ReportError, count_if, dated, sorted};
+use super::{ReportError, collect, count_if, dated, id, sorted};
 use crate::lake::event;
 
 /// When, in microseconds.
@@ -21,8 +21,10 @@ const CART_AFTER_VIEW: &str = "cart_after_view";
 
 /// Behaviour events with their days.
 pub fn events(events: LazyFrame, zone: &TimeZone) -> LazyFrame {
+    let ids = [event::SESSION_ID, event::USER_ID, event::PRODUCT_ID, event::ORDER_ID].map(id);
     dated(events, event::OCCURRED_AT, zone)
         .with_column(col(event::OCCURRED_AT).cast(DataType::Int64).alias(AT))
+        .with_columns(ids)
 }
 
 /// Whether an event is of that kind.
@@ -30,36 +32,32 @@ pub fn is(kind: BehaviourKind) -> Expr {
     col(event::KIND).eq(lit(kind.name()))
 }
 
-/// The visits of a day, from its events: a row for each session, with the times of its steps.
+/// The visits: a row for each session and day, with the times of its steps.
 pub fn visits(events: &LazyFrame) -> Result<DataFrame, ReportError> {
     let at = |kind| when(is(kind)).then(col(AT)).otherwise(lit(NULL));
-    let visit = [col(event::SESSION_ID)];
-    let visits = events
-        .clone()
-        .group_by(visit.clone())
-        .agg([
-            col(DATE).first(),
-            at(BehaviourKind::View).min().alias(VIEW),
-            at(BehaviourKind::CartAdd).min().alias(CART),
-            at(BehaviourKind::Checkout).max().alias(CHECKOUT),
-            at(BehaviourKind::Purchase).max().alias(PURCHASE),
-            at(BehaviourKind::Search).min().alias(SEARCH),
-            count_if(is(BehaviourKind::Search), SEARCHES),
-            count_if(is(BehaviourKind::Click), CLICKS),
-        ])
-        .collect()?;
+    let visit = [event::SESSION_ID, DATE].map(col);
+    let visits = events.clone().group_by(visit.clone()).agg([
+        at(BehaviourKind::View).min().alias(VIEW),
+        at(BehaviourKind::CartAdd).min().alias(CART),
+        at(BehaviourKind::Checkout).max().alias(CHECKOUT),
+        at(BehaviourKind::Purchase).max().alias(PURCHASE),
+        at(BehaviourKind::Search).min().alias(SEARCH),
+        count_if(is(BehaviourKind::Search), SEARCHES),
+        count_if(is(BehaviourKind::Click), CLICKS),
+    ]);
+    let visits = collect(visits)?;
     let viewed = visits.clone().lazy().filter(col(VIEW).is_not_null().and(col(CART).is_not_null()));
     let inner = JoinArgs::new(JoinType::Inner);
     let carts = events
         .clone()
         .filter(is(BehaviourKind::CartAdd))
-        .select([event::SESSION_ID, AT].map(col))
-        .join(viewed.select([event::SESSION_ID, VIEW].map(col)), visit.clone(), visit.clone(), inner)
+        .select([event::SESSION_ID, DATE, AT].map(col))
+        .join(viewed.select([event::SESSION_ID, DATE, VIEW].map(col)), visit.clone(), visit.clone(), inner)
         .filter(col(AT).gt_eq(col(VIEW)))
         .group_by(visit.clone())
         .agg([col(AT).min().alias(CART_AFTER_VIEW)]);
     let with_carts = visits.lazy().join(carts, visit.clone(), visit, JoinArgs::new(JoinType::Left));
-    Ok(with_carts.collect()?)
+    Ok(collect(with_carts)?)
 }
 
 /// How far visits came, by day.

@@ -3,23 +3,27 @@
 use domain::product::category_lineage;
 use polars::prelude::*;
 
-use super::derived::{DATE, DOCUMENT, IS_CREDIT, IS_SALE, PRODUCT};
-use super::{MINOR_UNIT, count_if, full_join, sorted, sum_if};
+use super::derived::{DATE, DOCUMENT, IS_CREDIT, IS_SALE, MONTH, PRODUCT};
+use super::{count_if, full_join, in_micros, minor_unit, sorted, sum_if, with_month};
 use crate::lake::column;
 
-/// Least sum of a period that is shown without a line.
+/// Lines of a document; a period without any is not shown for its lines.
 const LINES: &str = "lines";
+const MINOR_UNIT: &str = "minor_unit";
+/// Whether a part of a document is shown.
+const IS_SHOWN: &str = "is_shown";
 const SUMS: [&str; 6] = ["units", "gross_revenue", "discounts", "refunds", "raw_sum", "rounded_net"];
 
-/// Sales by `period` (a day or a month) and currency. `lines` and `documents` are those of [`super::lines`] and
-/// [`super::documents`], `firsts` of [`super::customers::first_sales`] with the same periods.
-pub fn periods(lines: &LazyFrame, documents: &LazyFrame, firsts: &LazyFrame, period: &str) -> LazyFrame {
-    let keys = [period, column::CURRENCY];
+/// What each document comes to on each day. A document is of one currency, customer and country. `lines` are those of
+/// [`super::lines`].
+pub fn by_document(lines: &LazyFrame) -> LazyFrame {
     let sale = || col(IS_SALE);
-    let per_document = lines.clone().group_by([col(period), col(column::CURRENCY), col(DOCUMENT)]).agg([
+    lines.clone().with_column(minor_unit().alias(MINOR_UNIT)).group_by([DOCUMENT, DATE].map(col)).agg([
+        col(column::CURRENCY).first(),
+        col(column::CUSTOMER).first(),
+        col(column::COUNTRY).first(),
         sale().any(true),
         col(IS_CREDIT).any(true),
-        col(column::CUSTOMER).filter(sale()).first(),
         len().cast(DataType::Int64).alias(LINES),
         sum_if(col(column::QUANTITY), sale(), "units"),
         sum_if(col(column::AMOUNT_MICROS), sale(), "gross_revenue"),
@@ -27,19 +31,51 @@ pub fn periods(lines: &LazyFrame, documents: &LazyFrame, firsts: &LazyFrame, per
         sum_if(col(column::AMOUNT_MICROS), col(IS_CREDIT), "refunds"),
         sum_if(col(column::AMOUNT_MICROS), lit(true), "raw_sum"),
         sum_if(rounded(), sale().or(col(IS_CREDIT)), "rounded_net"),
-    ]);
+    ])
+}
+
+/// Documents of [`by_document`] by month: one that has lines on two days of it is one.
+fn by_month(by_document: &LazyFrame) -> LazyFrame {
+    let mut whole = vec![
+        col(column::CURRENCY).first(),
+        col(column::CUSTOMER).first(),
+        col(IS_SALE).any(true),
+        col(IS_CREDIT).any(true),
+        col(LINES).sum(),
+    ];
+    whole.extend(SUMS.map(|name| col(name).sum()));
+    with_month(by_document.clone()).group_by([DOCUMENT, MONTH].map(col)).agg(whole)
+}
+
+/// Sales by `period` (a day or a month) and currency. `by_document` is of [`by_document`], `documents` of
+/// [`super::documents`], `firsts` of [`super::customers::first_sales`] with the same periods.
+pub fn periods(
+    by_document: &LazyFrame,
+    documents: &LazyFrame,
+    firsts: &LazyFrame,
+    period: &str,
+) -> LazyFrame {
+    let keys = [period, column::CURRENCY];
+    let (per_document, documents) = if period == MONTH {
+        (by_month(by_document), with_month(documents.clone()))
+    } else {
+        (by_document.clone(), documents.clone())
+    };
+    let customer = when(col(IS_SALE)).then(col(column::CUSTOMER)).otherwise(lit(NULL));
     let mut sums = vec![
-        count_if(sale(), "orders"),
+        count_if(col(IS_SALE), "orders"),
         count_if(col(IS_CREDIT), "cancelled_orders"),
         col(column::CUSTOMER).drop_nulls().n_unique().cast(DataType::Int64).alias("customers"),
         col(LINES).sum(),
     ];
     sums.extend(SUMS.map(|name| col(name).sum()));
-    let of_lines = per_document.group_by(keys.map(col)).agg(sums);
-    let of_documents = documents.clone().group_by(keys.map(col)).agg([
-        (col(column::TAX_MINOR).cast(DataType::Int128) * col(MINOR_UNIT)).sum().alias("tax"),
-        (col(column::SHIPPING_MINOR).cast(DataType::Int128) * col(MINOR_UNIT)).sum().alias("shipping"),
+    let of_lines =
+        per_document.with_column(customer.alias(column::CUSTOMER)).group_by(keys.map(col)).agg(sums);
+    let of_documents = documents.group_by(keys.map(col)).agg([
+        sum_if(col(column::TAX_MINOR), lit(true), "tax"),
+        sum_if(col(column::SHIPPING_MINOR), lit(true), "shipping"),
     ]);
+    let of_documents = of_documents.with_columns(in_micros(["tax", "shipping"]));
     let new =
         firsts.clone().group_by(keys.map(col)).agg([len().cast(DataType::Int64).alias("new_customers")]);
 
@@ -88,16 +124,26 @@ fn rounded() -> Expr {
 
 /// Sales by day, currency and what a line is of; a line without one is of the empty one.
 fn parts(lines: &LazyFrame, part: &str) -> LazyFrame {
-    let keys = [DATE, column::CURRENCY, part];
     let lines = lines.clone().with_column(col(part).fill_null(lit("")));
-    let per_document = lines.group_by([DATE, column::CURRENCY, part, DOCUMENT].map(col)).agg([
+    let per_document = lines.group_by([DATE, part, DOCUMENT].map(col)).agg([
+        col(column::CURRENCY).first(),
         col(IS_SALE).any(true),
-        (col(IS_SALE).or(col(IS_CREDIT))).any(true).alias(LINES),
+        is_shown().any(true),
         sum_if(col(column::QUANTITY), col(IS_SALE), "units"),
         sum_if(col(column::AMOUNT_MICROS), col(IS_SALE), "gross_revenue"),
         sum_if(col(column::AMOUNT_MICROS), col(IS_CREDIT), "refunds"),
     ]);
-    let summed = per_document.filter(col(LINES)).group_by(keys.map(col)).agg([
+    summed(per_document, part)
+}
+
+/// Whether a part of a document is one of sales or refunds.
+fn is_shown() -> Expr {
+    col(IS_SALE).or(col(IS_CREDIT)).alias(IS_SHOWN)
+}
+
+fn summed(per_document: LazyFrame, part: &str) -> LazyFrame {
+    let keys = [DATE, column::CURRENCY, part];
+    let summed = per_document.filter(col(IS_SHOWN)).group_by(keys.map(col)).agg([
         count_if(col(IS_SALE), "orders"),
         col("units").sum(),
         col("gross_revenue").sum(),
@@ -112,9 +158,10 @@ pub fn products(lines: &LazyFrame) -> LazyFrame {
     parts(lines, PRODUCT)
 }
 
-/// Sales by day, currency and country.
-pub fn countries(lines: &LazyFrame) -> LazyFrame {
-    parts(lines, column::COUNTRY)
+/// Sales by day, currency and country. `by_document` is of [`by_document`].
+pub fn countries(by_document: &LazyFrame) -> LazyFrame {
+    let known = by_document.clone().with_column(col(column::COUNTRY).fill_null(lit("")));
+    summed(known.with_column(is_shown()), column::COUNTRY)
 }
 
 /// Sales by day, currency and category, those above it too. `ancestry` is of [`ancestry`].

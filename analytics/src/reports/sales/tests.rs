@@ -71,10 +71,10 @@ fn report_in(time_zone: &str, lines: &[SalesLine]) -> Vec<Day> {
     let zone = reports::time_zone(time_zone).expect("a zone");
     let lines = reports::lines(frame.lazy(), &zone);
     let none = DataFrame::empty_with_schema(&Table::Documents.schema()).lazy();
-    let purchases = customers::purchases(&lines);
-    let firsts = customers::first_sales(&purchases, DATE).expect("computes");
-    let counted =
-        periods(&lines, &reports::documents(none, &zone), &firsts, DATE).collect().expect("computes");
+    let by_document = by_document(&lines);
+    let firsts = customers::first_sales(&customers::purchases(&by_document), DATE).expect("computes");
+    let counted = periods(&by_document, &reports::documents(none, &zone), &firsts, DATE);
+    let counted = reports::collect(counted).expect("computes");
     let report = store::pg::reports::find("daily-sales").expect("a report");
     let rows = publish::rows(report, &counted, 2).expect("fits");
     let day = |place: usize| {
@@ -242,24 +242,25 @@ fn all_of(frames: Vec<DataFrame>) -> Vec<String> {
     let lines = reports::lines(concat(frames, UnionArgs::default()).expect("one shape"), &zone);
     let none = DataFrame::empty_with_schema(&Table::Documents.schema()).lazy();
     let documents = reports::documents(none, &zone);
-    let purchases = customers::purchases(&lines);
+    let by_document = by_document(&lines);
+    let purchases = customers::purchases(&by_document);
     let firsts = |period| customers::first_sales(&purchases, period).expect("computes");
-    let recency = customers::recency(&purchases, &lines).collect().expect("computes");
+    let recency = reports::collect(customers::recency(&purchases, &lines)).expect("computes");
     let mut pairs = Pairs::default();
     pairs.add(&lines).expect("computes");
     let rfm = customers::rfm(&recency).expect("computes");
     let frames = [
-        periods(&lines, &documents, &firsts(DATE), DATE),
-        periods(&lines, &documents, &firsts(MONTH), MONTH),
+        periods(&by_document, &documents, &firsts(DATE), DATE),
+        periods(&by_document, &documents, &firsts(MONTH), MONTH),
         products(&lines),
-        countries(&lines),
+        countries(&by_document),
         customers::cohorts(&purchases).expect("computes"),
         customers::lifetime_value(&purchases),
         rfm.lazy(),
         pairs.top(10).expect("computes").lazy(),
     ];
     let text = |frame: LazyFrame| {
-        let frame = frame.collect().expect("computes");
+        let frame = reports::collect(frame).expect("computes");
         let columns = frame
             .columns()
             .iter()

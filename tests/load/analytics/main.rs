@@ -1,0 +1,201 @@
+//! `./dev bench analytics`: the reports of a large lake, counted by polars and by DuckDB in one run, and compared.
+
+mod duckdb;
+mod equality;
+mod made_lake;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use analytics::lake::Lake;
+use analytics::measure::{self, Measured, Part};
+use anyhow::Context;
+use clap::Parser;
+use demo::shop::Size;
+use domain::order::SHOP_CHANNEL;
+use jiff::Timestamp;
+use jiff::civil::{Date, date};
+
+use crate::duckdb::DuckDb;
+use crate::equality::Equality;
+
+/// The same as the job's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const END: &str = "2026-01-01T00:00:00Z";
+const UNTIL: Date = date(2025, 12, 31);
+const TIME_ZONE: &str = "UTC";
+const SEED: u64 = 1;
+/// An order of the demonstration shop has 2.75 lines, those of its refunds included.
+const ORDERS: u32 = 3_650_000;
+const EVENTS: u32 = 100_000_000;
+const PRODUCTS: u32 = 20_000;
+
+#[derive(Parser)]
+#[command(name = "bench analytics", about = "Counts a large lake with polars and with DuckDB")]
+struct Arguments {
+    /// Orders of the shop; 3.65 million of them have ten million lines
+    #[arg(long, default_value_t = ORDERS, value_parser = clap::value_parser!(u32).range(1_000..=20_000_000))]
+    orders: u32,
+    /// Behaviour events, about
+    #[arg(long, default_value_t = EVENTS, value_parser = clap::value_parser!(u32).range(1_000..=1_000_000_000))]
+    events: u32,
+    /// Folder of the lake; made when there is none [default: target/bench/lake-ORDERS-EVENTS]
+    #[arg(long)]
+    lake: Option<PathBuf>,
+    /// Memory of DuckDB, in GB
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    memory: u16,
+    /// How often each engine counts; the quicker run of each table counts
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=20))]
+    rounds: u16,
+    /// What cargo says to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let checkout = std::env::var_os("ENTREPOT_CHECKOUT").map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let folder = checkout.join("target/bench");
+    let root = arguments
+        .lake
+        .clone()
+        .unwrap_or_else(|| folder.join(format!("lake-{}-{}", arguments.orders, arguments.events)));
+    make_lake(&root, &arguments)?;
+    let out = folder.join("analytics");
+    let duckdb = DuckDb::installed(&checkout, &folder)?;
+    let lake = Lake::new(&root);
+    let measured =
+        |out| Measured { lake: &lake, channel: SHOP_CHANNEL, time_zone: TIME_ZONE, until: UNTIL, out };
+    let mut polars: Option<Vec<Part>> = None;
+    let mut others: Option<duckdb::Seconds> = None;
+    for round in 1..=arguments.rounds {
+        println!("round {round} of {}: polars, then DuckDB", arguments.rounds);
+        let parts = measure::measure(&measured(Some(out.join("polars"))))?;
+        polars = Some(quicker(polars, parts.into()));
+        let seconds = duckdb.count(&root, &out.join("duckdb"), UNTIL, arguments.memory)?;
+        others = Some(duckdb::quicker(others, seconds));
+    }
+    let (polars, others) = (polars.unwrap_or_default(), others.unwrap_or_default());
+    let equality = equality::compare(&out.join("polars"), &out.join("duckdb"))?;
+    print(&polars, &others, &equality);
+    let started = Instant::now();
+    let rows = measure::incremental(&measured(None), UNTIL)?;
+    println!("one changed day: {rows} rows in {:.2} s", started.elapsed().as_secs_f64());
+    println!("peak memory of polars: {} MiB", peak_mib()?);
+    anyhow::ensure!(equality.different() == 0, "{} rows differ", equality.different());
+    Ok(())
+}
+
+/// A lake that was made whole says so.
+fn make_lake(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+    let marker = root.join("made");
+    if let Ok(what) = fs::read_to_string(&marker) {
+        println!("the lake is there: {}", what.trim());
+        return Ok(());
+    }
+    let end: Timestamp = END.parse()?;
+    let size = Size {
+        events: arguments.events,
+        products: PRODUCTS.min(Size::of_orders(arguments.orders, SEED, end).products),
+        ..Size::of_orders(arguments.orders, SEED, end)
+    };
+    let started = Instant::now();
+    let mut month = None;
+    let made = made_lake::make(root, &size, |day| {
+        if month.replace(day.first_of_month()) != Some(day.first_of_month()) {
+            println!("makes {} ({:.0} s)", day.strftime("%Y-%m"), started.elapsed().as_secs_f64());
+        }
+    })?;
+    let what = format!(
+        "{} lines and {} events, made in {:.0} s",
+        made.lines,
+        made.events,
+        started.elapsed().as_secs_f64()
+    );
+    fs::write(&marker, &what).with_context(|| marker.display().to_string())?;
+    println!("made a lake: {what}");
+    Ok(())
+}
+
+fn quicker(before: Option<Vec<Part>>, mut now: Vec<Part>) -> Vec<Part> {
+    for (part, old) in now.iter_mut().zip(before.into_iter().flatten()) {
+        if old.elapsed < part.elapsed {
+            *part = old;
+        }
+    }
+    now
+}
+
+/// The parts and the tables of a group, by their name in SQL. Which customers came first is counted for the sales as
+/// well, and is of the customers here. Abandonment is columns of the funnel. A table's ratio is of its own time, a
+/// group's of all that was done for it.
+const GROUPS: [(&str, &[&str], &[&str]); 4] = [
+    (
+        "sales",
+        &["orders"],
+        &[
+            "daily_sales",
+            "monthly_sales",
+            "product_sales",
+            "country_sales",
+            "category_sales",
+            "payment_success",
+            "hourly_orders",
+        ],
+    ),
+    (
+        "behaviour",
+        &["behaviour"],
+        &["funnel", "cart_abandonment", "search_to_sale", "product_conversion", "users"],
+    ),
+    (
+        "customers and stock",
+        &["first sales", "customers and stock"],
+        &["cohorts", "lifetime_value", "rfm", "inventory_turnover"],
+    ),
+    ("together", &["together"], &["bought_together", "promotion_cost"]),
+];
+
+fn print(polars: &[Part], others: &duckdb::Seconds, equality: &Equality) {
+    println!(
+        "{:<22} {:>9} {:>10} {:>10} {:>7} {:>9}",
+        "table", "rows", "polars s", "DuckDB s", "ratio", "different"
+    );
+    let mut sums = (0.0, 0.0);
+    for (group, parts, tables) in GROUPS {
+        let of_group = || polars.iter().filter(|part| parts.contains(&part.name));
+        for table in tables {
+            let own = of_group().find_map(|part| part.tables.get(table.replace('_', "-").as_str()));
+            let own = own.map_or(0.0, |counts| counts.elapsed.as_secs_f64());
+            let other = others.get(*table).copied().unwrap_or_default();
+            let found = equality.of(table);
+            let different = found.map_or_else(|| "-".to_owned(), |found| found.different.to_string());
+            let rows = found.map_or(0, |found| found.rows);
+            let ratio = own / other;
+            println!("{table:<22} {rows:>9} {own:>10.3} {other:>10.3} {ratio:>7.2} {different:>9}");
+        }
+        let shared: Duration = of_group().map(Part::shared).sum();
+        println!("{:<22} {:>9} {:>10.3}", "(read for all of them)", "", shared.as_secs_f64());
+        let ours: Duration = of_group().map(|part| part.elapsed).sum();
+        let other: f64 = tables.iter().filter_map(|table| others.get(*table)).sum();
+        line(group, ours.as_secs_f64(), other);
+        sums = (sums.0 + ours.as_secs_f64(), sums.1 + other);
+    }
+    line("all", sums.0, sums.1);
+    println!("{} rows compared, {} different", equality.rows(), equality.different());
+}
+
+fn line(name: &str, ours: f64, other: f64) {
+    println!("{name:<22} {:>9} {ours:>10.3} {other:>10.3} {:>7.2}", "", ours / other);
+}
+
+fn peak_mib() -> anyhow::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no peak of memory")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse()?;
+    Ok(kib / 1_024)
+}
