@@ -136,17 +136,18 @@ class Plain:
         return [(day, *(counts[day][name] for name in "svcp")) for day in sorted(counts)]
 
     def product_conversion(self) -> Rows:
-        ordered = defaultdict(set)
+        ordered: dict[str, set[tuple[str, date]]] = defaultdict(set)
         for row in self._tables["orders/lines"]:
             if row["refund_id"] is None:
-                ordered[row["order_id"]].add(row["product_id"])
+                ordered[row["order_id"]].add((row["product_id"], self._date(row)))
         counts: dict[tuple[date, str], Counter[str]] = defaultdict(Counter)
         for (_, day), events in self._visits.items():
             seen: dict[str, set[str]] = defaultdict(set)
             for event in events:
                 seen[event["kind"]].add(event["product_id"])
                 if event["kind"] == "purchase" and event["order_id"]:
-                    seen["purchase"] |= ordered[event["order_id"]]
+                    lines = ordered[event["order_id"]]
+                    seen["purchase"] |= {product for product, line_day in lines if abs((line_day - day).days) <= 7}
             for product in seen["view"]:
                 taken = [kind for kind in ("view", "cart_add", "purchase") if product in seen[kind]]
                 counts[day.replace(day=1), _written(product)].update(taken)

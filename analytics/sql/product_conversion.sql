@@ -7,6 +7,7 @@ WITH steps AS (
     FROM events
     JOIN lines USING (order_id)
     WHERE events.kind = 'purchase' AND NOT is_of_refund AND lines.product_id IS NOT NULL
+        AND days_between(events.date, lines.date) BETWEEN -7 AND 7
 ),
 visits AS (
     SELECT

@@ -157,8 +157,9 @@ impl Counting {
         let Some(month) = month_of(dates) else { return Ok(Vec::new()) };
         let events = self.events(month)?;
         let days = around(&self.order_days, month);
-        let raw_lines = self.lake.scan(Table::Lines, &self.channel, &days)?;
-        let lines = self.lines(raw_lines.clone(), month);
+        let lines = self.lines(self.lake.scan(Table::Lines, &self.channel, &days)?, month);
+        let reached = near(&self.order_days, month, 1 + product_conversion::REACH_DAYS);
+        let ordered = self.lake.scan(Table::Lines, &self.channel, &reached)?;
         let accounts = self.lake.scan(Table::Users, &self.channel, &days)?;
         let events = events.lazy();
         let visits = funnel::visits(&events)?;
@@ -167,7 +168,7 @@ impl Counting {
             self.counted("funnel", dates, funnel::funnel(&visits))?,
             self.counted("search-to-sale", dates, funnel::search_to_sale(&visits))?,
             computed("product-conversion", Some(&[month.0]), || {
-                let ordered = product_conversion::ordered(&events, &raw_lines)?;
+                let ordered = product_conversion::ordered(&events, ordered, &self.zone)?;
                 Ok(product_conversion::product_conversion(&events, &ordered, month.0)?)
             })?,
         ])
@@ -175,18 +176,17 @@ impl Counting {
 
     /// The reports on customers, over the whole history, and on stock up to a day.
     pub fn history(&self, until: Date) -> Result<Vec<Counted>, CountError> {
-        let lines =
-            reports::lines(self.lake.scan(Table::Lines, &self.channel, &self.order_days)?, &self.zone);
+        let by_customer = reports::collect(customers::by_customer(&self.purchases))?.lazy();
         let movement_days = self.lake.days(Table::Movements, &self.channel)?;
         let movements = self.lake.scan(Table::Movements, &self.channel, &movement_days)?;
         let turnover = inventory_turnover::inventory_turnover(movements, &self.zone, until);
         Ok(vec![
             computed("cohorts", None, || Ok(reports::collect(customers::cohorts(&self.purchases)?)?))?,
             computed("lifetime-value", None, || {
-                Ok(reports::collect(customers::lifetime_value(&self.purchases))?)
+                Ok(reports::collect(customers::lifetime_value(&by_customer)?)?)
             })?,
             computed("rfm", None, || {
-                let recency = reports::collect(customers::recency(&self.purchases, &lines))?;
+                let recency = reports::collect(customers::recency(&self.purchases, &by_customer))?;
                 Ok(customers::rfm(&recency)?)
             })?,
             computed("inventory-turnover", None, || Ok(reports::collect(turnover)?))?,
@@ -313,8 +313,13 @@ fn months_of(days: &[Date]) -> Vec<(Date, Date)> {
 }
 
 /// Those of the UTC days that a month of any zone has rows of.
-fn around(days: &[Date], (first, last): (Date, Date)) -> Vec<Date> {
-    let (first, last) = (first.saturating_sub(1.day()), last.saturating_add(1.day()));
+fn around(days: &[Date], month: (Date, Date)) -> Vec<Date> {
+    near(days, month, 1)
+}
+
+/// Those of the UTC days that are in a month, or so many days from it.
+fn near(days: &[Date], (first, last): (Date, Date), reach: i32) -> Vec<Date> {
+    let (first, last) = (first.saturating_sub(reach.days()), last.saturating_add(reach.days()));
     days.iter().copied().filter(|day| (first..=last).contains(day)).collect()
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -132,7 +131,7 @@ impl Part {
 /// CSV files: keys and sums, amounts in millionths, with a header.
 struct Files<'a> {
     out: Option<&'a Path>,
-    open: BTreeMap<&'static str, BufWriter<File>>,
+    open: BTreeMap<&'static str, csv::Writer<File>>,
 }
 
 impl Files<'_> {
@@ -144,17 +143,14 @@ impl Files<'_> {
             Entry::Vacant(new) => {
                 fs::create_dir_all(out).with_context(|| out.display().to_string())?;
                 let path = out.join(format!("{}.csv", report.name.replace('-', "_")));
-                let file = File::create(&path).with_context(|| path.display().to_string())?;
-                let mut file = BufWriter::new(file);
-                let names: Vec<_> = report.keys.iter().chain(report.sums).map(|column| column.name).collect();
-                writeln!(file, "{}", names.join(","))?;
+                let mut file = csv::Writer::from_path(&path).with_context(|| path.display().to_string())?;
+                file.write_record(report.keys.iter().chain(report.sums).map(|column| column.name))?;
                 new.insert(file)
             }
         };
         let rows = counted.rows(0)?;
         for row in 0..rows.count {
-            let texts: Vec<_> = rows.columns.iter().map(|values| text(values, row)).collect();
-            writeln!(file, "{}", texts.join(","))?;
+            file.write_record(rows.columns.iter().map(|values| text(values, row)))?;
         }
         Ok(())
     }

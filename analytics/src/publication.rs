@@ -14,6 +14,7 @@ use store::pg::{lake_watermarks, transaction};
 use crate::count::{CountError, Counted, Counting, by_month, dates_of};
 use crate::lake::Lake;
 use crate::reconcile;
+use crate::reports::product_conversion::REACH_DAYS;
 use crate::run::RunError;
 use crate::snapshot::Extraction;
 
@@ -81,7 +82,7 @@ impl Zone<'_> {
         let covered = dates_of(&self.extraction.order_days, &self.time_zone);
         let dates = self.dates_of_orders(&covered).await?;
         if self.extraction.is_full {
-            for report in reports::all().iter().filter(|report| is_of_orders(report.name)) {
+            for report in reports::all().iter().filter(|report| report.is_of_orders) {
                 self.clear(report).await?;
             }
         }
@@ -136,7 +137,10 @@ impl Zone<'_> {
     async fn publish_behaviour(&mut self) -> Result<(), RunError> {
         let Extraction { event_days, user_days, order_days, .. } = self.extraction;
         // Orders tell what a purchase was of, and who bought.
-        let days: BTreeSet<_> = event_days.keys().chain(user_days).chain(order_days).copied().collect();
+        let reached = order_days
+            .iter()
+            .flat_map(|day| (-REACH_DAYS..=REACH_DAYS).map(|offset| day.saturating_add(offset.days())));
+        let days: BTreeSet<_> = event_days.keys().chain(user_days).copied().chain(reached).collect();
         let dates = dates_of(&days.into_iter().collect::<Vec<_>>(), &self.time_zone);
         for month in by_month(&dates) {
             let of_month = month.to_vec();
@@ -199,21 +203,6 @@ impl Zone<'_> {
         let of = (self.extraction.channel.code.as_str(), self.time_zone.as_str());
         Ok(reports::clear(self.transaction, report, of).await?)
     }
-}
-
-/// Whether a report follows from orders alone: a whole run forgets its days that have none any more.
-fn is_of_orders(name: &str) -> bool {
-    [
-        "daily-sales",
-        "monthly-sales",
-        "product-sales",
-        "country-sales",
-        "category-sales",
-        "payment-success",
-        "hourly-orders",
-        "reconciliation",
-    ]
-    .contains(&name)
 }
 
 /// polars computes in threads of its own and waits for them.

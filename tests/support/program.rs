@@ -1,6 +1,6 @@
 //! Our programs as processes of their own, on the stores of a scope.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use secrecy::ExposeSecret;
@@ -8,13 +8,17 @@ use secrecy::ExposeSecret;
 use crate::Scope;
 use crate::api::search_settings;
 
-/// A program beside the tests' own, with its settings in `folder`.
-pub fn command(scope: &Scope, name: &str, folder: &Path) -> Command {
+/// A program beside the tests' own.
+pub fn path(name: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("a program");
-    let program = tests.ancestors().nth(2).expect("target/debug").join(name);
+    tests.ancestors().nth(2).expect("target/debug").join(name)
+}
+
+/// The same with its settings in `folder`.
+pub fn command(scope: &Scope, name: &str, folder: &Path) -> Command {
     let settings = folder.join("settings.toml");
     std::fs::write(&settings, settings_text(scope)).expect("written");
-    let mut command = Command::new(program);
+    let mut command = Command::new(path(name));
     command.arg("--settings").arg(settings);
     command
 }

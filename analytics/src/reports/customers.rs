@@ -6,26 +6,28 @@ use super::derived::{DATE, DOCUMENT, IS_CREDIT, IS_SALE, MONTH};
 use super::{ReportError, collect, count_if, sorted, with_month};
 use crate::lake::column;
 
+const FIRST: &str = "first_month";
 const LAST: &str = "last_date";
 const COHORT: &str = "cohort";
 const MONTH_NUMBER: &str = "month_number";
 
-/// What each customer bought and gave back, by document and day: what every report on customers begins with.
-/// `by_document` is of [`super::sales::by_document`].
+/// What was bought and given back, by document and day: what every report on customers begins with. The customer is
+/// null where nobody knows. `by_document` is of [`super::sales::by_document`].
 pub fn purchases(by_document: &LazyFrame) -> LazyFrame {
-    let is_purchase = col(column::CUSTOMER).is_not_null().and(col(IS_SALE).or(col(IS_CREDIT)));
     let wanted =
         [DOCUMENT, DATE, MONTH, column::CUSTOMER, column::CURRENCY, IS_SALE, "gross_revenue", "refunds"];
-    with_month(by_document.clone().filter(is_purchase)).select(wanted.map(col))
+    with_month(by_document.clone().filter(col(IS_SALE).or(col(IS_CREDIT)))).select(wanted.map(col))
+}
+
+fn sales_of_customers(purchases: &LazyFrame) -> LazyFrame {
+    purchases.clone().filter(col(IS_SALE).and(col(column::CUSTOMER).is_not_null()))
 }
 
 /// The customers whose first sale of all is in a day, its month and currency: a row each, for every currency of that
 /// period. `period` is the day or the month.
 pub fn first_sales(purchases: &LazyFrame, period: &str) -> PolarsResult<LazyFrame> {
     let first_of_all = col(period).min().over([col(column::CUSTOMER)])?;
-    let firsts = purchases
-        .clone()
-        .filter(col(IS_SALE))
+    let firsts = sales_of_customers(purchases)
         .group_by([column::CUSTOMER, column::CURRENCY].map(col))
         .agg([col(period).min()])
         .filter(col(period).eq(first_of_all));
@@ -34,9 +36,7 @@ pub fn first_sales(purchases: &LazyFrame, period: &str) -> PolarsResult<LazyFram
 
 /// Customers by the month of their first sale and the months since in which they bought.
 pub fn cohorts(purchases: &LazyFrame) -> PolarsResult<LazyFrame> {
-    let months = purchases
-        .clone()
-        .filter(col(IS_SALE))
+    let months = sales_of_customers(purchases)
         .group_by([column::CUSTOMER, MONTH].map(col))
         .agg([])
         .with_column(col(MONTH).min().over([col(column::CUSTOMER)])?.alias(COHORT));
@@ -53,15 +53,24 @@ pub fn cohorts(purchases: &LazyFrame) -> PolarsResult<LazyFrame> {
     Ok(sorted(counted, &[COHORT, MONTH_NUMBER]).select(shown))
 }
 
-/// What the customers of each cohort have bought so far, by currency.
-pub fn lifetime_value(purchases: &LazyFrame) -> LazyFrame {
-    let cohorts = purchases
+/// What each customer has bought and given back so far, by currency.
+pub fn by_customer(purchases: &LazyFrame) -> LazyFrame {
+    let known = purchases.clone().filter(col(column::CUSTOMER).is_not_null());
+    known.group_by([column::CUSTOMER, column::CURRENCY].map(col)).agg([
+        col(DOCUMENT).filter(col(IS_SALE)).n_unique().cast(DataType::Int64).alias("orders"),
+        col("gross_revenue").sum(),
+        col("refunds").sum(),
+        col(MONTH).filter(col(IS_SALE)).min().alias(FIRST),
+        col(DATE).filter(col(IS_SALE)).max().alias(LAST),
+    ])
+}
+
+/// What the customers of each cohort have bought so far, by currency. `by_customer` is of [`by_customer`].
+pub fn lifetime_value(by_customer: &LazyFrame) -> PolarsResult<LazyFrame> {
+    let valued = by_customer
         .clone()
-        .filter(col(IS_SALE))
-        .group_by([col(column::CUSTOMER)])
-        .agg([col(MONTH).min().alias(COHORT)]);
-    let valued = by_customer(purchases)
-        .join(cohorts, [col(column::CUSTOMER)], [col(column::CUSTOMER)], JoinArgs::new(JoinType::Inner))
+        .with_column(col(FIRST).min().over([col(column::CUSTOMER)])?.alias(COHORT))
+        .filter(col(COHORT).is_not_null())
         .filter(col("orders").gt(lit(0i64)).or(col("refunds").neq(lit(0i64))))
         .group_by([COHORT, column::CURRENCY].map(col))
         .agg([
@@ -70,24 +79,17 @@ pub fn lifetime_value(purchases: &LazyFrame) -> LazyFrame {
             col("gross_revenue").sum(),
             col("refunds").sum(),
         ]);
-    sorted(valued, &[COHORT, column::CURRENCY])
-}
-
-fn by_customer(purchases: &LazyFrame) -> LazyFrame {
-    purchases.clone().group_by([column::CUSTOMER, column::CURRENCY].map(col)).agg([
-        col(DOCUMENT).filter(col(IS_SALE)).n_unique().cast(DataType::Int64).alias("orders"),
-        col("gross_revenue").sum(),
-        col("refunds").sum(),
-        col(DATE).filter(col(IS_SALE)).max().alias(LAST),
-    ])
+    Ok(sorted(valued, &[COHORT, column::CURRENCY]))
 }
 
 /// How recently, how often and for how much each customer with a sale bought, by currency; before the scores.
-pub fn recency(purchases: &LazyFrame, lines: &LazyFrame) -> LazyFrame {
+/// `by_customer` is of [`by_customer`].
+pub fn recency(purchases: &LazyFrame, by_customer: &LazyFrame) -> LazyFrame {
     // A sale without a customer is a day of the channel as well.
-    let end = lines.clone().filter(col(IS_SALE)).select([col(DATE).max().alias("end")]);
+    let end = purchases.clone().filter(col(IS_SALE)).select([col(DATE).max().alias("end")]);
     let days = |name: &str| col(name).cast(DataType::Int32).cast(DataType::Int64);
-    let valued = by_customer(purchases)
+    let valued = by_customer
+        .clone()
         .filter(col("orders").gt(lit(0i64)))
         .with_column(lit(true).alias("all"))
         .left_join(end.with_column(lit(true).alias("all")), col("all"), col("all"))

@@ -7,8 +7,11 @@ use uuid::Uuid;
 
 use super::derived::{DATE, MONTH};
 use super::funnel::is;
-use super::{ReportError, collect, count_if, day, id};
+use super::{ReportError, collect, count_if, dated, day, id};
 use crate::lake::{column, event};
+
+/// Days between a purchase and the lines of its order, at most.
+pub const REACH_DAYS: i32 = 7;
 
 /// How many visits of a month viewed a product, put it into the cart, and bought it. A visit is of a day. `events` are
 /// of [`super::funnel::events`], `ordered` of [`ordered`].
@@ -58,18 +61,24 @@ pub fn product_conversion(
 }
 
 /// The products of the orders that purchases name, by day and visit. `events` are of [`super::funnel::events`];
-/// `lines`, as the lake has them, are of those orders.
-pub fn ordered(events: &LazyFrame, lines: &LazyFrame) -> Result<LazyFrame, ReportError> {
+/// `lines`, as the lake has them, are those of [`REACH_DAYS`] around.
+pub fn ordered(events: &LazyFrame, lines: LazyFrame, zone: &TimeZone) -> Result<LazyFrame, ReportError> {
+    const LINE_DATE: &str = "line_date";
     let purchases = events
         .clone()
         .filter(is(BehaviourKind::Purchase).and(col(event::ORDER_ID).is_not_null()))
         .select([DATE, event::SESSION_ID, event::ORDER_ID].map(col));
-    let bought = lines
-        .clone()
-        .filter(col(column::REFUND_ID).is_null().and(col(column::PRODUCT_ID).is_not_null()))
-        .select([id(column::ORDER_ID), col(column::PRODUCT_ID)]);
+    let known = lines.filter(col(column::REFUND_ID).is_null().and(col(column::PRODUCT_ID).is_not_null()));
+    let bought = dated(known, column::OCCURRED_AT, zone).select([
+        id(column::ORDER_ID),
+        col(column::PRODUCT_ID),
+        col(DATE).alias(LINE_DATE),
+    ]);
+    let days = |name: &str| col(name).cast(DataType::Int32);
+    let distance = || days(LINE_DATE) - days(DATE);
     let joined = purchases
         .join(bought, [col(event::ORDER_ID)], [col(column::ORDER_ID)], JoinArgs::new(JoinType::Inner))
+        .filter(distance().gt_eq(lit(-REACH_DAYS)).and(distance().lt_eq(lit(REACH_DAYS))))
         .select([DATE, event::SESSION_ID, column::PRODUCT_ID].map(col));
     let mut joined = collect(joined)?;
     let ids: Int128Chunked = joined.column(column::PRODUCT_ID)?.str()?.iter().map(number).collect();

@@ -244,8 +244,9 @@ fn all_of(frames: Vec<DataFrame>) -> Vec<String> {
     let documents = reports::documents(none, &zone);
     let by_document = by_document(&lines);
     let purchases = customers::purchases(&by_document);
+    let by_customer = customers::by_customer(&purchases);
     let firsts = |period| customers::first_sales(&purchases, period).expect("computes");
-    let recency = reports::collect(customers::recency(&purchases, &lines)).expect("computes");
+    let recency = reports::collect(customers::recency(&purchases, &by_customer)).expect("computes");
     let mut pairs = Pairs::default();
     pairs.add(&lines).expect("computes");
     let rfm = customers::rfm(&recency).expect("computes");
@@ -255,7 +256,7 @@ fn all_of(frames: Vec<DataFrame>) -> Vec<String> {
         products(&lines),
         countries(&by_document),
         customers::cohorts(&purchases).expect("computes"),
-        customers::lifetime_value(&purchases),
+        customers::lifetime_value(&by_customer).expect("computes"),
         rfm.lazy(),
         pairs.top(10).expect("computes").lazy(),
     ];
