@@ -28,6 +28,9 @@ use crate::running_experiment::RunningExperimentCell;
 use crate::settings::Settings;
 use crate::start_error::StartError;
 
+/// Reports that are read at the same time.
+const REPORTS_AT_ONCE: usize = 4;
+
 /// The state of the API. Made without asking any server, so that the API starts when one is down.
 #[derive(Debug)]
 pub struct AppState {
@@ -59,6 +62,8 @@ pub struct AppState {
     pub completions: KnownCompletionsCell,
     /// Answers of reports.
     pub reports: ReportCache,
+    /// Whose turn it is to read a report that no answer is kept of: shoppers need connections too.
+    pub report_turns: Semaphore,
     /// Where webhooks may be sent.
     pub webhooks: UrlPolicy,
     /// Who is known.
@@ -100,6 +105,7 @@ impl AppState {
             evaluations: Semaphore::new(1),
             completions: KnownCompletionsCell::default(),
             reports: ReportCache::default(),
+            report_turns: Semaphore::new(REPORTS_AT_ONCE),
             webhooks: settings.webhooks.clone(),
             tokens,
             rate_limits: RateLimits::new(&settings.api.rate_limit)?,

@@ -51,6 +51,11 @@ impl ReportCache {
         answer
     }
 
+    /// The same for who has asked before: no figure counts it.
+    pub fn peek(&self, question: &str) -> Option<Arc<ReportAnswer>> {
+        self.0.get(question)
+    }
+
     /// Keeps an answer.
     pub fn keep(&self, question: &str, answer: &Arc<ReportAnswer>) {
         self.0.insert(question.to_owned(), Arc::clone(answer));

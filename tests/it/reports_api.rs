@@ -2,8 +2,9 @@
 
 use analytics::lake::Lake;
 use analytics::run::{self, Scope as Reach};
-use domain::order::SHOP_CHANNEL;
-use jiff::Timestamp;
+use domain::order::{OrderStatus, SHOP_CHANNEL};
+use domain::shop_order::ShopOrder;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::json;
 use support::api::{self, Client, Who, send};
@@ -99,17 +100,25 @@ async fn today_is_told_before_it_is_counted() {
     let scope = Scope::new().await;
     let primary = scope.primary().await;
     let now = Timestamp::now();
-    for (number, pieces) in [("S1", 2), ("S2", 5)] {
-        let order = shop_orders::order(number, &now.to_string(), 1, &[(pieces, 1_000)]);
-        shop_orders::write(&primary, &order).await;
+    let (today, before) = (now.to_string(), (now - SignedDuration::from_hours(100)).to_string());
+    let unpaid = ShopOrder {
+        status: OrderStatus::PendingPayment,
+        payments: Vec::new(),
+        ..shop_orders::order("S3", &today, 1, &[(9, 1_000)])
+    };
+    let mut older = shop_orders::order("S0", &before, 1, &[(3, 1_000)]);
+    older.refunds.push(shop_orders::refund(&older, &today, &[(1, 1, 1_000)]));
+    let orders = [("S1", 2), ("S2", 5)]
+        .map(|(number, pieces)| shop_orders::order(number, &today, 1, &[(pieces, 1_000)]));
+    for order in orders.iter().chain([&unpaid, &older]) {
+        shop_orders::write(&primary, order).await;
     }
     scope.older_transactions_ended().await;
     scope.standbys_caught_up().await;
     let api = api::start(api::api_settings(&scope)).await;
     let client = Client::new(&api);
     let live = client.get(ANALYST, "/analytics/live").await.expect(200).body;
-    let sold =
-        json!({"orders": 2, "units": 7, "gross_revenue": "70.00", "refunds": "0.00", "net_revenue": "70.00"});
+    let sold = json!({"orders": 2, "units": 7, "gross_revenue": "70.00", "refunds": "-10.00", "net_revenue": "60.00"});
     let row = &live["today"][0];
     for (name, figure) in sold.as_object().expect("an object") {
         assert_eq!(&row[name], figure, "{name}");
@@ -133,4 +142,5 @@ async fn today_is_told_before_it_is_counted() {
     let refused = client.get(ANALYST, "/analytics/live?time_zone=Europe/Londn").await.expect(400);
     assert!(refused.body.to_string().contains("this channel is counted in UTC"), "{}", refused.body);
     client.get(ANALYST, "/analytics/live?channel=nowhere").await.expect(404);
+    api.stop().await.expect("stops");
 }

@@ -2,9 +2,32 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Row};
 
 use crate::error::StoreError;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct LiveQuery<'a> {
+    /// Code of the channel.
+    pub channel: &'a str,
+    /// IANA name of the zone of the day.
+    pub time_zone: &'a str,
+    /// The day.
+    pub date: Date,
+    /// The minutes are those from one time up to another.
+    pub minutes: (Timestamp, Timestamp),
+}
+
+/// What there is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LiveSales {
+    /// The day by currency.
+    pub days: Vec<LiveDay>,
+    /// Orders that are paid by the minute in which they were placed, oldest first; minutes without any are left out.
+    pub minutes: Vec<(Timestamp, i64)>,
+}
 
 /// A day of a currency, so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,42 +44,41 @@ pub struct LiveDay {
     pub refunds_minor: i128,
 }
 
-/// What a day of a zone has sold so far, by currency.
-pub async fn day(
-    client: &impl GenericClient,
-    channel: &str,
-    time_zone: &str,
-    date: Date,
-) -> Result<Vec<LiveDay>, StoreError> {
-    let rows = client.query(include_str!("live_sales/day.sql"), &[&channel, &time_zone, &date]).await?;
-    rows.iter().map(live_day).collect()
+/// What a day has sold so far, and what each minute did.
+pub async fn read(client: &impl GenericClient, query: &LiveQuery<'_>) -> Result<LiveSales, StoreError> {
+    let LiveQuery { channel, time_zone, date, minutes: (from, until) } = query;
+    let rows = client
+        .query_typed(
+            include_str!("live_sales.sql"),
+            &[
+                (channel, Type::TEXT),
+                (time_zone, Type::TEXT),
+                (date, Type::DATE),
+                (from, Type::TIMESTAMPTZ),
+                (until, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await?;
+    let mut live = LiveSales::default();
+    for row in &rows {
+        match row.get(0) {
+            Some(currency) => live.days.push(live_day(currency, row)?),
+            None => live.minutes.push((row.get(1), row.get(2))),
+        }
+    }
+    Ok(live)
 }
 
-fn live_day(row: &Row) -> Result<LiveDay, StoreError> {
+fn live_day(currency: String, row: &Row) -> Result<LiveDay, StoreError> {
     let minor = |place| {
         let text: &str = row.get(place);
         text.parse().map_err(|_| StoreError::Inconsistent(format!("{text:?} is no sum")))
     };
     Ok(LiveDay {
-        currency: row.get(0),
-        orders: row.get(1),
-        units: row.get(2),
-        gross_minor: minor(3)?,
-        refunds_minor: minor(4)?,
+        currency,
+        orders: row.get(2),
+        units: row.get(3),
+        gross_minor: minor(4)?,
+        refunds_minor: minor(5)?,
     })
-}
-
-/// How many orders that are paid were placed in each minute from one time up to another; minutes without any are left
-/// out.
-pub async fn minutes(
-    client: &impl GenericClient,
-    channel: &str,
-    (from, until): (Timestamp, Timestamp),
-) -> Result<Vec<(Timestamp, i64)>, StoreError> {
-    const SQL: &str = "SELECT date_trunc('minute', created_at) AS minute, count(*) FROM orders \
-         WHERE channel = $1 AND kind = 'sale' AND status IN ('paid', 'completed') \
-           AND created_at >= $2 AND created_at < $3 \
-         GROUP BY minute ORDER BY minute";
-    let rows = client.query(SQL, &[&channel, &from, &until]).await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }

@@ -1,6 +1,7 @@
 //! `GET /analytics/live`
 #![expect(unused_qualifications, reason = "in what utoipa::path generates for query parameters")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -13,16 +14,16 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use store::pg::channels;
-use store::pg::live_sales::{self, LiveDay};
+use store::pg::live_sales::{self, LiveDay, LiveQuery};
 use store::pg::pool::Connection;
-use store::pg::reports::{self, Cell, Published, ReportQuery};
+use store::pg::reports::{self, Cell, Published, Report, ReportQuery};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app_state::AppState;
 use crate::authorized::{Authorized, ReadReports};
 use crate::problem::{Problem, ReadProblems};
 use crate::query_string::{self, Parameters, ReadQuery};
-use crate::routes::analytics::get_report::known_zone;
+use crate::routes::analytics::get_report::{known_zone, turn};
 
 /// Minutes that are shown.
 const MINUTES: i64 = 60;
@@ -82,7 +83,7 @@ pub struct LiveCurrency {
 }
 
 /// Figures as `daily-sales` defines them.
-#[derive(Debug, Serialize, ToSchema, PartialEq, Eq)]
+#[derive(Debug, Default, Serialize, ToSchema, PartialEq, Eq)]
 pub struct Sales {
     /// Orders that sold something.
     orders: i64,
@@ -109,7 +110,7 @@ pub struct LiveMinute {
 /// What was sold today so far, and how many orders each of the last sixty minutes had.
 ///
 /// Read from the order ledger as it is now, with the definitions of `daily-sales`, beside what the last run has
-/// confirmed. Up to ten seconds old.
+/// confirmed (which may be some milliseconds newer). Up to ten seconds old.
 #[utoipa::path(
     get,
     path = "/api/v1/analytics/live",
@@ -130,6 +131,10 @@ pub async fn get_live_sales(
     let channel = parameters.channel.as_deref().unwrap_or(SHOP_CHANNEL);
     let question = format!("live {channel} {}", parameters.time_zone.as_deref().unwrap_or_default());
     if let Some(answer) = state.reports.get(&question) {
+        return Ok(respond(&answer));
+    }
+    let _turn = turn(&state).await?;
+    if let Some(answer) = state.reports.peek(&question) {
         return Ok(respond(&answer));
     }
     let client = state.pools.read().await?;
@@ -163,22 +168,22 @@ async fn live(
     let time_zone = known_zone(&found, asked_zone)?;
     let zone = TimeZone::get(time_zone).map_err(|error| Problem::internal(error.to_string()))?;
     let date = now.to_zoned(zone).date();
-    let days = live_sales::day(&***client, channel, time_zone, date).await?;
+    let last = now.as_second().div_euclid(60) * 60;
+    let first = from_second(last)? - SignedDuration::from_mins(MINUTES - 1);
+    let query = LiveQuery { channel, time_zone, date, minutes: (first, now) };
+    let found = live_sales::read(&***client, &query).await?;
     let query =
         ReportQuery { channel, time_zone, days: (date, date), currency: None, limit: reports::LIMIT_MAX };
     let report = reports::find(REPORT).ok_or_else(|| Problem::not_found("report"))?;
-    let confirmed = reports::read(&***client, report, &query).await?;
-    let last = now.as_second().div_euclid(60) * 60;
-    let first = from_second(last)? - SignedDuration::from_mins(MINUTES - 1);
-    let counted = live_sales::minutes(&***client, channel, (first, now)).await?;
+    let published = reports::read(&***client, report, &query).await?;
     Ok(LiveSales {
         date,
         time_zone: time_zone.to_owned(),
         as_of: now,
         provisional: true,
-        confirmed_as_of: confirmed.as_of,
-        today: days.iter().map(|day| of_currency(day, &confirmed)).collect::<Result<_, _>>()?,
-        orders_per_minute: (0..MINUTES).map(|place| minute(first, place, &counted)).collect(),
+        confirmed_as_of: published.as_of,
+        today: by_currency(&found.days, confirmed(report, &published))?,
+        orders_per_minute: (0..MINUTES).map(|place| minute(first, place, &found.minutes)).collect(),
     })
 }
 
@@ -192,45 +197,62 @@ fn minute(first: Timestamp, place: i64, counted: &[(Timestamp, i64)]) -> LiveMin
     LiveMinute { minute, orders: found.map_or(0, |found| counted[found].1) }
 }
 
-fn of_currency(day: &LiveDay, confirmed: &Published) -> Result<LiveCurrency, Problem> {
-    let digits = Currency::from_code(&day.currency).map_or(0, money::exponent);
+/// Every currency that one of both has.
+fn by_currency(
+    days: &[LiveDay],
+    mut confirmed: BTreeMap<String, Sales>,
+) -> Result<Vec<LiveCurrency>, Problem> {
+    let mut live = BTreeMap::new();
+    for day in days {
+        live.insert(day.currency.clone(), sales(day)?);
+    }
+    for currency in confirmed.keys() {
+        live.entry(currency.clone()).or_default();
+    }
+    let both = live.into_iter().map(|(currency, sales)| {
+        let confirmed = confirmed.remove(&currency);
+        LiveCurrency { currency, sales, confirmed }
+    });
+    Ok(both.collect())
+}
+
+fn sales(day: &LiveDay) -> Result<Sales, Problem> {
+    let unknown = || Problem::internal(format!("{} is no currency", day.currency));
+    let digits = money::exponent(Currency::from_code(&day.currency).ok_or_else(unknown)?);
     let amount = |minor| {
         let amount = Decimal::try_from_i128_with_scale(minor, digits);
         amount.map(|amount| amount.to_string()).map_err(Problem::internal)
     };
-    let sales = Sales {
+    Ok(Sales {
         orders: day.orders,
         units: day.units,
         gross_revenue: amount(day.gross_minor)?,
         refunds: amount(day.refunds_minor)?,
         net_revenue: amount(day.gross_minor + day.refunds_minor)?,
-    };
-    let confirmed = confirmed_of(&day.currency, confirmed);
-    Ok(LiveCurrency { currency: day.currency.clone(), sales, confirmed })
+    })
 }
 
-fn confirmed_of(currency: &str, confirmed: &Published) -> Option<Sales> {
-    let report = reports::find(REPORT)?;
-    let names: Vec<_> = report.columns().map(|column| column.name).collect();
-    let place = |name: &str| names.iter().position(|known| *known == name);
-    let of_currency = place("currency")?;
-    let row = confirmed
-        .rows
-        .iter()
-        .find(|row| matches!(&row[of_currency], Cell::Text(code) if code.as_str() == currency))?;
-    let count = |name| match row[place(name)?] {
-        Cell::Count(count) => Some(count),
-        _ => None,
+/// What is published, by currency.
+fn confirmed(report: &Report, published: &Published) -> BTreeMap<String, Sales> {
+    let of = |row: &Vec<Cell>| {
+        let named: BTreeMap<_, _> = report.columns().map(|column| column.name).zip(row).collect();
+        let count = |name| match named.get(name) {
+            Some(Cell::Count(count)) => Some(*count),
+            _ => None,
+        };
+        let text = |name| match named.get(name) {
+            Some(Cell::Number(amount)) => Some(amount.to_string()),
+            Some(Cell::Text(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let sales = Sales {
+            orders: count("orders")?,
+            units: count("units")?,
+            gross_revenue: text("gross_revenue")?,
+            refunds: text("refunds")?,
+            net_revenue: text("net_revenue")?,
+        };
+        Some((text("currency")?, sales))
     };
-    let amount = |name| match &row[place(name)?] {
-        Cell::Number(amount) => Some(amount.to_string()),
-        _ => None,
-    };
-    Some(Sales {
-        orders: count("orders")?,
-        units: count("units")?,
-        gross_revenue: amount("gross_revenue")?,
-        refunds: amount("refunds")?,
-        net_revenue: amount("net_revenue")?,
-    })
+    published.rows.iter().filter_map(of).collect()
 }

@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::header::{self, EntityTag, Header, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -14,6 +15,7 @@ use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 use store::pg::channels::{self, Channel};
 use store::pg::reports::{self, Cell, Grain, Published, Report, ReportQuery};
+use tokio::sync::SemaphorePermit;
 
 use crate::app_state::AppState;
 use crate::authorized::{Authorized, ReadReports};
@@ -28,6 +30,8 @@ const DAY_COUNT_MAX: i32 = 3_700;
 const YEARS: RangeInclusive<i16> = 1970..=9999;
 /// Rows that come when no limit is given.
 pub const LIMIT_DEFAULT: u32 = 10_000;
+/// How long a report waits for others.
+const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest question whose answer is kept.
 const QUESTION_LENGTH_MAX: usize = 300;
 /// What a report without days is asked for.
@@ -104,11 +108,23 @@ pub async fn get_report(
     if let Some(answer) = state.reports.get(&question) {
         return Ok(respond(&http, report, parameters.format, &answer));
     }
+    let _turn = turn(&state).await?;
+    // Whoever was before may have asked the same.
+    if let Some(answer) = state.reports.peek(&question) {
+        return Ok(respond(&http, report, parameters.format, &answer));
+    }
     let answer = Arc::new(answer(&state, report, &parameters).await?);
     if question.len() <= QUESTION_LENGTH_MAX {
         state.reports.keep(&question, &answer);
     }
     Ok(respond(&http, report, parameters.format, &answer))
+}
+
+/// Waits for the turn to read a report.
+pub(super) async fn turn(state: &AppState) -> Result<SemaphorePermit<'_>, Problem> {
+    let turn = tokio::time::timeout(TURN_TIMEOUT, state.report_turns.acquire()).await;
+    let turn = turn.ok().and_then(Result::ok);
+    turn.ok_or_else(|| Problem::unavailable("other reports are being read"))
 }
 
 async fn answer(

@@ -11,6 +11,8 @@ pub struct Report {
     pub about: &'static str,
     /// What a run replaces.
     pub grain: Grain,
+    /// Whether days are of orders alone: a whole run forgets those that have none any more.
+    pub is_of_orders: bool,
     /// What a row is of, after the channel and the time zone.
     pub keys: &'static [Column],
     /// What is counted.
