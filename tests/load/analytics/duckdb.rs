@@ -21,9 +21,13 @@ pub struct DuckDb {
 impl DuckDb {
     /// Installs the library into a folder that has it not.
     pub fn installed(checkout: &Path, folder: &Path) -> anyhow::Result<Self> {
-        let (sql, library) = (checkout.join("analytics/sql"), folder.join("duckdb"));
+        let sql = checkout.join("analytics/sql");
+        let library = folder.join(version(&sql)?);
         if !library.is_dir() {
             let unfinished = folder.join("duckdb.unfinished");
+            if unfinished.exists() {
+                fs::remove_dir_all(&unfinished).with_context(|| unfinished.display().to_string())?;
+            }
             let mut pip = Command::new("python3");
             pip.args([
                 "-m",
@@ -63,6 +67,14 @@ impl DuckDb {
         let text = fs::read_to_string(&timings).with_context(|| timings.display().to_string())?;
         text.lines().skip(1).map(seconds).collect()
     }
+}
+
+/// The library with its version, such as `duckdb==1.0.0`.
+fn version(sql: &Path) -> anyhow::Result<String> {
+    let file = sql.join("requirements-duckdb.txt");
+    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let line = text.lines().find_map(|line| line.trim_end_matches(" \\").strip_prefix("duckdb=="));
+    Ok(format!("duckdb-{}", line.context("no version of duckdb")?))
 }
 
 /// `engine,report,rows,seconds`
