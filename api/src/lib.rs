@@ -37,5 +37,6 @@ pub mod running_experiment;
 pub mod server;
 pub mod settings;
 pub mod start_error;
+pub mod turn;
 
 pub use server::{RunningApi, serve};

@@ -23,7 +23,7 @@ use crate::app_state::AppState;
 use crate::authorized::{Authorized, ReadReports};
 use crate::problem::{Problem, ReadProblems};
 use crate::query_string::{self, Parameters, ReadQuery};
-use crate::routes::analytics::get_report::{known_zone, turn};
+use crate::routes::analytics::get_report::{known_zone, report_turn};
 
 /// Minutes that are shown.
 const MINUTES: i64 = 60;
@@ -133,7 +133,7 @@ pub async fn get_live_sales(
     if let Some(answer) = state.reports.get(&question) {
         return Ok(respond(&answer));
     }
-    let _turn = turn(&state).await?;
+    let _turn = report_turn(&state).await?;
     if let Some(answer) = state.reports.peek(&question) {
         return Ok(respond(&answer));
     }

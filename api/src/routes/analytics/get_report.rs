@@ -23,6 +23,7 @@ use crate::problem::Problem;
 use crate::query_string::{self, Parameters, ReadQuery};
 use crate::routes::analytics::csv_form::csv_bytes;
 use crate::routes::analytics::parquet_form::parquet_bytes;
+use crate::turn::turn;
 
 /// Most days of one report.
 const DAY_COUNT_MAX: i32 = 3_700;
@@ -108,7 +109,7 @@ pub async fn get_report(
     if let Some(answer) = state.reports.get(&question) {
         return Ok(respond(&http, report, parameters.format, &answer));
     }
-    let _turn = turn(&state).await?;
+    let _turn = report_turn(&state).await?;
     // Whoever was before may have asked the same.
     if let Some(answer) = state.reports.peek(&question) {
         return Ok(respond(&http, report, parameters.format, &answer));
@@ -121,10 +122,8 @@ pub async fn get_report(
 }
 
 /// Waits for the turn to read a report.
-pub(super) async fn turn(state: &AppState) -> Result<SemaphorePermit<'_>, Problem> {
-    let turn = tokio::time::timeout(TURN_TIMEOUT, state.report_turns.acquire()).await;
-    let turn = turn.ok().and_then(Result::ok);
-    turn.ok_or_else(|| Problem::unavailable("other reports are being read"))
+pub(super) async fn report_turn(state: &AppState) -> Result<SemaphorePermit<'_>, Problem> {
+    turn(&state.report_turns, TURN_TIMEOUT, "other reports are being read").await
 }
 
 async fn answer(

@@ -13,6 +13,7 @@ use store::pg::judgments;
 use super::{present, request};
 use crate::app_state::AppState;
 use crate::problem::Problem;
+use crate::turn::turn;
 
 /// Of the random orders that tell chance: the same figures for the same answers.
 const SEED: u64 = 1;
@@ -38,9 +39,7 @@ impl Judged {
 /// Every set that the shop keeps, before and after, with every rule in force that has not ended: what begins tomorrow
 /// is judged today.
 pub(super) async fn compare(state: &AppState, before: Tuning, after: Tuning) -> Result<Vec<Judged>, Problem> {
-    let turn = tokio::time::timeout(TURN_TIMEOUT, state.evaluations.acquire()).await;
-    let turn = turn.ok().and_then(Result::ok);
-    let _turn = turn.ok_or_else(|| Problem::unavailable("other evaluations are under way"))?;
+    let _turn = turn(&state.evaluations, TURN_TIMEOUT, "other evaluations are under way").await?;
     let at = present();
     let [before, after] = [before, after].map(|tuning| LiveTuning::in_full(tuning, at));
     let mut judged = Vec::new();
