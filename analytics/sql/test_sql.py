@@ -10,6 +10,7 @@ import csv
 import importlib.util
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,8 @@ from zone_clock import local_micros, zone_of
 SEED = 20240310
 # The 28 days begin amid movements, and others come after them.
 UNTIL = date(2024, 4, 8)
+# Whole months of movements are before the 28 days.
+LATER = date(2024, 11, 1)
 PLAIN = (
     "daily_sales",
     "monthly_sales",
@@ -89,6 +92,11 @@ def first_difference(found: list[list[str]], expected: list[list[str]]) -> objec
     return next((pair for pair in zip_longest(found, expected) if pair[0] != pair[1]), None)
 
 
+def kept_months(root: Path) -> set[Path]:
+    """The files of what polars keeps of months."""
+    return set((root / "kept").rglob("*.parquet"))
+
+
 class Engines(unittest.TestCase):
     """The random lake."""
 
@@ -133,24 +141,47 @@ class Engines(unittest.TestCase):
 
     @unittest.skipUnless(os.environ.get("ENTREPOT_ANALYTICS"), "ENTREPOT_ANALYTICS names no program")
     def test_polars_counts_as_duckdb_does(self) -> None:
-        rows = 0
-        for make, zone in BASES:
-            with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as theirs:
-                self._measure(make.__name__, zone, ours)
-                what = ("--lake", str(self.root), "--channel", make.__name__, "--time-zone", zone, "--until", str(UNTIL))
-                with redirect_stdout(io.StringIO()):
-                    run.main(["--engine", "duckdb", "--report", "all", "--out", theirs, *what])
-                for report in POLARS:
-                    names, expected = named_rows(Path(theirs) / f"{report}.csv")
-                    found = self._polars(Path(ours), report)
-                    told = sorted([row[name] for name in names] for row in found)
-                    with self.subTest(report=report, channel=make.__name__, zone=zone):
-                        self.assertIsNone(first_difference(told, sorted(list(row.values()) for row in expected)))
-                    rows += len(expected)
+        rows = sum(self._compare(self.root, make.__name__, zone) for make, zone in BASES)
         print(f"{rows} rows equal between polars and DuckDB", file=sys.stderr)
 
-    def _measure(self, channel: str, zone: str, out: str) -> None:
-        what = ("--lake", str(self.root), "--channel", channel, "--time-zone", zone, "--until", str(UNTIL), "--out", out)
+    @unittest.skipUnless(os.environ.get("ENTREPOT_ANALYTICS"), "ENTREPOT_ANALYTICS names no program")
+    def test_polars_counts_a_month_anew_when_a_day_of_it_changes(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="random-lake-") as folder:
+            root = Path(folder) / "lake"
+            shutil.copytree(self.root, root)
+            self._compare(root, "shop", "UTC", LATER)
+            for table in ("orders", "stock"):
+                before = kept_months(root)
+                days = sorted((root / table / "channel=shop").iterdir())
+                (lines,) = days[0].glob("*.parquet")
+                one_less = lines.with_suffix(".new")
+                rows = f"FROM read_parquet('{lines}', hive_partitioning = false) OFFSET 1"
+                duckdb.execute(f"COPY ({rows}) TO '{one_less}' (FORMAT parquet)")
+                one_less.rename(lines)
+                self._compare(root, "shop", "UTC", LATER)
+                shutil.rmtree(days[1])
+                self._compare(root, "shop", "UTC", LATER)
+                self.assertEqual(len(kept_months(root)), len(before))
+                self.assertEqual(len(kept_months(root) - before), 1, "a month was counted anew")
+
+    def _compare(self, root: Path, channel: str, zone: str, until: date = UNTIL) -> int:
+        """How many rows polars and DuckDB tell alike."""
+        rows = 0
+        with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as theirs:
+            what = ("--lake", str(root), "--channel", channel, "--time-zone", zone, "--until", str(until))
+            self._measure(*what, "--out", ours)
+            with redirect_stdout(io.StringIO()):
+                run.main(["--engine", "duckdb", "--report", "all", "--out", theirs, *what])
+            for report in POLARS:
+                names, expected = named_rows(Path(theirs) / f"{report}.csv")
+                found = self._polars(Path(ours), report)
+                told = sorted([row[name] for name in names] for row in found)
+                with self.subTest(report=report, channel=channel, zone=zone):
+                    self.assertIsNone(first_difference(told, sorted(list(row.values()) for row in expected)))
+                rows += len(expected)
+        return rows
+
+    def _measure(self, *what: str) -> None:
         command = [os.environ["ENTREPOT_ANALYTICS"], "measure", *what]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use polars::prelude::*;
 use store::pg::reports::{self as published, Report, Rows};
 
-use crate::lake::{Lake, LakeError, Table, column, event};
+use crate::lake::{Kept, Lake, LakeError, Table, column, event};
 use crate::publish;
 use crate::quality::{self, Finding};
 use crate::reports::bought_together::{PAIR_COUNT_MAX, Pairs};
@@ -70,6 +70,7 @@ pub struct Counting {
     /// First days of months in which each customer came first, by day and by month.
     firsts: [LazyFrame; 2],
     purchases: LazyFrame,
+    by_customer: LazyFrame,
     order_days: Vec<Date>,
     event_days: Vec<Date>,
     ancestry: LazyFrame,
@@ -85,10 +86,14 @@ impl Counting {
             order_days.extend(lake.days(table, channel)?);
         }
         let order_days: Vec<_> = order_days.into_iter().collect();
-        let lines = reports::lines(lake.scan(Table::Lines, channel, &order_days)?, &zone);
-        let purchases = reports::collect(customers::purchases(&sales::by_document(&lines)))?.lazy();
+        let days = lake.days(Table::Lines, channel)?;
+        let purchases = lake.kept(Kept::Purchases, channel, &days, |lines| {
+            Ok::<_, CountError>(reports::collect(customers::purchases(lines))?)
+        })?;
+        let purchases = reports::collect(customers::purchases_in(purchases, &zone))?.lazy();
+        let by_customer = reports::collect(customers::by_customer(&purchases)?)?.lazy();
         let firsts =
-            |period| reports::collect(customers::first_sales(&purchases, period)?).map(IntoLazy::lazy);
+            |period| reports::collect(customers::first_sales(&by_customer, period)).map(IntoLazy::lazy);
         let products = reports::collect(lake.products(channel)?)?;
         Ok(Self {
             firsts: [firsts(DATE)?, firsts(MONTH)?],
@@ -99,6 +104,7 @@ impl Counting {
             time_zone: time_zone.to_owned(),
             zone,
             purchases,
+            by_customer,
             order_days,
         })
     }
@@ -162,9 +168,10 @@ impl Counting {
         let ordered = self.lake.scan(Table::Lines, &self.channel, &reached)?;
         let accounts = self.lake.scan(Table::Users, &self.channel, &days)?;
         let events = events.lazy();
-        let visits = funnel::visits(&events)?;
+        let of_dates = events.clone().filter(is_one_of(DATE, dates)?);
+        let visits = funnel::visits(&of_dates)?;
         Ok(vec![
-            self.counted("users", dates, users::users(accounts, &events, &lines, &self.zone))?,
+            self.counted("users", dates, users::users(accounts, &of_dates, &lines, &self.zone))?,
             self.counted("funnel", dates, funnel::funnel(&visits))?,
             self.counted("search-to-sale", dates, funnel::search_to_sale(&visits))?,
             computed("product-conversion", Some(&[month.0]), || {
@@ -176,21 +183,32 @@ impl Counting {
 
     /// The reports on customers, over the whole history, and on stock up to a day.
     pub fn history(&self, until: Date) -> Result<Vec<Counted>, CountError> {
-        let by_customer = reports::collect(customers::by_customer(&self.purchases))?.lazy();
-        let movement_days = self.lake.days(Table::Movements, &self.channel)?;
-        let movements = self.lake.scan(Table::Movements, &self.channel, &movement_days)?;
-        let turnover = inventory_turnover::inventory_turnover(movements, &self.zone, until);
+        let (purchases, by_customer) = (&self.purchases, &self.by_customer);
         Ok(vec![
-            computed("cohorts", None, || Ok(reports::collect(customers::cohorts(&self.purchases)?)?))?,
+            computed("cohorts", None, || Ok(reports::collect(customers::cohorts(purchases, by_customer)?)?))?,
             computed("lifetime-value", None, || {
-                Ok(reports::collect(customers::lifetime_value(&by_customer)?)?)
+                Ok(reports::collect(customers::lifetime_value(by_customer))?)
             })?,
             computed("rfm", None, || {
-                let recency = reports::collect(customers::recency(&self.purchases, &by_customer))?;
+                let recency = reports::collect(customers::recency(purchases, by_customer))?;
                 Ok(customers::rfm(&recency)?)
             })?,
-            computed("inventory-turnover", None, || Ok(reports::collect(turnover)?))?,
+            computed("inventory-turnover", None, || self.inventory_turnover(until))?,
         ])
+    }
+
+    fn inventory_turnover(&self, until: Date) -> Result<DataFrame, CountError> {
+        let days = self.lake.days(Table::Movements, &self.channel)?;
+        // Of a month that ends a day before, no zone has a movement later.
+        let first_day = inventory_turnover::first_day(until).saturating_sub(1.day());
+        let (before, others): (Vec<_>, Vec<_>) =
+            days.into_iter().partition(|day| day.last_of_month() < first_day);
+        let before = self.lake.kept(Kept::Stock, &self.channel, &before, |movements| {
+            Ok::<_, CountError>(reports::collect(inventory_turnover::stock(movements))?)
+        })?;
+        let movements = self.lake.scan(Table::Movements, &self.channel, &others)?;
+        let turnover = inventory_turnover::inventory_turnover(before, movements, &self.zone, until)?;
+        Ok(reports::collect(turnover)?)
     }
 
     /// The reports that look at every order together, month by month.
@@ -267,11 +285,15 @@ impl Counting {
     fn counted(&self, name: &str, days: &[Date], rows: LazyFrame) -> Result<Counted, CountError> {
         let report = published::find(name).expect("a report of the catalogue");
         let day = report.day().expect("a report by day or month");
-        let days_since = days.iter().map(|day| reports::days_since_epoch(*day)).collect::<Vec<_>>();
-        let wanted = Series::new("wanted".into(), days_since).cast(&DataType::Date)?;
-        let rows = rows.filter(col(day).is_in(lit(wanted).implode(true), false));
+        let rows = rows.filter(is_one_of(day, days)?);
         computed(name, Some(days), || Ok(reports::collect(rows)?))
     }
+}
+
+fn is_one_of(column: &str, days: &[Date]) -> PolarsResult<Expr> {
+    let days = days.iter().map(|day| reports::days_since_epoch(*day)).collect::<Vec<_>>();
+    let days = Series::new("days".into(), days).cast(&DataType::Date)?;
+    Ok(col(column).is_in(lit(days).implode(true), false))
 }
 
 /// A report with how long it took.

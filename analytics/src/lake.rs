@@ -13,10 +13,12 @@ use polars::prelude::*;
 
 pub mod column;
 mod events;
+mod kept;
 mod manifest;
 mod table;
 
 pub use column::event;
+pub use kept::Kept;
 pub use manifest::{DayNote, Manifest};
 pub use table::Table;
 

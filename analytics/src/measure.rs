@@ -53,23 +53,38 @@ pub struct Counts {
 }
 
 /// Counts every report of every day. Blocks.
-pub fn measure(measured: &Measured<'_>) -> anyhow::Result<[Part; 5]> {
-    let days = days(measured)?;
+pub fn measure(measured: &Measured<'_>) -> anyhow::Result<Vec<Part>> {
     let mut files = Files { out: measured.out.as_deref(), open: BTreeMap::new() };
-    let mut parts = ["first sales", "orders", "behaviour", "customers and stock", "together"]
-        .map(|name| Part { name, elapsed: Duration::ZERO, tables: BTreeMap::new() });
+    let (counting, mut parts) = count(measured, &days(measured)?, &mut files)?;
+    let mut together = Part::new("together");
+    together.time(&mut files, || Ok(counting.together()?))?;
+    parts.push(together);
+    files.flush()?;
+    Ok(parts)
+}
+
+/// Counts what a run counts when one UTC day changed: its month's reports on orders and behaviour, and those on
+/// customers and stock. Blocks.
+pub fn incremental(measured: &Measured<'_>, changed: Date) -> anyhow::Result<Vec<Part>> {
+    let mut nowhere = Files { out: None, open: BTreeMap::new() };
+    count(measured, &[changed], &mut nowhere).map(|(_, parts)| parts)
+}
+
+fn count(
+    measured: &Measured<'_>,
+    days: &[Date],
+    files: &mut Files<'_>,
+) -> anyhow::Result<(Counting, Vec<Part>)> {
+    let mut parts = ["first sales", "orders", "behaviour", "customers and stock"].map(Part::new);
     let started = Instant::now();
     let counting = Counting::new(measured.lake, measured.channel, measured.time_zone)?;
     parts[0].elapsed = started.elapsed();
-    let dates = counting.dates_of(&days);
-    for month in by_month(&dates) {
-        parts[1].time(&mut files, || Ok(counting.orders(month)?))?;
-        parts[2].time(&mut files, || Ok(counting.behaviour(month)?))?;
+    for month in by_month(&counting.dates_of(days)) {
+        parts[1].time(files, || Ok(counting.orders(month)?))?;
+        parts[2].time(files, || Ok(counting.behaviour(month)?))?;
     }
-    parts[3].time(&mut files, || Ok(counting.history(measured.until)?))?;
-    parts[4].time(&mut files, || Ok(counting.together()?))?;
-    files.flush()?;
-    Ok(parts)
+    parts[3].time(files, || Ok(counting.history(measured.until)?))?;
+    Ok((counting, parts.into()))
 }
 
 fn days(measured: &Measured<'_>) -> anyhow::Result<Vec<Date>> {
@@ -82,22 +97,11 @@ fn days(measured: &Measured<'_>) -> anyhow::Result<Vec<Date>> {
     Ok(days)
 }
 
-fn height(counted: &[Counted]) -> usize {
-    counted.iter().map(|counted| counted.frame.height()).sum()
-}
-
-/// Counts what a run counts when one UTC day changed: its month's reports on orders and behaviour, and those on
-/// customers and stock. Returns the rows. Blocks.
-pub fn incremental(measured: &Measured<'_>, changed: Date) -> anyhow::Result<usize> {
-    let counting = Counting::new(measured.lake, measured.channel, measured.time_zone)?;
-    let mut rows = 0;
-    for month in by_month(&counting.dates_of(&[changed])) {
-        rows += height(&counting.orders(month)?) + height(&counting.behaviour(month)?);
-    }
-    Ok(rows + height(&counting.history(measured.until)?))
-}
-
 impl Part {
+    fn new(name: &'static str) -> Self {
+        Self { name, elapsed: Duration::ZERO, tables: BTreeMap::new() }
+    }
+
     /// How long what its tables are counted of took.
     pub fn shared(&self) -> Duration {
         let own = self.tables.values().map(|table| table.elapsed).sum();

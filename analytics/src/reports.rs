@@ -116,14 +116,19 @@ fn is_counted() -> Expr {
     is(OrderStatus::Paid).or(is(OrderStatus::Completed))
 }
 
-/// Counted lines, with what they are.
+/// Counted lines, with what they are and their day.
 pub fn lines(lines: LazyFrame, zone: &TimeZone) -> LazyFrame {
+    dated(counted_lines(lines), column::OCCURRED_AT, zone)
+}
+
+/// Counted lines, with what they are in every time zone.
+pub fn counted_lines(lines: LazyFrame) -> LazyFrame {
     let is_sale = col(column::KIND)
         .eq(lit(OrderKind::Sale.name()))
         .and(col(column::QUANTITY).gt(lit(0i64)))
         .and(col(column::UNIT_PRICE_MICROS).gt(lit(0i64)));
     let is_credit = col(column::KIND).eq(lit(OrderKind::Credit.name()));
-    dated(lines.filter(is_counted()), column::OCCURRED_AT, zone).with_columns([
+    lines.filter(is_counted()).with_columns([
         id(column::REFUND_ID).fill_null(id(column::ORDER_ID)).alias(derived::DOCUMENT),
         id(column::ORDER_ID),
         col(column::PRODUCT_ID).fill_null(col(column::SKU)).alias(derived::PRODUCT),

@@ -86,8 +86,9 @@ impl Lake {
             .map_err(|source| failed(&unfinished, source))
     }
 
-    /// Forgets what the lake holds of a channel: the next run extracts everything.
+    /// Forgets what the lake holds of a channel: the next run extracts and counts everything.
     pub fn forget(&self, channel: &str) -> Result<(), LakeError> {
+        self.forget_kept(channel)?;
         let path = self.manifest_file(channel);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&path, error)),

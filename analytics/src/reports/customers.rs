@@ -3,43 +3,86 @@
 use polars::prelude::*;
 
 use super::derived::{DATE, DOCUMENT, IS_CREDIT, IS_SALE, MONTH};
-use super::{ReportError, collect, count_if, sorted, with_month};
+use super::{ReportError, collect, count_if, counted_lines, dated, sorted, sum_if};
 use crate::lake::column;
 
-const FIRST: &str = "first_month";
+/// A customer in a currency, as a number: it is grouped faster.
+const BUYER: &str = "buyer";
+/// Day of the first sale in a currency.
+const FIRST: &str = "first_date";
+/// Day of the first sale of all.
+const FIRST_OF_ALL: &str = "first_of_all";
 const LAST: &str = "last_date";
 const COHORT: &str = "cohort";
 const MONTH_NUMBER: &str = "month_number";
 
-/// What was bought and given back, by document and day: what every report on customers begins with. The customer is
-/// null where nobody knows. `by_document` is of [`super::sales::by_document`].
-pub fn purchases(by_document: &LazyFrame) -> LazyFrame {
-    let wanted =
-        [DOCUMENT, DATE, MONTH, column::CUSTOMER, column::CURRENCY, IS_SALE, "gross_revenue", "refunds"];
-    with_month(by_document.clone().filter(col(IS_SALE).or(col(IS_CREDIT)))).select(wanted.map(col))
+/// What was bought and given back, by document and time: what every report on customers begins with, in every time
+/// zone. The customer is null where nobody knows. `lines` as the lake has them.
+pub fn purchases(lines: LazyFrame) -> LazyFrame {
+    let name = DataType::from_categories(Categories::global());
+    counted_lines(lines)
+        .filter(col(IS_SALE).or(col(IS_CREDIT)))
+        .group_by([DOCUMENT, column::OCCURRED_AT].map(col))
+        .agg([
+            col(column::CUSTOMER).first(),
+            col(column::CURRENCY).first(),
+            col(IS_SALE).any(true),
+            sum_if(col(column::AMOUNT_MICROS), col(IS_SALE), "gross_revenue"),
+            sum_if(col(column::AMOUNT_MICROS), col(IS_CREDIT), "refunds"),
+        ])
+        .with_columns([column::CUSTOMER, column::CURRENCY].map(|of| col(of).cast(name.clone())))
+}
+
+/// [`purchases`] with their days.
+pub fn purchases_in(purchases: LazyFrame, zone: &TimeZone) -> LazyFrame {
+    let number = |name: &str| col(name).to_physical().cast(DataType::UInt64);
+    let buyer = number(column::CUSTOMER) * lit(1u64 << 32) + number(column::CURRENCY);
+    let shown = [DOCUMENT, DATE, column::CUSTOMER, column::CURRENCY, IS_SALE, "gross_revenue", "refunds"];
+    dated(purchases, column::OCCURRED_AT, zone)
+        .select(shown.map(col).into_iter().chain([buyer.alias(BUYER)]).collect::<Vec<_>>())
 }
 
 fn sales_of_customers(purchases: &LazyFrame) -> LazyFrame {
     purchases.clone().filter(col(IS_SALE).and(col(column::CUSTOMER).is_not_null()))
 }
 
-/// The customers whose first sale of all is in a day, its month and currency: a row each, for every currency of that
-/// period. `period` is the day or the month.
-pub fn first_sales(purchases: &LazyFrame, period: &str) -> PolarsResult<LazyFrame> {
-    let first_of_all = col(period).min().over([col(column::CUSTOMER)])?;
-    let firsts = sales_of_customers(purchases)
-        .group_by([column::CUSTOMER, column::CURRENCY].map(col))
-        .agg([col(period).min()])
-        .filter(col(period).eq(first_of_all));
-    Ok(firsts)
+/// What each customer has bought and given back so far, by currency. `purchases` are of [`purchases_in`].
+pub fn by_customer(purchases: &LazyFrame) -> PolarsResult<LazyFrame> {
+    let known = purchases.clone().filter(col(column::CUSTOMER).is_not_null());
+    let of_sale = |name: &str| when(col(IS_SALE)).then(col(name)).otherwise(lit(NULL));
+    let summed = known.group_by([col(BUYER)]).agg([
+        col(column::CUSTOMER).first(),
+        col(column::CURRENCY).first(),
+        of_sale(DOCUMENT).drop_nulls().n_unique().cast(DataType::Int64).alias("orders"),
+        col("gross_revenue").sum(),
+        col("refunds").sum(),
+        of_sale(DATE).min().alias(FIRST),
+        of_sale(DATE).max().alias(LAST),
+    ]);
+    Ok(summed.with_column(col(FIRST).min().over([col(column::CUSTOMER)])?.alias(FIRST_OF_ALL)))
 }
 
-/// Customers by the month of their first sale and the months since in which they bought.
-pub fn cohorts(purchases: &LazyFrame) -> PolarsResult<LazyFrame> {
+fn month_of(day: &str, name: &str) -> Expr {
+    col(day).dt().truncate(lit("1mo")).alias(name)
+}
+
+/// The customers whose first sale of all is in a day, its month and currency: a row each, for every currency of that
+/// period. `period` is the day or the month; `by_customer` is of [`by_customer`].
+pub fn first_sales(by_customer: &LazyFrame, period: &str) -> LazyFrame {
+    let of = |day: &str| if period == MONTH { month_of(day, period) } else { col(day).alias(period) };
+    let customers = by_customer.clone().filter(of(FIRST).eq(of(FIRST_OF_ALL)));
+    customers.select([col(column::CUSTOMER), col(column::CURRENCY).cast(DataType::String), of(FIRST)])
+}
+
+/// Customers by the month of their first sale and the months since in which they bought. Both are of
+/// [`purchases_in`] and [`by_customer`].
+pub fn cohorts(purchases: &LazyFrame, by_customer: &LazyFrame) -> PolarsResult<LazyFrame> {
+    let customer = || [col(column::CUSTOMER)];
+    let cohorts = by_customer.clone().group_by(customer()).agg([month_of(FIRST_OF_ALL, COHORT).first()]);
     let months = sales_of_customers(purchases)
-        .group_by([column::CUSTOMER, MONTH].map(col))
+        .group_by([col(column::CUSTOMER), month_of(DATE, MONTH)])
         .agg([])
-        .with_column(col(MONTH).min().over([col(column::CUSTOMER)])?.alias(COHORT));
+        .join(cohorts, customer(), customer(), JoinArgs::new(JoinType::Inner));
     let number = |month: &str| {
         col(month).dt().year().cast(DataType::Int64) * lit(12i64)
             + col(month).dt().month().cast(DataType::Int64)
@@ -53,23 +96,11 @@ pub fn cohorts(purchases: &LazyFrame) -> PolarsResult<LazyFrame> {
     Ok(sorted(counted, &[COHORT, MONTH_NUMBER]).select(shown))
 }
 
-/// What each customer has bought and given back so far, by currency.
-pub fn by_customer(purchases: &LazyFrame) -> LazyFrame {
-    let known = purchases.clone().filter(col(column::CUSTOMER).is_not_null());
-    known.group_by([column::CUSTOMER, column::CURRENCY].map(col)).agg([
-        col(DOCUMENT).filter(col(IS_SALE)).n_unique().cast(DataType::Int64).alias("orders"),
-        col("gross_revenue").sum(),
-        col("refunds").sum(),
-        col(MONTH).filter(col(IS_SALE)).min().alias(FIRST),
-        col(DATE).filter(col(IS_SALE)).max().alias(LAST),
-    ])
-}
-
 /// What the customers of each cohort have bought so far, by currency. `by_customer` is of [`by_customer`].
-pub fn lifetime_value(by_customer: &LazyFrame) -> PolarsResult<LazyFrame> {
+pub fn lifetime_value(by_customer: &LazyFrame) -> LazyFrame {
     let valued = by_customer
         .clone()
-        .with_column(col(FIRST).min().over([col(column::CUSTOMER)])?.alias(COHORT))
+        .with_columns([month_of(FIRST_OF_ALL, COHORT), col(column::CURRENCY).cast(DataType::String)])
         .filter(col(COHORT).is_not_null())
         .filter(col("orders").gt(lit(0i64)).or(col("refunds").neq(lit(0i64))))
         .group_by([COHORT, column::CURRENCY].map(col))
@@ -79,7 +110,7 @@ pub fn lifetime_value(by_customer: &LazyFrame) -> PolarsResult<LazyFrame> {
             col("gross_revenue").sum(),
             col("refunds").sum(),
         ]);
-    Ok(sorted(valued, &[COHORT, column::CURRENCY]))
+    sorted(valued, &[COHORT, column::CURRENCY])
 }
 
 /// How recently, how often and for how much each customer with a sale bought, by currency; before the scores.
@@ -94,8 +125,8 @@ pub fn recency(purchases: &LazyFrame, by_customer: &LazyFrame) -> LazyFrame {
         .with_column(lit(true).alias("all"))
         .left_join(end.with_column(lit(true).alias("all")), col("all"), col("all"))
         .select([
-            col(column::CURRENCY),
-            col(column::CUSTOMER),
+            col(column::CURRENCY).cast(DataType::String),
+            col(column::CUSTOMER).cast(DataType::String),
             (days("end") + lit(1i64) - days(LAST)).alias("recency_days"),
             col("orders").alias("frequency"),
             col("gross_revenue").alias("monetary"),

@@ -8,8 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use analytics::lake::Lake;
+use analytics::lake::{Lake, Table};
 use analytics::measure::{self, Measured, Part};
+use analytics::reports;
 use anyhow::Context;
 use clap::Parser;
 use demo::shop::Size;
@@ -32,6 +33,8 @@ const SEED: u64 = 1;
 const ORDERS: u32 = 3_650_000;
 const EVENTS: u32 = 100_000_000;
 const PRODUCTS: u32 = 20_000;
+/// How often a changed day is counted: the quickest time counts.
+const CHANGED_DAY_ROUNDS: usize = 3;
 /// No slower than the other engine.
 const RATIO_MAX: f64 = 1.0;
 /// What polars has as columns of the funnel is no work that DuckDB is charged with.
@@ -52,8 +55,9 @@ struct Arguments {
     /// Memory of DuckDB, in GB
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1_024))]
     memory: u16,
-    /// How often each engine counts; the quicker run counts: of DuckDB for each table, of polars for each part
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=20))]
+    /// How often each engine counts; the quicker run counts: of DuckDB for each table, of polars for each part. With
+    /// 0 only a changed day is counted
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(0..=20))]
     rounds: u16,
     /// What cargo says to every benchmark
     #[arg(long, hide = true)]
@@ -72,17 +76,22 @@ fn main() -> anyhow::Result<()> {
     make_lake(&root, &arguments)?;
     // From here on counts what the peak of memory is.
     fs::write("/proc/self/clear_refs", "5").context("reset the peak of memory")?;
-    let out = folder.join("analytics");
-    let duckdb = DuckDb::installed(&checkout, &folder)?;
     let lake = Lake::new(&root);
     let measured =
         |out| Measured { lake: &lake, channel: SHOP_CHANNEL, time_zone: TIME_ZONE, until: UNTIL, out };
+    if arguments.rounds == 0 {
+        return count_changed_day(&measured(None));
+    }
+    let out = folder.join("analytics");
+    let duckdb = DuckDb::installed(&checkout, &folder)?;
     let mut polars: Option<Vec<Part>> = None;
     let mut others: Option<duckdb::Seconds> = None;
     for round in 1..=arguments.rounds {
         println!("round {round} of {}: polars, then DuckDB", arguments.rounds);
+        // What polars kept would spare it work that DuckDB does.
+        lake.forget(SHOP_CHANNEL)?;
         let parts = measure::measure(&measured(Some(out.join("polars"))))?;
-        polars = Some(quicker(polars, parts.into()));
+        polars = Some(quicker(polars, parts));
         let seconds = duckdb.count(&root, &out.join("duckdb"), UNTIL, arguments.memory)?;
         others = Some(duckdb::quicker(others, seconds));
     }
@@ -91,9 +100,7 @@ fn main() -> anyhow::Result<()> {
     let equality = equality::compare(&out.join("polars"), &out.join("duckdb"))?;
     let ratio = print(&polars, &others, &equality);
     println!("peak memory of polars: {peak_mib} MiB");
-    let started = Instant::now();
-    let rows = measure::incremental(&measured(None), UNTIL)?;
-    println!("one changed day, counted: {rows} rows in {:.2} s", started.elapsed().as_secs_f64());
+    count_changed_day(&measured(None))?;
     anyhow::ensure!(equality.different() == 0, "{} rows differ", equality.different());
     anyhow::ensure!(equality.empty().is_empty(), "nothing to compare in {:?}", equality.empty());
     anyhow::ensure!(ratio <= RATIO_MAX, "{ratio:.2} times DuckDB, where {RATIO_MAX} is the goal");
@@ -207,6 +214,46 @@ fn print(polars: &[Part], others: &duckdb::Seconds, equality: &Equality) -> f64 
     line("all", sums.0, sums.1);
     println!("{} rows compared, {} different", equality.rows(), equality.different());
     sums.0 / sums.1
+}
+
+/// Counts what a run counts when its last day changed, the quickest of three times.
+fn count_changed_day(measured: &Measured<'_>) -> anyhow::Result<()> {
+    let mut quickest: Option<Vec<Part>> = None;
+    for _ in 0..CHANGED_DAY_ROUNDS {
+        write_anew(measured.lake, UNTIL)?;
+        let parts = measure::incremental(measured, UNTIL)?;
+        if quickest.as_deref().is_none_or(|quickest| elapsed(&parts) < elapsed(quickest)) {
+            quickest = Some(parts);
+        }
+    }
+    print_changed_day(&quickest.unwrap_or_default());
+    Ok(())
+}
+
+/// Writes the orders and the stock of a day anew, as an extract does.
+fn write_anew(lake: &Lake, day: Date) -> anyhow::Result<()> {
+    for table in [Table::Lines, Table::Movements] {
+        let mut rows = reports::collect(lake.scan(table, SHOP_CHANNEL, &[day])?)?;
+        lake.write_day(table, SHOP_CHANNEL, day, &mut rows)?;
+    }
+    Ok(())
+}
+
+fn elapsed(parts: &[Part]) -> Duration {
+    parts.iter().map(|part| part.elapsed).sum()
+}
+
+fn print_changed_day(parts: &[Part]) {
+    let elapsed = elapsed(parts);
+    let rows: usize = parts.iter().map(Part::rows).sum();
+    println!("one changed day, counted: {rows} rows in {:.2} s", elapsed.as_secs_f64());
+    for part in parts {
+        let read = part.shared().as_secs_f64();
+        println!("  {:<22} {:>6.2} s, {read:.2} s of it for all of", part.name, part.elapsed.as_secs_f64());
+        for (table, counts) in &part.tables {
+            println!("    {table:<20} {:>6.2} s", counts.elapsed.as_secs_f64());
+        }
+    }
 }
 
 fn line(name: &str, ours: f64, other: f64) {

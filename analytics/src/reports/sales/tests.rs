@@ -69,10 +69,12 @@ impl Day {
 fn report_in(time_zone: &str, lines: &[SalesLine]) -> Vec<Day> {
     let frame = crate::extract::frame(EPOCH, lines).expect("lines make a frame");
     let zone = reports::time_zone(time_zone).expect("a zone");
+    let purchases = customers::purchases_in(customers::purchases(frame.clone().lazy()), &zone);
     let lines = reports::lines(frame.lazy(), &zone);
     let none = DataFrame::empty_with_schema(&Table::Documents.schema()).lazy();
     let by_document = by_document(&lines);
-    let firsts = customers::first_sales(&customers::purchases(&by_document), DATE).expect("computes");
+    let by_customer = customers::by_customer(&purchases).expect("computes");
+    let firsts = customers::first_sales(&by_customer, DATE);
     let counted = periods(&by_document, &reports::documents(none, &zone), &firsts, DATE);
     let counted = reports::collect(counted).expect("computes");
     let report = store::pg::reports::find("daily-sales").expect("a report");
@@ -239,13 +241,14 @@ fn any_line() -> impl Strategy<Value = SalesLine> {
 fn all_of(frames: Vec<DataFrame>) -> Vec<String> {
     let zone = reports::time_zone("Europe/London").expect("a zone");
     let frames = frames.into_iter().map(IntoLazy::lazy).collect::<Vec<_>>();
-    let lines = reports::lines(concat(frames, UnionArgs::default()).expect("one shape"), &zone);
+    let lines = concat(frames, UnionArgs::default()).expect("one shape");
+    let purchases = customers::purchases_in(customers::purchases(lines.clone()), &zone);
+    let lines = reports::lines(lines, &zone);
     let none = DataFrame::empty_with_schema(&Table::Documents.schema()).lazy();
     let documents = reports::documents(none, &zone);
     let by_document = by_document(&lines);
-    let purchases = customers::purchases(&by_document);
-    let by_customer = customers::by_customer(&purchases);
-    let firsts = |period| customers::first_sales(&purchases, period).expect("computes");
+    let by_customer = customers::by_customer(&purchases).expect("computes");
+    let firsts = |period| customers::first_sales(&by_customer, period);
     let recency = reports::collect(customers::recency(&purchases, &by_customer)).expect("computes");
     let mut pairs = Pairs::default();
     pairs.add(&lines).expect("computes");
@@ -255,8 +258,8 @@ fn all_of(frames: Vec<DataFrame>) -> Vec<String> {
         periods(&by_document, &documents, &firsts(MONTH), MONTH),
         products(&lines),
         countries(&by_document),
-        customers::cohorts(&purchases).expect("computes"),
-        customers::lifetime_value(&by_customer).expect("computes"),
+        customers::cohorts(&purchases, &by_customer).expect("computes"),
+        customers::lifetime_value(&by_customer),
         rfm.lazy(),
         pairs.top(10).expect("computes").lazy(),
     ];
