@@ -55,6 +55,8 @@ pub async fn serve(settings: Settings, listener: TcpListener) -> Result<RunningA
     })
     .client_request_timeout(REQUEST_HEAD_TIMEOUT)
     .keep_alive(KEEP_ALIVE)
+    // A compressed answer is sent in pieces: the last would wait 40 ms for a client that acknowledges late.
+    .tcp_nodelay(true)
     .shutdown_timeout(DRAIN_SECONDS)
     .disable_signals()
     .listen(listener)?

@@ -4,7 +4,7 @@ use refinery::{Migration, Runner, Target};
 use tokio_postgres::Client;
 
 /// Name and text of every migration, oldest first.
-pub const FILES: [(&str, &str); 27] = [
+pub const FILES: [(&str, &str); 28] = [
     ("0001_create_partition_functions", include_str!("../pg/0001_create_partition_functions.sql")),
     ("0002_create_users", include_str!("../pg/0002_create_users.sql")),
     ("0003_create_orders", include_str!("../pg/0003_create_orders.sql")),
@@ -32,6 +32,7 @@ pub const FILES: [(&str, &str); 27] = [
     ("0025_create_search_experiments", include_str!("../pg/0025_create_search_experiments.sql")),
     ("0026_create_reports", include_str!("../pg/0026_create_reports.sql")),
     ("0027_import_behaviour", include_str!("../pg/0027_import_behaviour.sql")),
+    ("0028_add_up_sales_by_month", include_str!("../pg/0028_add_up_sales_by_month.sql")),
 ];
 
 /// Why a database could not be migrated.

@@ -69,6 +69,48 @@ async fn a_report_comes_in_three_forms_and_only_when_it_is_another() {
     api.stop().await.expect("stops");
 }
 
+/// What top-products tells of a range is what product-sales tells of its days.
+#[tokio::test]
+async fn whole_months_and_single_days_add_up_to_the_same() {
+    let scope = Scope::new().await;
+    let primary = scope.primary().await;
+    for (number, day) in (1..).zip(["01-31", "02-01", "02-28", "03-01", "03-15", "03-31", "04-01", "05-31"]) {
+        let order = format!("S{number}");
+        let at = format!("2025-{day}T12:00:00Z");
+        shop_orders::write(&primary, &shop_orders::order(&order, &at, 1, &[(1 << number, 1_000)])).await;
+    }
+    let lake = Lake::new(&scope.lake);
+    let stores = published::stores(&scope);
+    let count = async || {
+        scope.older_transactions_ended().await;
+        run::run(&stores, &lake, SHOP_CHANNEL, Reach::Changed, &|_| {}).await.expect("counts");
+        scope.standbys_caught_up().await;
+    };
+    count().await;
+    // A day of a month that is added up already.
+    let late = shop_orders::order("S9", "2025-03-15T18:00:00Z", 1, &[(1 << 9, 1_000)]);
+    shop_orders::write(&primary, &late).await;
+    count().await;
+    let api = api::start(api::api_settings(&scope)).await;
+    let client = Client::new(&api);
+    let days = ["01-31", "02-01", "02-02", "02-28", "03-01", "03-31", "04-01", "04-30", "05-31", "06-01"];
+    let mut whole = Vec::new();
+    for (place, from) in days.iter().enumerate() {
+        for to in &days[place..] {
+            let units = async |report: &str| -> i64 {
+                let path = format!("/analytics/{report}?from=2025-{from}&to=2025-{to}");
+                let rows = client.get(ANALYST, &path).await.expect(200).body["data"].clone();
+                rows.as_array().expect("rows").iter().map(|row| row["units"].as_i64().expect("a count")).sum()
+            };
+            let (top, by_day) = (units("top-products").await, units("product-sales").await);
+            assert_eq!(top, by_day, "{from} to {to}");
+            whole.push(top);
+        }
+    }
+    assert!(whole.contains(&((1 << 4) + (1 << 5) + (1 << 6) + (1 << 9))), "March alone: {whole:?}");
+    api.stop().await.expect("stops");
+}
+
 #[tokio::test]
 async fn what_there_is_not_is_refused_with_what_there_is() {
     let scope = shop().await;

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
+use jiff::ToSpan;
+use jiff::civil::Date;
 use serde_json::{Value, json};
 use support::running::Client;
 
@@ -21,11 +23,15 @@ pub struct Catalogue {
     pub ids: Vec<(String, String)>,
     /// Words that find products.
     pub queries: Vec<String>,
+    /// Paths of reports.
+    pub reports: Vec<String>,
+    /// Token of who may read them.
+    pub analyst: String,
 }
 
 impl Catalogue {
-    /// Reads the catalogue of a running shop.
-    pub async fn read(client: &Client) -> anyhow::Result<Self> {
+    /// Reads the catalogue of a running shop, whose day it is.
+    pub async fn read(client: &Client, analyst: String, today: Date) -> anyhow::Result<Self> {
         let mut products = products(client).await?;
         if products.len() < PRODUCT_COUNT_MIN {
             eprintln!("the shop has {} products: adding up to {PRODUCT_COUNT_MIN}", products.len());
@@ -41,8 +47,25 @@ impl Catalogue {
             Some((id, tag))
         };
         let ids = products.iter().map(id).collect::<Option<_>>().context("products without an id")?;
-        Ok(Self { ids, queries: frequent_words(&products) })
+        Ok(Self { ids, queries: frequent_words(&products), reports: reports(today), analyst })
     }
+}
+
+/// What the pages of a dashboard show: some weeks by day, and what was sold most.
+fn reports(today: Date) -> Vec<String> {
+    const SHOWN: [(&str, u32); 6] = [
+        ("daily-sales", 1_000),
+        ("top-products", 20),
+        ("top-categories", 20),
+        ("funnel", 1_000),
+        ("conversion", 1_000),
+        ("country-sales", 1_000),
+    ];
+    let path = |(name, limit), days: i32| {
+        let from = today.saturating_sub(days.days());
+        format!("/api/v1/analytics/{name}?from={from}&to={today}&limit={limit}")
+    };
+    SHOWN.iter().flat_map(|shown| [7, 28, 91].map(|days| path(*shown, days))).collect()
 }
 
 /// Titles of products that the shop has.

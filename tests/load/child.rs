@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
-pub use support::listening::{Listening, raised_api};
+pub use support::listening::{Listening, raised_api, raised_api_with};
 
 /// The bare handler with recorded answers.
 pub fn bare(recorded: &Path) -> anyhow::Result<Listening> {

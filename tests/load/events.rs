@@ -5,7 +5,6 @@ mod changes;
 mod publisher;
 mod rebuild;
 mod relay;
-mod scratch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

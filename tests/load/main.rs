@@ -14,7 +14,9 @@ mod outcome;
 mod pace;
 mod record;
 mod report;
+mod reports;
 mod scenario;
+mod scratch;
 mod searches;
 mod suite;
 mod tally;
@@ -65,6 +67,8 @@ enum Verb {
     Events(events::Options),
     /// Searches and suggestions that no cache has seen, beside the same sent to the engine
     Search(searches::Options),
+    /// Reports of ten million order lines that nobody asked for before
+    Reports(reports::Options),
     /// Is the bare handler that the shop is compared with
     #[command(hide = true)]
     Bare {
@@ -121,6 +125,9 @@ async fn main() -> anyhow::Result<()> {
         }
         Some(Verb::Search(options)) => {
             return Box::pin(searches::measure(&arguments.settings, options, arguments.out, &checkout)).await;
+        }
+        Some(Verb::Reports(options)) => {
+            return Box::pin(reports::measure(&arguments.settings, options, arguments.out, &checkout)).await;
         }
         Some(Verb::Bare { recorded }) => return bare::serve(&recorded).await,
         Some(Verb::Load(load)) => one(load, arguments.settings, folder.clone()),

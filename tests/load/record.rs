@@ -1,5 +1,6 @@
 //! Records the shop's answer to each request once, for the bare handler.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -29,6 +30,9 @@ async fn answer(http: &reqwest::Client, address: SocketAddr, request: &Request) 
     if let Some(tag) = &request.known_tag {
         asked = asked.header("if-none-match", tag);
     }
+    if let Some(token) = &request.token {
+        asked = asked.bearer_auth(token);
+    }
     let response = asked.send().await?;
     let status = response.status();
     ensure!(status.is_success() || status == 304, "{}: {status}", request.path);
@@ -44,14 +48,16 @@ async fn answer(http: &reqwest::Client, address: SocketAddr, request: &Request) 
 
 /// The development token of a vendor, who may add products.
 pub fn vendor_token(settings: &Path) -> anyhow::Result<String> {
+    token(settings, "vendor")
+}
+
+/// The development token of a role.
+pub fn token(settings: &Path, role: &str) -> anyhow::Result<String> {
     #[derive(Deserialize)]
     struct Settings {
-        development_tokens: Tokens,
-    }
-    #[derive(Deserialize)]
-    struct Tokens {
-        vendor: SecretString,
+        development_tokens: BTreeMap<String, SecretString>,
     }
     let settings: Settings = process::settings::load(settings).context("the stack's settings")?;
-    Ok(settings.development_tokens.vendor.expose_secret().to_owned())
+    let token = settings.development_tokens.get(role).with_context(|| format!("no {role} signs in"))?;
+    Ok(token.expose_secret().to_owned())
 }

@@ -23,11 +23,13 @@ pub enum Scenario {
     Search,
     /// 60 % products, 20 % lists, 15 % searches, 5 % products that the client has (304)
     Browse,
+    /// Reports that were asked for in the ten seconds before
+    Reports,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Self; 4] = [Self::Product, Self::List, Self::Search, Self::Browse];
+    pub const ALL: [Self; 5] = [Self::Product, Self::List, Self::Search, Self::Browse, Self::Reports];
 
     /// Its name in results.
     pub fn name(self) -> &'static str {
@@ -36,6 +38,7 @@ impl Scenario {
             Self::List => "list",
             Self::Search => "search",
             Self::Browse => "browse",
+            Self::Reports => "reports",
         }
     }
 
@@ -43,7 +46,7 @@ impl Scenario {
     pub fn goal(self) -> f64 {
         match self {
             Self::Product => 0.6,
-            Self::List | Self::Search | Self::Browse => 0.5,
+            Self::List | Self::Search | Self::Browse | Self::Reports => 0.5,
         }
     }
 
@@ -84,6 +87,10 @@ impl Scenario {
                     Request { known_tag: Some(tag.clone()), ..get_product(id) }
                 }
             },
+            Self::Reports => {
+                let path = &catalogue.reports[random.random_range(0..catalogue.reports.len())];
+                Request { path: path.clone(), known_tag: None, token: Some(catalogue.analyst.clone()) }
+            }
         }
     }
 }
@@ -95,18 +102,20 @@ pub struct Request {
     pub path: String,
     /// `If-None-Match`
     pub known_tag: Option<String>,
+    /// Who asks; without one it is a visitor.
+    pub token: Option<String>,
 }
 
 fn get_product(id: &str) -> Request {
-    Request { path: format!("/api/v1/products/{id}"), known_tag: None }
+    Request { path: format!("/api/v1/products/{id}"), known_tag: None, token: None }
 }
 
 fn list() -> Request {
-    Request { path: "/api/v1/products?limit=20".to_owned(), known_tag: None }
+    Request { path: "/api/v1/products?limit=20".to_owned(), known_tag: None, token: None }
 }
 
 fn search(word: &str) -> Request {
-    Request { path: format!("/api/v1/search?q={word}&limit=20"), known_tag: None }
+    Request { path: format!("/api/v1/search?q={word}&limit=20"), known_tag: None, token: None }
 }
 
 /// The different requests of a scenario, and in which order they are sent.
@@ -127,7 +136,9 @@ impl Requests {
         let place = u32::try_from(self.different.len()).expect("few requests");
         let tag = request.known_tag.as_ref();
         let tag = tag.map_or_else(String::new, |tag| format!("If-None-Match: {tag}\r\n"));
-        let text = format!("GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\n{tag}\r\n", request.path);
+        let token = request.token.as_ref();
+        let token = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+        let text = format!("GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\n{tag}{token}\r\n", request.path);
         self.bytes.push(text.into_bytes());
         self.different.push(request.clone());
         self.known.insert(request, place);
@@ -175,7 +186,8 @@ mod tests {
 
     fn catalogue() -> Catalogue {
         let ids = (0..100).map(|number| (format!("id-{number}"), "\"v1\"".to_owned())).collect();
-        Catalogue { ids, queries: vec!["shirt".into(), "shoes".into()] }
+        let queries = vec!["shirt".into(), "shoes".into()];
+        Catalogue { ids, queries, reports: vec![], analyst: String::new() }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use support::running::{Client, Running};
 
 use crate::bare::Recorded;
@@ -62,7 +63,9 @@ struct Shop {
 pub async fn run(plan: &Plan, checkout: &Path) -> anyhow::Result<Outcome> {
     let shop = start(plan).await?;
     let client = Client::new(&format!("http://{}", shop.address), &record::vendor_token(&plan.settings)?)?;
-    let catalogue = Catalogue::read(&client).await?;
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let analyst = record::token(&plan.settings, "analyst")?;
+    let catalogue = Catalogue::read(&client, analyst, today).await?;
     eprintln!("{} products, {} queries", catalogue.ids.len(), catalogue.queries.len());
     let mut outcome = Outcome {
         schema: SCHEMA,

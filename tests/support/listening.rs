@@ -48,11 +48,17 @@ impl Listening {
 /// Another API process on the stores of a settings file, with ports of its own, that takes any number of requests from
 /// one address. Returns when it is ready. It is the program beside the running one.
 pub async fn raised_api(settings: &Path) -> anyhow::Result<Listening> {
+    raised_api_with(settings, &[]).await
+}
+
+/// The same with variables that say something else than the settings.
+pub async fn raised_api_with(settings: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Listening> {
     let free = || anyhow::Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?);
     let (address, metrics) = (free()?, free()?);
     let child = Command::new(std::env::current_exe()?.with_file_name("api"))
         .arg("--settings")
         .arg(settings)
+        .envs(variables.iter().copied())
         .env("ENTREPOT__API__LISTEN", address.to_string())
         .env("ENTREPOT__API__METRICS", metrics.to_string())
         .env("ENTREPOT__API__RATE_LIMIT__ANONYMOUS__REQUESTS", RAISED_REQUESTS)

@@ -15,6 +15,7 @@ use crate::pg::bulk::copy::CopyRows;
 
 mod catalogue;
 mod definition;
+mod months;
 
 pub use definition::{Column, Derived, Grain, Kind, Report};
 
@@ -95,7 +96,10 @@ pub async fn replace(
         }
         copy.send(transaction, &into, "").await?;
     }
-    Ok(())
+    match replaced {
+        Replaced::Days(days) => months::add_up(transaction, report, (channel, time_zone), days).await,
+        Replaced::All => Ok(()),
+    }
 }
 
 /// Removes every row of a report.
@@ -104,8 +108,10 @@ pub async fn clear(
     report: &Report,
     (channel, time_zone): (&str, &str),
 ) -> Result<(), StoreError> {
-    let sql = format!("DELETE FROM {} WHERE channel = $1 AND time_zone = $2", report.table);
-    transaction.execute(&sql, &[&channel, &time_zone]).await?;
+    for table in report.tables() {
+        let sql = format!("DELETE FROM {table} WHERE channel = $1 AND time_zone = $2");
+        transaction.execute(&sql, &[&channel, &time_zone]).await?;
+    }
     Ok(())
 }
 
@@ -115,7 +121,7 @@ pub async fn retain_zones(
     channel: &str,
     time_zones: &[&str],
 ) -> Result<(), StoreError> {
-    let tables: BTreeSet<_> = all().iter().map(|report| report.table).collect();
+    let tables: BTreeSet<_> = all().iter().flat_map(Report::tables).collect();
     for table in tables {
         let sql = format!("DELETE FROM {table} WHERE channel = $1 AND time_zone <> ALL($2)");
         transaction.execute(&sql, &[&channel, &time_zones]).await?;
@@ -265,6 +271,10 @@ fn sql(report: &Report) -> String {
         format!("{day} BETWEEN $3 AND $4")
     });
     let currency = if report.has_currency() { "currency" } else { "$5" };
+    let rows = match report.months.filter(|_| report.is_summed()) {
+        Some(months) => format!("{} AS days WHERE", months::rows(report, months)),
+        None => format!("{} WHERE channel = $1 AND time_zone = $2 AND {day} AND", report.table),
+    };
     let group = if report.is_summed() { format!("GROUP BY {keys}") } else { String::new() };
     let by_bytes = |key: &Column| match key.kind {
         Kind::Text => format!("{} COLLATE \"C\"", key.name),
@@ -276,13 +286,12 @@ fn sql(report: &Report) -> String {
         "SELECT extracted_at, price_scale, place, {names} FROM lake_watermarks counted \
          JOIN channels ON channels.code = counted.channel \
          LEFT JOIN LATERAL (SELECT row_number() OVER (ORDER BY {order}) AS place, {columns} FROM \
-         (SELECT {keys}{sums} FROM {table} WHERE channel = $1 AND time_zone = $2 AND {day} \
-          AND ($5::text IS NULL OR {currency} = $5) {group} ORDER BY {order} LIMIT $6) AS sums) AS report ON true \
+         (SELECT {keys}{sums} FROM {rows} ($5::text IS NULL OR {currency} = $5) {group} \
+          ORDER BY {order} LIMIT $6) AS sums) AS report ON true \
          WHERE counted.channel = $1 ORDER BY place",
         names = report.columns().map(|column| column.name).collect::<Vec<_>>().join(", "),
         order = order.join(", "),
         columns = columns.join(", "),
-        table = report.table,
     )
 }
 

@@ -16,7 +16,8 @@ use store::pg::{outbox, transaction};
 use store::settings::AmqpSettings;
 use tokio_util::sync::CancellationToken;
 
-use super::scratch::Scratch;
+use crate::scratch::Scratch;
+
 use super::{Compared, Rates, Settings, per_second, publisher};
 
 /// Events of one aggregate, which have to be sent one after the other.
@@ -24,6 +25,8 @@ const VERSION_COUNT: i64 = 2;
 const LEASE_DEADLINE: Duration = Duration::from_secs(30);
 const DEADLINE: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(20);
+/// One name: what a bench that was cut off has left, the next one removes.
+const DATABASE: &str = "bench_events";
 /// Virtual hosts of the two.
 const BARE: &str = "bench-events-bare";
 const OURS: &str = "bench-events-relay";
@@ -35,7 +38,7 @@ pub async fn measure(
     events: u32,
     rounds: u32,
 ) -> anyhow::Result<Compared> {
-    let scratch = Scratch::make(&stores.postgres, checkout).await?;
+    let scratch = Scratch::make(DATABASE, &stores.postgres, checkout).await?;
     let measured = Box::pin(in_turns(&scratch, usize::try_from(events)?, rounds)).await;
     let hosts = [scratch.remove_virtual_host(BARE).await, scratch.remove_virtual_host(OURS).await];
     let database = scratch.remove().await;

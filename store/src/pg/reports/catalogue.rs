@@ -95,6 +95,7 @@ const FUNNEL_SUMS: &[Column] = &[
 const DAILY_SALES: Report = Report {
     name: "daily-sales",
     table: "report_daily_sales",
+    months: None,
     about: "What each day sold.",
     grain: Grain::Day,
     is_of_orders: true,
@@ -118,6 +119,7 @@ pub(super) const REPORTS: &[Report] = &[
     Report {
         name: "country-sales",
         table: "report_country_sales",
+        months: None,
         about: "What each day sold to a country.",
         keys: &[DATE, CURRENCY, key("country", Kind::Text, "Country as written; empty when unknown")],
         ..PRODUCT_SALES
@@ -125,6 +127,7 @@ pub(super) const REPORTS: &[Report] = &[
     Report {
         name: "category-sales",
         table: "report_category_sales",
+        months: Some("report_category_sales_months"),
         about: "What each day sold of a category and those below it.",
         keys: &[DATE, CURRENCY, key("category", Kind::Text, "Path; empty for products without one")],
         ..PRODUCT_SALES
@@ -138,6 +141,7 @@ pub(super) const REPORTS: &[Report] = &[
     Report {
         name: "top-categories",
         table: "report_category_sales",
+        months: Some("report_category_sales_months"),
         about: "The categories that sold most in a range of days.",
         keys: &[DATE, CURRENCY, key("category", Kind::Text, "Path; empty for products without one")],
         sorted_by: Some("gross_revenue"),
@@ -173,6 +177,7 @@ pub(super) const REPORTS: &[Report] = &[
     Report {
         name: "product-conversion",
         table: "report_product_conversion",
+        months: None,
         about: "Of the visits that viewed a product, how many bought that product, by month.",
         grain: Grain::Month,
         is_of_orders: false,
@@ -349,6 +354,7 @@ pub(super) const REPORTS: &[Report] = &[
 const PRODUCT_SALES: Report = Report {
     name: "product-sales",
     table: "report_product_sales",
+    months: Some("report_product_sales_months"),
     about: "What each day sold of a product.",
     keys: &[DATE, CURRENCY, key("product", Kind::Text, "Its id, or the code in an imported history")],
     sums: PART_SUMS,
@@ -371,6 +377,7 @@ const COHORT: Column = key("cohort", Kind::Date, "Month of the customer's first 
 const COHORTS: Report = Report {
     name: "cohorts",
     table: "report_cohorts",
+    months: None,
     about: "Who came back: customers by the month of their first sale and months since.",
     grain: Grain::Whole,
     is_of_orders: false,

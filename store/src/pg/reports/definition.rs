@@ -7,6 +7,8 @@ pub struct Report {
     pub name: &'static str,
     /// Where its rows are; several reports may show one table.
     pub table: &'static str,
+    /// Where its rows are added up by month.
+    pub months: Option<&'static str>,
     /// In one sentence.
     pub about: &'static str,
     /// What a run replaces.
@@ -94,6 +96,11 @@ impl Report {
             Grain::Month => Some("month"),
             Grain::Whole => None,
         }
+    }
+
+    /// Where rows of it are.
+    pub fn tables(&self) -> impl Iterator<Item = &'static str> + use<> {
+        [self.table].into_iter().chain(self.months)
     }
 
     /// Whether rows are by currency.

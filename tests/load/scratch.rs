@@ -17,8 +17,6 @@ use store::settings::{AmqpSettings, PostgresSettings};
 use tokio_postgres::NoTls;
 use tokio_postgres::config::TargetSessionAttrs;
 
-/// One name: what a bench that was cut off has left, the next one removes.
-const DATABASE: &str = "bench_events";
 const SUPERUSER: &str = "postgres";
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -26,23 +24,28 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Scratch {
     /// PostgreSQL with the bench's database, migrated and empty.
     pub postgres: PostgresSettings,
+    database: &'static str,
     secrets: Secrets,
     ports: Ports,
     http: reqwest::Client,
 }
 
 impl Scratch {
-    /// Makes the database beside that of the shop.
-    pub async fn make(shop: &PostgresSettings, checkout: &Path) -> anyhow::Result<Self> {
+    /// Makes the database of that name beside that of the shop.
+    pub async fn make(
+        database: &'static str,
+        shop: &PostgresSettings,
+        checkout: &Path,
+    ) -> anyhow::Result<Self> {
         let folders =
             Folders::existing(StackKind::Development, checkout).context("nothing is running: ./dev up")?;
         let secrets = Secrets::load(&folders.secrets())?;
-        let postgres = PostgresSettings { database: DATABASE.to_owned(), ..shop.clone() };
+        let postgres = PostgresSettings { database: database.to_owned(), ..shop.clone() };
         let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?;
-        let scratch = Self { postgres, secrets, ports: Ports::of(StackKind::Development), http };
+        let scratch = Self { postgres, database, secrets, ports: Ports::of(StackKind::Development), http };
         let server = scratch.superuser().await?;
-        drop_database(&server).await?;
-        server.batch_execute(&format!("CREATE DATABASE {DATABASE} OWNER {}", shop.user)).await?;
+        drop_database(&server, database).await?;
+        server.batch_execute(&format!("CREATE DATABASE {database} OWNER {}", shop.user)).await?;
         let mut client = direct::primary(&scratch.postgres).await?;
         migrations::pg::run(&mut client).await?;
         Ok(scratch)
@@ -66,7 +69,7 @@ impl Scratch {
 
     /// Removes the database.
     pub async fn remove(self) -> anyhow::Result<()> {
-        drop_database(&self.superuser().await?).await
+        drop_database(&self.superuser().await?, self.database).await
     }
 
     async fn manage(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<()> {
@@ -99,6 +102,6 @@ impl Scratch {
 }
 
 /// With whoever is connected to it, as Pgpool-II keeps connections.
-async fn drop_database(server: &tokio_postgres::Client) -> anyhow::Result<()> {
-    Ok(server.batch_execute(&format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")).await?)
+async fn drop_database(server: &tokio_postgres::Client, database: &str) -> anyhow::Result<()> {
+    Ok(server.batch_execute(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await?)
 }
