@@ -180,7 +180,12 @@ pub async fn channels(settings: &PostgresSettings) -> Result<Vec<String>, RunErr
 pub async fn due(settings: &PostgresSettings, channel: &str, now: Timestamp) -> Result<Scope, RunError> {
     let client = direct::primary(settings).await?;
     let last = report_runs::last_full(&client, channel).await?;
-    Ok(if last.is_none_or(|last| last < last_night(now)) { Scope::Full } else { Scope::Changed })
+    Ok(if last.is_none_or(|last| is_stale(last, now)) { Scope::Full } else { Scope::Changed })
+}
+
+/// Whether everything has to be counted anew: once a night, and when the clock was ahead at the last time.
+fn is_stale(last: Timestamp, now: Timestamp) -> bool {
+    last < last_night(now) || last > now
 }
 
 fn last_night(now: Timestamp) -> Timestamp {
@@ -283,6 +288,15 @@ mod tests {
         let night = |now: &str| last_night(now.parse().expect("a time")).to_string();
         assert_eq!(night("2026-03-01T01:59:59Z"), "2026-02-28T02:00:00Z");
         assert_eq!(night("2026-03-01T02:00:00Z"), "2026-03-01T02:00:00Z");
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_keeps_no_night_away() {
+        let stale =
+            |last: &str, now: &str| is_stale(last.parse().expect("a time"), now.parse().expect("a time"));
+        assert!(!stale("2026-03-01T02:10:00Z", "2026-03-01T23:00:00Z"));
+        assert!(stale("2026-03-01T02:10:00Z", "2026-03-02T02:00:01Z"));
+        assert!(stale("2027-03-01T02:10:00Z", "2026-03-01T23:00:00Z"));
     }
 
     #[test]

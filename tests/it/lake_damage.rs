@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use analytics::lake::{Lake, Table};
 use analytics::run::{self, RunError, RunReport, Scope as Reach};
@@ -11,9 +12,9 @@ use domain::order::SHOP_CHANNEL;
 use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
 use lake::behaviour::Writer;
-use store::pg::report_runs;
+use store::pg::report_runs::{self, RunFigures};
 use store::pg::reports::{self, Cell, ReportQuery};
-use support::{Scope, shop_orders};
+use support::{Scope, files, program, shop_orders};
 use uuid::Uuid;
 
 use crate::published;
@@ -163,6 +164,54 @@ async fn behaviour_that_cannot_be_read_leaves_its_last_report_and_late_events_co
     let after = shown(&scope, "funnel").await;
     assert_eq!(after[0][..4], [Cell::Date(day), Cell::Count(2), Cell::Count(2), Cell::Count(1)]);
     assert_eq!(Lake::new(&scope.lake).days(Table::Lines, SHOP_CHANNEL).expect("a lake").len(), DAYS.len());
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_the_last_report_and_the_next_run_heals() {
+    let scope = shop().await;
+    count(&scope).await;
+    let before = shown(&scope, "daily-sales").await;
+    let mut order = shop_orders::order("S9", "2025-03-31T12:00:00Z", 1, &[(1, 500)]);
+    order.status = domain::order::OrderStatus::Paid;
+    shop_orders::write(&scope.primary().await, &order).await;
+    scope.older_transactions_ended().await;
+
+    let folder = files::folder("full-disk");
+    let run = program::command(&scope, "analytics", &folder);
+    // A disk of four blocks in the place of the lake, which only this process sees.
+    let script = format!("mount -t tmpfs -o size=16k none {} && exec \"$@\"", scope.lake.display());
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "bash", "-c", &script, "bash"]);
+    command.arg(run.get_program()).args(run.get_args()).args(["run", "--channel", SHOP_CHANNEL]);
+    let ended = command.output().expect("unshare runs");
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && told.contains("No space left on device"), "{told}");
+    let runs = report_runs::newest(&scope.primary().await, 1).await.expect("asked");
+    let error = runs[0].error.as_deref().unwrap_or_default();
+    assert!(error.contains("No space left on device") && runs[0].done.as_of.is_none(), "{runs:?}");
+    assert_eq!(shown(&scope, "daily-sales").await, before, "the last good report stays");
+
+    count(&scope).await;
+    assert_eq!(shown(&scope, "daily-sales").await.len(), before.len() + 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_does_not_put_off_the_next_whole_run() {
+    let scope = shop().await;
+    let due = async || run::due(&scope.postgres, SHOP_CHANNEL, Timestamp::now()).await.expect("asked");
+    assert_eq!(due().await, Reach::Full, "never counted");
+    count(&scope).await;
+    assert_eq!(due().await, Reach::Changed);
+    let client = scope.primary().await;
+    let ahead = Timestamp::now() + SignedDuration::from_hours(24 * 365);
+    let id = report_runs::begin(&client, SHOP_CHANNEL, "full", ahead).await.expect("noted");
+    let figures = RunFigures { as_of: Some(ahead), was_full: true, ..RunFigures::default() };
+    report_runs::end(&client, id, ahead, &figures, None).await.expect("noted");
+    assert_eq!(due().await, Reach::Full);
+    let lake = Lake::new(&scope.lake);
+    let counted = run::run(&published::stores(&scope), &lake, SHOP_CHANNEL, Reach::Full, &|_| {}).await;
+    assert!(counted.expect("counts").figures.was_full);
+    assert_eq!(due().await, Reach::Changed, "and not at every round");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod behaviour;
 mod catalogue_import;
 mod catalogue_import_api;
 mod categories;
+mod click_funnel;
 mod dashboards;
 mod dead_letters;
 mod event_documents;

@@ -34,7 +34,8 @@ fn settings_text(scope: &Scope) -> String {
          [lake]\npath = {:?}\n\
          [ingest]\nmetrics = '127.0.0.1:0'\n\
          [search]\nurl = {:?}\nindex_prefix = {:?}\n\
-         [search_indexer]\nmetrics = '127.0.0.1:0'\n",
+         [search_indexer]\nmetrics = '127.0.0.1:0'\n\
+         [analytics]\nmetrics = '127.0.0.1:0'\n",
         postgres.pgpools,
         postgres.nodes,
         postgres.database,

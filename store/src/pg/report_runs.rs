@@ -107,8 +107,9 @@ pub async fn end(
 /// When everything of a channel was last published; `None` when it never was. What had to be left out of it is not
 /// mended by another run of everything.
 pub async fn last_full(client: &impl GenericClient, channel: &str) -> Result<Option<Timestamp>, StoreError> {
-    const SQL: &str = "SELECT max(finished_at) FROM report_runs \
-                       WHERE channel = $1 AND scope = 'full' AND as_of IS NOT NULL";
+    // Not the latest time: a clock may have been wrong.
+    const SQL: &str = "SELECT finished_at FROM report_runs \
+                       WHERE channel = $1 AND scope = 'full' AND as_of IS NOT NULL ORDER BY id DESC LIMIT 1";
     let row = client.query_typed(SQL, &[(&channel, Type::TEXT)]).await?;
     Ok(row.first().and_then(|row| row.get(0)))
 }
