@@ -182,7 +182,7 @@ class Engines(unittest.TestCase):
         return rows
 
     def _measure(self, *what: str) -> None:
-        command = [os.environ["ENTREPOT_ANALYTICS"], "measure", *what]
+        command = [os.environ["ENTREPOT_ANALYTICS"], "measure", "--keep", *what]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise AssertionError(done.stderr)

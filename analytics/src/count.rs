@@ -199,10 +199,10 @@ impl Counting {
 
     fn inventory_turnover(&self, until: Date) -> Result<DataFrame, CountError> {
         let days = self.lake.days(Table::Movements, &self.channel)?;
-        // Of a month that ends a day before, no zone has a movement later.
-        let first_day = inventory_turnover::first_day(until).saturating_sub(1.day());
+        // Of a month that ends two days before the first one, no zone has a movement on it.
+        let day_before = inventory_turnover::first_day(until).saturating_sub(1.day());
         let (before, others): (Vec<_>, Vec<_>) =
-            days.into_iter().partition(|day| day.last_of_month() < first_day);
+            days.into_iter().partition(|day| day.last_of_month() < day_before);
         let before = self.lake.kept(Kept::Stock, &self.channel, &before, |movements| {
             Ok::<_, CountError>(reports::collect(inventory_turnover::stock(movements))?)
         })?;

@@ -1,6 +1,6 @@
 //! The lake: what orders and accounts did, and what shoppers do, as Parquet by channel and UTC day.
 //!
-//! `<root>/<table>/channel=<code>/day=<YYYY-MM-DD>/<file>`. A file appears whole, by a rename. Behaviour events are
+//! `<root>/<table>/channel=<code>/day=<YYYY-MM-DD>/<file>`, and what is kept of months in `kept`. A file appears whole, by a rename. Behaviour events are
 //! written by the crate `lake` and only read here. A manifest a channel says what the last run wrote: a day that is
 //! missing, or cut short, is another than it says, and is extracted anew.
 
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 use polars::prelude::*;
+use uuid::Uuid;
 
 pub mod column;
 mod events;
@@ -61,12 +62,19 @@ pub enum LakeError {
 #[derive(Debug, Clone)]
 pub struct Lake {
     root: PathBuf,
+    /// Whether what is counted of months is kept.
+    keeps: bool,
 }
 
 impl Lake {
     /// The lake in that folder, which is made when something is written.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), keeps: true }
+    }
+
+    /// The same, and nothing is written beside it: it may be the lake of a running shop.
+    pub fn without_keeping(root: &Path) -> Self {
+        Self { keeps: false, ..Self::new(root) }
     }
 
     fn table_folder(&self, table: Table, channel: &str) -> PathBuf {
@@ -142,15 +150,29 @@ fn plain() -> ScanArgsParquet {
 fn write(path: &Path, rows: &mut DataFrame) -> Result<DayNote, LakeError> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
-    let unfinished = path.with_extension("parquet.unfinished");
+    // Of this writer alone: one whose run was given up may still be writing.
+    let unfinished = path.with_extension(format!("{}.unfinished", Uuid::new_v4().simple()));
     let written = write_unfinished(&unfinished, rows).and_then(|bytes| {
         fs::rename(&unfinished, path).map(|()| bytes).map_err(|source| failed(path, source))
     });
+    if written.is_ok() {
+        remove_unfinished(folder);
+    }
     if written.is_err() {
         // A disk that is full has use for the room.
         let _ = fs::remove_file(&unfinished);
     }
     Ok(DayNote { rows: rows.height() as u64, bytes: written? })
+}
+
+/// Removes what those who were killed have left in a folder.
+fn remove_unfinished(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let left = entries.map(|entry| entry.path());
+    for path in left.filter(|path| path.extension().is_some_and(|extension| extension == "unfinished")) {
+        // Only room is lost with it.
+        let _ = fs::remove_file(path);
+    }
 }
 
 fn write_unfinished(path: &Path, rows: &mut DataFrame) -> Result<u64, LakeError> {

@@ -79,6 +79,9 @@ enum Verb {
         /// Folder for a CSV file of each report
         #[arg(long)]
         out: Option<PathBuf>,
+        /// Keep what is counted of months beside the lake, as a run does
+        #[arg(long)]
+        keep: bool,
     },
     /// The newest runs, and the days on which report and ledger differ
     Status,
@@ -127,8 +130,9 @@ async fn main() -> anyhow::Result<()> {
             anyhow::ensure!(days <= BACKFILL_DAYS_MAX, "at most {BACKFILL_DAYS_MAX} days");
             run(settings()?, channel, Scope::Dates(from, to)).await
         }
-        Verb::Measure { lake, channel, time_zone, until, out } => {
-            measure(&Lake::new(&lake), &channel, &time_zone, until, out)
+        Verb::Measure { lake, channel, time_zone, until, out, keep } => {
+            let lake = if keep { Lake::new(&lake) } else { Lake::without_keeping(&lake) };
+            measure(&lake, &channel, &time_zone, until, out)
         }
         Verb::Status => status(&settings()?).await,
         Verb::Zones { channel, zones } => set_zones(&settings()?, &channel, &zones).await,

@@ -15,7 +15,7 @@ use crate::seed;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The checks that report it, and how one row is corrupted.
-const CORRUPTIONS: [(&[&str], &str); 24] = [
+const CORRUPTIONS: [(&[&str], &str); 25] = [
     (
         &["stock_equals_ledger"],
         "UPDATE stock SET on_hand = on_hand + 1 WHERE (variant_id, warehouse) IN \
@@ -130,6 +130,12 @@ const CORRUPTIONS: [(&[&str], &str); 24] = [
         "INSERT INTO report_daily_sales (channel, time_zone, currency, date, orders, cancelled_orders, customers, \
          new_customers, units, gross_revenue, discounts, refunds, tax, shipping, raw_sum, rounded_net) \
          SELECT code, time_zone, 'GBP', '2000-01-01', 1, 0, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1 FROM channels \
+         WHERE code = 'shop'",
+    ),
+    (
+        &["months_are_their_days"],
+        "INSERT INTO report_product_sales_months (channel, time_zone, month, currency, product, orders, units, \
+         gross_revenue, refunds) SELECT code, time_zone, '2000-01-01', 'GBP', 'x', 1, 1, 1, 0 FROM channels \
          WHERE code = 'shop'",
     ),
 ];

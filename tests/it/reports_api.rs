@@ -1,5 +1,7 @@
 //! Reports over HTTP: three forms, an entity tag, and what is refused.
 
+use std::time::Duration;
+
 use analytics::lake::Lake;
 use analytics::run::{self, Scope as Reach};
 use domain::order::{OrderStatus, SHOP_CHANNEL};
@@ -7,6 +9,7 @@ use domain::shop_order::ShopOrder;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::json;
+use store::pg::{audit, channels, direct, transaction};
 use support::api::{self, Client, Who, send};
 use support::{Scope, shop_orders};
 
@@ -97,18 +100,46 @@ async fn whole_months_and_single_days_add_up_to_the_same() {
     let mut whole = Vec::new();
     for (place, from) in days.iter().enumerate() {
         for to in &days[place..] {
-            let units = async |report: &str| -> i64 {
+            let sums = async |report: &str| -> (i64, i64, f64) {
                 let path = format!("/analytics/{report}?from=2025-{from}&to=2025-{to}");
                 let rows = client.get(ANALYST, &path).await.expect(200).body["data"].clone();
-                rows.as_array().expect("rows").iter().map(|row| row["units"].as_i64().expect("a count")).sum()
+                let rows = rows.as_array().expect("rows");
+                let count = |name: &str| rows.iter().map(|row| row[name].as_i64().expect("a count")).sum();
+                // Whole pounds, far below what a float holds exactly.
+                let gross = rows.iter().map(|row| row["gross_revenue"].as_str().expect("an amount"));
+                let gross = gross.map(|amount| amount.parse::<f64>().expect("a number")).sum();
+                (count("orders"), count("units"), gross)
             };
-            let (top, by_day) = (units("top-products").await, units("product-sales").await);
-            assert_eq!(top, by_day, "{from} to {to}");
-            whole.push(top);
+            for (top, by_day) in [("top-products", "product-sales"), ("top-categories", "category-sales")] {
+                let found = sums(top).await;
+                assert_eq!(found, sums(by_day).await, "{top} from {from} to {to}");
+                whole.push(found.1);
+            }
         }
     }
     assert!(whole.contains(&((1 << 4) + (1 << 5) + (1 << 6) + (1 << 9))), "March alone: {whole:?}");
     api.stop().await.expect("stops");
+
+    let differ = async || {
+        let client = scope.primary().await;
+        audit::prepare(&client, Duration::from_secs(3_600)).await.expect("prepares");
+        let check =
+            audit::CHECKS.iter().find(|check| check.name == "months_are_their_days").expect("a check");
+        audit::run(&client, check).await.expect("runs")
+    };
+    let found = differ().await;
+    assert!(found.violations == 0 && found.rows > 0, "{found:?}");
+    for zones in [&["Pacific/Auckland".to_owned()][..], &[]] {
+        let mut primary = direct::primary(&scope.postgres).await.expect("the primary");
+        transaction::run_direct(&mut primary, "zones", async |transaction| {
+            channels::set_report_time_zones(transaction, SHOP_CHANNEL, zones).await
+        })
+        .await
+        .expect("set");
+        run::run(&stores, &lake, SHOP_CHANNEL, Reach::Full, &|_| {}).await.expect("counts");
+        let again = differ().await;
+        assert_eq!((again.violations, again.rows), (0, found.rows * (1 + zones.len() as u64)), "{zones:?}");
+    }
 }
 
 #[tokio::test]

@@ -46,6 +46,8 @@ pub async fn serve(recorded: &Path) -> anyhow::Result<()> {
     println!("{}", listener.local_addr()?);
     let server =
         HttpServer::new(move || App::new().app_data(answers.clone()).default_service(web::to(answer)));
+    // As the shop has it.
+    let server = server.tcp_nodelay(true);
     Ok(server.listen(listener)?.run().await?)
 }
 

@@ -12,7 +12,7 @@ use store::pg::lake_watermarks::Watermark;
 use super::{Lake, LakeError, Table, failed};
 
 /// Version of the columns and of what is in them; a lake of another one is extracted again.
-const COLUMNS_VERSION: u32 = 3;
+pub(super) const COLUMNS_VERSION: u32 = 4;
 
 /// The days of a channel as the last run left them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,11 +88,10 @@ impl Lake {
 
     /// Forgets what the lake holds of a channel: the next run extracts and counts everything.
     pub fn forget(&self, channel: &str) -> Result<(), LakeError> {
-        self.forget_kept(channel)?;
         let path = self.manifest_file(channel);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&path, error)),
-            _ => Ok(()),
+            _ => self.forget_kept(channel),
         }
     }
 

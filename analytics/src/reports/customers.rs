@@ -71,7 +71,7 @@ fn month_of(day: &str, name: &str) -> Expr {
 pub fn first_sales(by_customer: &LazyFrame, period: &str) -> LazyFrame {
     let of = |day: &str| if period == MONTH { month_of(day, period) } else { col(day).alias(period) };
     let customers = by_customer.clone().filter(of(FIRST).eq(of(FIRST_OF_ALL)));
-    customers.select([col(column::CUSTOMER), col(column::CURRENCY).cast(DataType::String), of(FIRST)])
+    customers.select([col(column::CURRENCY).cast(DataType::String), of(FIRST)])
 }
 
 /// Customers by the month of their first sale and the months since in which they bought. Both are of

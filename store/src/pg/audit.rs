@@ -64,7 +64,7 @@ macro_rules! check {
 }
 
 /// Every invariant of PostgreSQL.
-pub const CHECKS: [PgCheck; 22] = [
+pub const CHECKS: [PgCheck; 23] = [
     check!("stock_equals_ledger", "pieces on hand = sum of the ledger", "SELECT count(*) FROM stock"),
     check!("ledger_runs_on", "on hand after = running sum", "SELECT count(*) FROM stock_ledger"),
     check!("reserved_is_promised", "reserved = pieces of unpaid orders", "SELECT count(*) FROM stock"),
@@ -114,6 +114,11 @@ pub const CHECKS: [PgCheck; 22] = [
         "report_equals_orders",
         "daily sales of the shop = its lines less its refunds",
         "SELECT count(*) FROM report_daily_sales WHERE channel = 'shop'"
+    ),
+    check!(
+        "months_are_their_days",
+        "sales of a product or category in a month = those of its days",
+        "SELECT (SELECT count(*) FROM report_product_sales) + (SELECT count(*) FROM report_category_sales)"
     ),
 ];
 

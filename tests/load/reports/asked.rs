@@ -1,15 +1,20 @@
 //! What an analyst asks for: every report, of the days that a dashboard has to choose from.
 
+use std::collections::HashSet;
+
 use jiff::ToSpan;
 use jiff::civil::Date;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use store::pg::reports::{self, Grain};
+use store::pg::reports::{Grain, Report};
 
 /// Lengths of what is looked at: a day, a week, four weeks, a quarter, a year, all of two years.
 const LENGTHS: [i32; 6] = [1, 7, 28, 91, 365, 731];
 /// Rows of a page that shows the largest.
 const TOP_LIMIT: u32 = 20;
+
+/// Rows when nothing else is said, about.
+const LIMIT: u32 = 10_000;
 
 /// A question.
 #[derive(Debug, Clone)]
@@ -21,30 +26,38 @@ pub struct Question {
 }
 
 /// So many questions, each another one, about `days`: the first and the last that were counted.
-pub fn questions(days: (Date, Date), count: usize, seed: u64) -> Vec<Question> {
+pub fn questions(reports: &[&'static Report], days: (Date, Date), count: usize, seed: u64) -> Vec<Question> {
     let mut random = StdRng::seed_from_u64(seed);
-    let reports = reports::all().iter().cycle().enumerate();
-    reports
-        .map(|(number, report)| {
-            let name = report.name;
-            // Another limit is another question, and the same work.
-            let limit = u32::try_from(number).expect("few questions")
-                + if report.sorted_by.is_some() { TOP_LIMIT } else { LIMIT };
-            let path = match report.grain {
-                Grain::Whole => format!("/api/v1/analytics/{name}?limit={limit}"),
-                Grain::Day | Grain::Month => {
-                    let (from, to) = range(days, &mut random);
-                    format!("/api/v1/analytics/{name}?from={from}&to={to}&limit={limit}")
-                }
-            };
-            Question { report: name, path }
-        })
-        .take(count)
-        .collect()
+    let mut known = HashSet::new();
+    let mut asked = Vec::with_capacity(count);
+    for (number, report) in reports.iter().cycle().enumerate() {
+        if asked.len() == count {
+            break;
+        }
+        // A little more or less is another question.
+        let more = u32::try_from(number / reports.len()).expect("few questions");
+        let limit = if report.sorted_by.is_some() { TOP_LIMIT + more % TOP_LIMIT } else { LIMIT + more };
+        let path = loop {
+            let path = path(report, limit, days, &mut random);
+            if known.insert(path.clone()) {
+                break path;
+            }
+        };
+        asked.push(Question { report: report.name, path });
+    }
+    asked
 }
 
-/// Rows when nothing else is said, without the numbers that are added.
-const LIMIT: u32 = 8_000;
+fn path(report: &Report, limit: u32, days: (Date, Date), random: &mut StdRng) -> String {
+    let name = report.name;
+    match report.grain {
+        Grain::Whole => format!("/api/v1/analytics/{name}?limit={limit}"),
+        Grain::Day | Grain::Month => {
+            let (from, to) = range(days, random);
+            format!("/api/v1/analytics/{name}?from={from}&to={to}&limit={limit}")
+        }
+    }
+}
 
 fn range((first, last): (Date, Date), random: &mut StdRng) -> (Date, Date) {
     let length = LENGTHS[random.random_range(0..LENGTHS.len())];
@@ -56,16 +69,17 @@ fn range((first, last): (Date, Date), random: &mut StdRng) -> (Date, Date) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use store::pg::reports;
 
     use super::*;
 
     #[test]
     fn no_question_comes_twice() {
         let days = (jiff::civil::date(2024, 1, 1), jiff::civil::date(2025, 12, 31));
-        let asked = questions(days, 2_000, 1);
+        let all: Vec<_> = reports::all().iter().collect();
+        let asked = questions(&all, days, 10_000, 1);
         let different: HashSet<_> = asked.iter().map(|question| &question.path).collect();
-        assert_eq!(different.len(), asked.len());
+        assert_eq!((different.len(), asked.len()), (10_000, 10_000));
         let reports: HashSet<_> = asked.iter().map(|question| question.report).collect();
         assert_eq!(reports.len(), reports::all().len());
     }

@@ -31,18 +31,23 @@ pub struct Published {
     pub rows: u64,
     /// The first and the last day of sales.
     pub days: (Date, Date),
+    /// Those that have rows.
+    pub reports: Vec<&'static Report>,
 }
 
 /// Publishes every report that has a file.
 pub async fn publish(scratch: &Scratch, folder: &Path) -> anyhow::Result<Published> {
     let mut client = direct::primary(&scratch.postgres).await?;
     let (mut rows, mut days) = (0, None);
-    let mut tables = BTreeSet::new();
-    for report in reports::all().iter().filter(|report| tables.insert(report.table)) {
+    let (mut looked_at, mut filled) = (BTreeSet::new(), BTreeSet::new());
+    for report in reports::all().iter().filter(|report| looked_at.insert(report.table)) {
         let file = folder.join(format!("{}.csv", report.name.replace('-', "_")));
         if file.is_file() {
             let (count, of_report) = publish_file(&mut client, report, &file).await?;
             rows += count;
+            if count > 0 {
+                filled.insert(report.table);
+            }
             if report.name == "daily-sales" {
                 days = of_report;
             }
@@ -53,9 +58,11 @@ pub async fn publish(scratch: &Scratch, folder: &Path) -> anyhow::Result<Publish
     })
     .await?;
     // As it is after some minutes anyway.
+    let tables: BTreeSet<_> = reports::all().iter().flat_map(Report::tables).collect();
     let tables = tables.into_iter().collect::<Vec<_>>().join(", ");
     client.batch_execute(&format!("VACUUM (ANALYZE) {tables}")).await?;
-    Ok(Published { rows, days: days.context("no daily sales were counted")? })
+    let reports = reports::all().iter().filter(|report| filled.contains(report.table)).collect();
+    Ok(Published { rows, days: days.context("no daily sales were counted")?, reports })
 }
 
 async fn publish_file(
