@@ -1,7 +1,8 @@
 //! What is kept of whole months: counted again only when a day of the month was written since.
 //!
 //! `<root>/kept/<name>/channel=<code>/month=<YYYY-MM>/<stamp>.parquet`. The stamp tells of which files it was counted
-//! and how, so one of others is not found. Nothing is lost with the folder, and what cannot be kept is counted each time.
+//! and how, so one of others is not found. Nothing is lost with the folder, and what cannot be kept is counted each
+//! time.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
