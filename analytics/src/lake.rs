@@ -1,8 +1,8 @@
 //! The lake: what orders and accounts did, and what shoppers do, as Parquet by channel and UTC day.
 //!
-//! `<root>/<table>/channel=<code>/day=<YYYY-MM-DD>/<file>`, and what is kept of months in `kept`. A file appears whole, by a rename. Behaviour events are
-//! written by the crate `lake` and only read here. A manifest a channel says what the last run wrote: a day that is
-//! missing, or cut short, is another than it says, and is extracted anew.
+//! `<root>/<table>/channel=<code>/day=<YYYY-MM-DD>/<file>`, and what is kept of months in `kept`. A file appears whole,
+//! by a rename. Behaviour events are written by the crate `lake` and only read here. A manifest a channel says what the
+//! last run wrote: a day that is missing, or cut short, is another than it says, and is extracted anew.
 
 use std::fs;
 use std::io::{self, ErrorKind};
