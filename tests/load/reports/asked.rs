@@ -34,21 +34,23 @@ pub fn questions(reports: &[&'static Report], days: (Date, Date), count: usize, 
         if asked.len() == count {
             break;
         }
-        // A little more or less is another question.
+        // A little more is another question; of a range of days there are many.
         let more = u32::try_from(number / reports.len()).expect("few questions");
-        let limit = if report.sorted_by.is_some() { TOP_LIMIT + more % TOP_LIMIT } else { LIMIT + more };
-        let path = loop {
-            let path = path(report, limit, days, &mut random);
-            if known.insert(path.clone()) {
-                break path;
-            }
+        let limit = match (report.sorted_by, report.grain) {
+            (None, _) => LIMIT + more,
+            (Some(_), Grain::Whole) => TOP_LIMIT + more,
+            (Some(_), _) => TOP_LIMIT + more % TOP_LIMIT,
         };
+        let mut path = question_path(report, limit, days, &mut random);
+        while !known.insert(path.clone()) {
+            path = question_path(report, limit, days, &mut random);
+        }
         asked.push(Question { report: report.name, path });
     }
     asked
 }
 
-fn path(report: &Report, limit: u32, days: (Date, Date), random: &mut StdRng) -> String {
+fn question_path(report: &Report, limit: u32, days: (Date, Date), random: &mut StdRng) -> String {
     let name = report.name;
     match report.grain {
         Grain::Whole => format!("/api/v1/analytics/{name}?limit={limit}"),
